@@ -1,0 +1,57 @@
+# make            what there is to do
+# make demo       the whole product against a real Alertmanager, in one terminal
+# make test       everything that proves it, with one line of totals at the end
+#
+# Each target works from a fresh clone: what it needs is installed and built first.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# Recipes run with the project's own tools and folders.
+ENV := . .ci/env;
+
+.PHONY: help setup build demo bench test test-core test-pg test-regress test-isolation test-server check clean
+
+help: ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+setup: ## install what is missing: packages, toolchain, cargo-pgrx (seconds when all is there)
+	@.ci/setup
+
+build: setup ## build the extension for release into target/stage
+	@.ci/build
+
+demo: build ## show it at work: TRACE=file.csv replays a recorded trace
+	@$(ENV) cargo run --release --quiet -p costsim_demo -- $(if $(TRACE),--trace $(TRACE))
+
+bench: build ## measure it on this machine
+	@$(ENV) cargo run --release --quiet -p costsim_bench -- $(BENCH_ARGS)
+
+test: ## run the five kinds of tests below, then print the totals
+	@.ci/test
+
+test-core: setup ## the decisions alone, without PostgreSQL
+	@$(ENV) cargo test -p costsim_core --no-fail-fast
+
+test-pg: setup ## the tests inside the server; T=name runs those whose name contains it
+	@tests/pg_test.sh $(T)
+
+test-regress: build ## the SQL contract: every file in tests/pg_regress/sql
+	@tests/regress.sh pg_regress $(T)
+
+test-isolation: build ## races, step by step: every file in tests/isolation/specs
+	@tests/regress.sh isolation $(T)
+
+test-server: build ## whole servers: crash, restart, worker, Alertmanager
+	@$(ENV) cargo test -p costsim_harness -p costsim_server_tests --no-fail-fast -- $(T)
+
+check: setup ## format, lints, dependencies
+	@.ci/setup --ci
+	@$(ENV) cargo fmt --all --check
+	@$(ENV) cargo clippy --workspace --all-targets -- -D warnings
+	@.ci/deny
+
+clean: ## remove what was built, keep what setup installed
+	@rm -rf target

@@ -1,0 +1,52 @@
+-- Who may call what, and what each C function means.
+--
+-- Nothing is granted to PUBLIC: an operator grants what an application needs. Read functions, coordination functions and
+-- operator functions are listed apart, as they will be granted.
+
+REVOKE ALL ON FUNCTION
+    -- read
+    _costsim_lock_holder(bigint),
+    costsim_lock_held(bigint),
+    costsim_leader(bigint),
+    costsim_is_leader(bigint),
+    costsim_is_open(text),
+    costsim_cb_get_state(text),
+    costsim_incidents(boolean, integer, text),
+    costsim_alert_queue_stats(),
+    costsim_drift_stats(timestamptz, timestamptz, text, text),
+    costsim_input_hash(json),
+    costsim_input_digest(json),
+    costsim_worker_status(),
+    -- lead, report, write
+    costsim_try_leader(bigint, text),
+    costsim_release_leader(bigint),
+    costsim_report_drift(double precision, integer, jsonb, text),
+    costsim_enqueue_alert(jsonb, text, text, text, integer),
+    costsim_fire_alert(jsonb, jsonb, text),
+    costsim_resolve_alert(jsonb),
+    costsim_write_provenance(text, text, text, text, text, text, text, text, text, double precision, double precision, jsonb, integer),
+    costsim_write_provenance_batch(jsonb),
+    -- operate
+    costsim_disable_v2(text, text, timestamptz, boolean, text),
+    costsim_enable_v2(text, text, text),
+    -- of the extension's own
+    _costsim_alert_wake()
+    FROM PUBLIC;
+
+COMMENT ON FUNCTION costsim_try_leader(bigint, text) IS 'Whether this session leads the lock id from now on. Never waits; asking again while leading is true, takes no second lock and writes nothing. False while another session leads, and when this session leads under another node_id (a pooler has put two clients on it). The lock and the term''s row come together and are given back together when the transaction aborts. Errors: 22004 lock_id null, 22023 blank node_id, 25006 read-only or standby.';
+COMMENT ON FUNCTION costsim_release_leader(bigint) IS 'Gives the leadership back: true if this session led, else false. The lock opens at commit, then costsim_leader_released is notified with the lock id; when the transaction aborts this session leads on. Errors: 22004, 25006.';
+COMMENT ON FUNCTION costsim_is_leader(bigint) IS 'Whether this session leads the lock id. NULL for NULL. Works everywhere, writes nothing.';
+COMMENT ON FUNCTION costsim_is_open(text) IS 'Whether the breaker is open, that is, whether V2 must not answer; a breaker whose disabled_until has passed counts as closed. Reads only, works on a standby. Errors: 22004, 42704 no such breaker.';
+COMMENT ON FUNCTION costsim_cb_get_state(text) IS 'The breaker''s state as of now, one row: is_open, state (closed or open), opened_at, reason, incident_id, consecutive_failures, last_failure_at, disabled_until (NULL: until enabled by hand), disabled_by. Errors: 22004, 42704.';
+COMMENT ON FUNCTION costsim_report_drift(double precision, integer, jsonb, text) IS 'Reports how far V2 is from V1. Answers the incident if this report opened the breaker, else no row. A score strictly above drift_threshold is a failure; failure_threshold of them in a row open the breaker (severity P1) and fire its alert, in the caller''s transaction; a better score starts the count anew. While open a bad report is noted on the incident. details becomes the incident''s details_json. Errors: 22004; 22023 score NaN, infinite or negative, sample_count negative; 42704; 25006.';
+COMMENT ON FUNCTION costsim_disable_v2(text, text, timestamptz, boolean, text) IS 'Opens the breaker by hand (severity P2), until disabled_until, for the breaker''s disable_ttl if NULL, or for good with permanent. One row: changed, and the open incident''s id. Asking for the same again changes nothing; another reason or end changes the open breaker and makes no second incident. Errors: 22004; 22023 blank reason or disabled_by, an end that has passed, an end together with permanent; 42704; 25006.';
+COMMENT ON FUNCTION costsim_enable_v2(text, text, text) IS 'Closes the breaker, resolves its incident and its alert in the caller''s transaction: true if it was open, false if there was nothing to do. Errors: 22004, 22023 blank enabled_by, 42704, 25006.';
+COMMENT ON FUNCTION costsim_enqueue_alert(jsonb, text, text, text, integer) IS 'Queues a ready payload, a JSON array of alerts as Alertmanager''s API v2 takes them, and answers its id. The worker delivers it at least once after the caller''s commit. max_attempts: 10 if NULL. Errors: 22004; 22023 no array, labels missing or not strings, a bad time, max_attempts below 1; 25006.';
+COMMENT ON FUNCTION costsim_fire_alert(jsonb, jsonb, text) IS 'Starts an alert, or gives a firing one new annotations, and answers its fingerprint (Alertmanager''s own: labels alone make an alert''s identity). The worker repeats it every costsim.alert_resend_interval until costsim_resolve_alert is called with the same labels. Firing again with nothing new changes nothing. Errors: 22004; 22023 labels or annotations no object of strings, no label left; 25006.';
+COMMENT ON FUNCTION costsim_resolve_alert(jsonb) IS 'Ends an alert that was fired with exactly these labels: true if it was firing. The end is repeated for 15 minutes. Errors: 22004, 22023, 25006.';
+COMMENT ON FUNCTION costsim_write_provenance(text, text, text, text, text, text, text, text, text, double precision, double precision, jsonb, integer) IS 'Writes one provenance row in the caller''s transaction and answers its id. Costs in cents, runtime in milliseconds; cost_delta becomes v2_cost - v1_cost when both are given. Errors: 22023 a cost that is NaN or infinite, a negative runtime; 25006.';
+COMMENT ON FUNCTION costsim_write_provenance_batch(jsonb) IS 'Writes a JSON array of records, whose keys are the arguments of costsim_write_provenance, in one statement: all of them or none. Answers the ids in input order; an empty array writes nothing. At most 100,000 records. Errors: 22004; 22023 naming the bad element, counted from 0; 25006.';
+COMMENT ON FUNCTION costsim_input_hash(json) IS 'The first 16 hexadecimal digits of costsim_input_digest. NULL for NULL. jsonb would not do: it has lost 1.0 against 1, -0.0 and the order of keys. Errors: 54000 nested too deeply or too large.';
+COMMENT ON FUNCTION costsim_input_digest(json) IS 'SHA-256, 64 hexadecimal digits, of the canonical form: what CPython answers for hashlib.sha256(json.dumps(payload, sort_keys=True, separators=(",", ":")).encode()).hexdigest(). NULL for NULL. Errors: 54000.';
+COMMENT ON FUNCTION costsim_worker_status() IS 'The background workers: database, pid, state (starting, idle, sending, blocked, down; for the current database also not preloaded, not configured), since when, last beat, and in trouble what keeps it from delivering.';
+COMMENT ON FUNCTION _costsim_alert_wake() IS 'Trigger function: the commit of this transaction wakes the database''s worker.';

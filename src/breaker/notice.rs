@@ -1,0 +1,66 @@
+//! How a breaker speaks in Alertmanager: the labels and the text of its alert.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use costsim_core::alertmanager::{Annotations, LabelSet};
+use costsim_core::breaker::Severity;
+use pgrx::pg_sys;
+use serde_json::json;
+
+use crate::alert;
+use crate::error::Result;
+use crate::guc;
+
+/// What the alert says.
+pub struct Notice<'a> {
+    pub breaker: &'a str,
+    pub incident_id: &'a str,
+    pub severity: Severity,
+    pub reason: &'a str,
+    pub score: f64,
+    pub sample_count: i32,
+    pub until: Option<DateTime<Utc>>,
+}
+
+impl Notice<'_> {
+    /// The labels: what makes this alert this alert.
+    pub fn labels(&self) -> Result<LabelSet> {
+        alert::read_labels(&json!({
+            "alertname": "CostSimV2Disabled",
+            "severity": self.severity.as_str().to_lowercase(),
+            "component": "costsim",
+            "circuit_breaker": self.breaker,
+            "instance": guc::instance_id().unwrap_or_else(database_name),
+            "incident_id": self.incident_id,
+        }))
+    }
+
+    /// The text for whoever is paged.
+    pub fn annotations(&self) -> Result<Annotations> {
+        let end = self.until.map_or_else(
+            || "until it is enabled by hand".to_owned(),
+            |until| format!("until {}", until.to_rfc3339_opts(SecondsFormat::Secs, true)),
+        );
+        let mut annotations = json!({
+            "summary": format!("Circuit breaker {} is open ({})", self.breaker, self.severity.as_str()),
+            "description": format!(
+                "Reason: {}\nDrift score: {:.4}\nSamples: {}\nOpen: {end}",
+                self.reason, self.score, self.sample_count
+            ),
+        });
+        if let Some(url) = guc::runbook_url() {
+            annotations["runbook_url"] = url.into();
+        }
+        alert::read_annotations(&annotations)
+    }
+}
+
+fn database_name() -> String {
+    // SAFETY: a look-up by this session's own database oid; the name is palloc'd and copied before it is freed.
+    unsafe {
+        let name = pg_sys::get_database_name(pg_sys::MyDatabaseId);
+        if name.is_null() {
+            return "unknown".to_owned();
+        }
+        std::ffi::CStr::from_ptr(name).to_string_lossy().into_owned()
+    }
+}

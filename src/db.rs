@@ -1,0 +1,324 @@
+//! The only user of SPI: kept statements, the extension's schema, subtransactions, durability.
+//!
+//! A [`Statement`] is a text that names our objects as `@schema@.costsim_...`; it is prepared at its first use in a backend
+//! and kept, because planning anew costs several times the call itself. Two ways to run one:
+//!
+//! * [`Statement::deciding`] takes a fresh snapshot, as a statement of its own would. Whatever is decided after a lock was
+//!   waited for must be read this way: the caller's snapshot may predate what the other session committed.
+//! * [`Statement::reading`] uses the caller's snapshot and is right for plain reads inside a query.
+//!
+//! Neither assigns a transaction id by itself, so both work on a standby when the text only reads.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::ffi::CStr;
+use std::panic::{AssertUnwindSafe, UnwindSafe};
+use std::rc::Rc;
+
+use pgrx::datum::DatumWithOid;
+use pgrx::pg_sys::panic::CaughtError;
+use pgrx::prelude::*;
+use pgrx::spi::{OwnedPreparedStatement, SpiHeapTupleData};
+use pgrx::{PgBuiltInOids, PgOid, PgTryBuilder, pg_sys};
+
+use crate::error::{Error, Result};
+
+/// The extension's name in pg_extension.
+const EXTENSION: &CStr = c"costsim_pg";
+
+/// The table whose relation-cache messages tell that the extension was dropped or made anew.
+const LANDMARK: &str = "costsim_leaders";
+
+/// One statement of a room's store.
+pub struct Statement {
+    text: &'static str,
+    arguments: &'static [PgBuiltInOids],
+    takes_fresh_snapshot: bool,
+}
+
+impl Statement {
+    /// A statement that writes, or whose answer decides about a write.
+    pub const fn deciding(text: &'static str, arguments: &'static [PgBuiltInOids]) -> Self {
+        Self { text, arguments, takes_fresh_snapshot: true }
+    }
+
+    /// A statement that only reads, under the caller's snapshot.
+    pub const fn reading(text: &'static str, arguments: &'static [PgBuiltInOids]) -> Self {
+        Self { text, arguments, takes_fresh_snapshot: false }
+    }
+
+    /// Runs the statement and turns every row into a value.
+    pub fn rows<T>(
+        &'static self,
+        arguments: &[DatumWithOid<'_>],
+        mut read: impl FnMut(&SpiHeapTupleData<'_>) -> Result<T>,
+    ) -> Result<Vec<T>> {
+        let plan = self.plan()?;
+        Spi::connect(|client| {
+            // A statement prepared as mutating runs with a fresh snapshot; `select` keeps pgrx from assigning an xid.
+            let table = client.select(plan, None, arguments)?;
+            let mut rows = Vec::new();
+            for row in table {
+                rows.push(read(&row)?);
+            }
+            Ok(rows)
+        })
+    }
+
+    /// Runs the statement and turns its first row, if there is one, into a value.
+    pub fn row<T>(
+        &'static self,
+        arguments: &[DatumWithOid<'_>],
+        read: impl FnMut(&SpiHeapTupleData<'_>) -> Result<T>,
+    ) -> Result<Option<T>> {
+        Ok(self.rows(arguments, read)?.into_iter().next())
+    }
+
+    /// Runs the statement and answers how many rows it touched.
+    pub fn run(&'static self, arguments: &[DatumWithOid<'_>]) -> Result<usize> {
+        let plan = self.plan()?;
+        Spi::connect(|client| Ok(client.select(plan, None, arguments)?.len()))
+    }
+
+    fn plan(&'static self) -> Result<&'static OwnedPreparedStatement> {
+        let schema = schema()?;
+        let key = std::ptr::from_ref(self) as usize;
+        if let Some(plan) = PLANS.with_borrow(|plans| plans.get(&key).copied()) {
+            return Ok(plan);
+        }
+        let text = self.text.replace("@schema@", &schema);
+        let types: Vec<PgOid> = self.arguments.iter().map(|oid| PgOid::from(oid.value())).collect();
+        let plan = Spi::connect(|client| {
+            let prepared = if self.takes_fresh_snapshot {
+                client.prepare_mut(text.as_str(), &types)?
+            } else {
+                client.prepare(text.as_str(), &types)?
+            };
+            // Leaked on purpose: a plan lives as long as its backend, and freeing it from a thread-local's destructor would
+            // call into a server that is already shutting down.
+            Ok::<_, Error>(&*Box::leak(Box::new(prepared.keep())))
+        })?;
+        PLANS.with_borrow_mut(|plans| plans.insert(key, plan));
+        Ok(plan)
+    }
+}
+
+/// A column of a row that is never NULL.
+pub fn column<T: FromDatum + IntoDatum>(row: &SpiHeapTupleData<'_>, ordinal: usize) -> Result<T> {
+    row.get::<T>(ordinal)?.ok_or_else(|| Error::Internal(format!("column {ordinal} is unexpectedly null")))
+}
+
+/// A column of a row that may be NULL.
+pub fn nullable<T: FromDatum + IntoDatum>(row: &SpiHeapTupleData<'_>, ordinal: usize) -> Result<Option<T>> {
+    Ok(row.get::<T>(ordinal)?)
+}
+
+thread_local! {
+    static PLANS: RefCell<HashMap<usize, &'static OwnedPreparedStatement>> = RefCell::default();
+    static HOME: RefCell<Option<Home>> = const { RefCell::new(None) };
+    static IS_STALE: Cell<bool> = const { Cell::new(true) };
+    static IS_WATCHING: Cell<bool> = const { Cell::new(false) };
+    /// A copy of the landmark's oid that the callback may read while [`HOME`] is borrowed.
+    static LANDMARK_OID: Cell<pg_sys::Oid> = const { Cell::new(pg_sys::InvalidOid) };
+}
+
+/// Where the extension lives.
+#[derive(PartialEq)]
+struct Home {
+    /// The schema's name, quoted where it needs quotes.
+    schema: Rc<str>,
+    /// The landmark table: another oid means another CREATE EXTENSION.
+    landmark: pg_sys::Oid,
+}
+
+/// The extension's schema, ready to stand in a statement. Resolved once per backend, and again after DROP EXTENSION,
+/// CREATE EXTENSION or ALTER SCHEMA RENAME.
+pub fn schema() -> Result<Rc<str>> {
+    if !IS_STALE.get()
+        && let Some(schema) = HOME.with_borrow(|home| home.as_ref().map(|home| Rc::clone(&home.schema)))
+    {
+        return Ok(schema);
+    }
+    watch();
+    // Cleared before the look-up, so that a message that comes in during it is not lost.
+    IS_STALE.set(false);
+    let found = look_up_home();
+    if !matches!(found, Ok(Some(_))) {
+        IS_STALE.set(true);
+    }
+    let found = found?.ok_or(Error::NotInstalled)?;
+    let schema = Rc::clone(&found.schema);
+    // A vacuum of the landmark gets us here too; the plans are given up only when they would name another place.
+    if HOME.with_borrow(|home| home.as_ref() != Some(&found)) {
+        PLANS.with_borrow_mut(HashMap::clear);
+        LANDMARK_OID.set(found.landmark);
+        HOME.set(Some(found));
+    }
+    Ok(schema)
+}
+
+/// Whether the extension is installed in this database, without raising.
+pub fn is_installed() -> bool {
+    // SAFETY: a catalog look-up; the second argument asks for InvalidOid instead of an error.
+    unsafe { pg_sys::get_extension_oid(EXTENSION.as_ptr(), true) != pg_sys::InvalidOid }
+}
+
+fn look_up_home() -> Result<Option<Home>> {
+    if !is_installed() {
+        return Ok(None);
+    }
+    Spi::connect(|client| {
+        let table = client.select(
+            "SELECT pg_catalog.quote_ident(n.nspname::pg_catalog.text), c.oid
+               FROM pg_catalog.pg_extension e
+               JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) e.extnamespace
+               JOIN pg_catalog.pg_class c ON c.relnamespace OPERATOR(pg_catalog.=) n.oid
+                AND c.relname OPERATOR(pg_catalog.=) $1::pg_catalog.name
+              WHERE e.extname OPERATOR(pg_catalog.=) 'costsim_pg'::pg_catalog.name",
+            Some(1),
+            &[LANDMARK.into()],
+        )?;
+        match table.into_iter().next() {
+            Some(row) => {
+                Ok(Some(Home { schema: column::<String>(&row, 1)?.into(), landmark: column(&row, 2)? }))
+            }
+            None => Ok(None),
+        }
+    })
+}
+
+fn watch() {
+    if IS_WATCHING.replace(true) {
+        return;
+    }
+    // SAFETY: both callbacks only set a flag; they stay registered for the life of the backend, as the library does.
+    unsafe {
+        pg_sys::CacheRegisterRelcacheCallback(Some(on_relation_change), pg_sys::Datum::from(0));
+        pg_sys::CacheRegisterSyscacheCallback(
+            pg_sys::SysCacheIdentifier::NAMESPACEOID as i32,
+            Some(on_namespace_change),
+            pg_sys::Datum::from(0),
+        );
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn on_relation_change(_argument: pg_sys::Datum, relation: pg_sys::Oid) {
+    if relation == pg_sys::InvalidOid || relation == LANDMARK_OID.get() {
+        IS_STALE.set(true);
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn on_namespace_change(_argument: pg_sys::Datum, _cache: i32, _hash: u32) {
+    IS_STALE.set(true);
+}
+
+/// Refuses with 25006 on a standby and in a read-only transaction, before anything was touched.
+pub fn require_writable(command: &CStr) {
+    // SAFETY: raises an ERROR or returns; the name outlives the call.
+    unsafe { pg_sys::PreventCommandIfReadOnly(command.as_ptr()) }
+}
+
+/// Makes the commit of this transaction wait for its WAL even where the session turned that off: a transition or an alert
+/// that was acknowledged must survive a crash. Levels other than `off` stay as the user chose them.
+pub fn make_commit_durable() {
+    // SAFETY: reads an int of the server's settings; the strings are static.
+    unsafe {
+        if pg_sys::synchronous_commit >= pg_sys::SyncCommitLevel::SYNCHRONOUS_COMMIT_LOCAL_FLUSH as i32 {
+            return;
+        }
+        pg_sys::set_config_option(
+            c"synchronous_commit".as_ptr(),
+            c"on".as_ptr(),
+            pg_sys::GucContext::PGC_USERSET,
+            pg_sys::GucSource::PGC_S_SESSION,
+            pg_sys::GucAction::GUC_ACTION_LOCAL,
+            true,
+            0,
+            false,
+        );
+    }
+}
+
+/// Runs `body` in a transaction of its own, in a process that has none open: commits when it answers, aborts when it refuses.
+/// An error of the server passes through and ends the process, as it must.
+pub fn transaction<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+    // SAFETY: the sequence every background worker uses; nothing of the transaction is kept after it.
+    unsafe {
+        pg_sys::SetCurrentStatementStartTimestamp();
+        pg_sys::StartTransactionCommand();
+        pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
+        let outcome = body();
+        match outcome {
+            Ok(_) => {
+                pg_sys::PopActiveSnapshot();
+                pg_sys::CommitTransactionCommand();
+            }
+            Err(_) => pg_sys::AbortCurrentTransaction(),
+        }
+        // Without this the statistics of a process that never runs a client's command stay unreported, and autovacuum would
+        // not learn of the rows it left behind.
+        pg_sys::pgstat_report_stat(true);
+        outcome
+    }
+}
+
+/// Runs `body` in a subtransaction of its own: an error rolls back what `body` did and comes back as data. The only place
+/// that catches a server error, since catching one without a subtransaction leaves the data torn. Cancel and shutdown are
+/// never swallowed.
+pub fn subtransaction<T>(body: impl FnOnce() -> Result<T> + UnwindSafe) -> Result<T> {
+    // SAFETY: the sequence of plpgsql's exception blocks: begin, run, release or roll back, and in both cases restore the
+    // memory context and resource owner that were current.
+    unsafe {
+        let context = pg_sys::CurrentMemoryContext;
+        let owner = pg_sys::CurrentResourceOwner;
+        let restore = move || {
+            pg_sys::MemoryContextSwitchTo(context);
+            pg_sys::CurrentResourceOwner = owner;
+        };
+        pg_sys::BeginInternalSubTransaction(std::ptr::null());
+        pg_sys::MemoryContextSwitchTo(context);
+        let body = AssertUnwindSafe(body);
+        let outcome = PgTryBuilder::new(move || Ok((body.0)())).catch_others(Err).execute();
+        match outcome {
+            Ok(Ok(value)) => {
+                pg_sys::ReleaseCurrentSubTransaction();
+                restore();
+                Ok(value)
+            }
+            Ok(Err(refused)) => {
+                pg_sys::RollbackAndReleaseCurrentSubTransaction();
+                restore();
+                Err(refused)
+            }
+            Err(caught) => {
+                pg_sys::RollbackAndReleaseCurrentSubTransaction();
+                restore();
+                if must_propagate(&caught) {
+                    caught.rethrow()
+                }
+                Err(Error::Internal(message_of(&caught)))
+            }
+        }
+    }
+}
+
+fn must_propagate(caught: &CaughtError) -> bool {
+    match caught {
+        CaughtError::PostgresError(report) | CaughtError::ErrorReport(report) => matches!(
+            report.sql_error_code(),
+            PgSqlErrorCode::ERRCODE_QUERY_CANCELED
+                | PgSqlErrorCode::ERRCODE_ADMIN_SHUTDOWN
+                | PgSqlErrorCode::ERRCODE_CRASH_SHUTDOWN
+        ),
+        CaughtError::RustPanic { .. } => true,
+    }
+}
+
+fn message_of(caught: &CaughtError) -> String {
+    match caught {
+        CaughtError::PostgresError(report) | CaughtError::ErrorReport(report) => report.message().to_owned(),
+        CaughtError::RustPanic { ereport, .. } => ereport.message().to_owned(),
+    }
+}

@@ -1,0 +1,101 @@
+//! Every way a call is refused: its SQLSTATE, its facts in DETAIL, its advice in HINT.
+//!
+//! An expected refusal is data (`false`, no row) and never comes here. What comes here means misuse, a server that cannot
+//! do what was asked, or a fault of ours. The table below is the whole contract: a message is lower case without a full
+//! stop, the SQLSTATE says what kind of trouble it is, and no secret ever enters a message.
+
+use std::borrow::Cow;
+
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+
+/// What every function of this crate that may refuse answers.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What an SQL function that may refuse answers: pgrx raises it with its own SQLSTATE, DETAIL and HINT. (Where rows come back
+/// the type is written out, since pgrx reads it letter by letter.)
+pub type Answer<T> = std::result::Result<T, ErrorReport>;
+
+/// A refusal.
+#[derive(Debug)]
+pub enum Error {
+    /// An argument that may not be NULL is NULL.
+    Null { argument: &'static str },
+    /// An argument has a value that cannot be meant.
+    Invalid { what: Cow<'static, str>, detail: Option<String>, hint: Cow<'static, str> },
+    /// A breaker that nobody has made.
+    NoSuchBreaker { name: String },
+    /// A JSON text nested deeper or larger than we take.
+    TooComplex { what: String },
+    /// The extension's library is loaded, but `CREATE EXTENSION` has not run in this database.
+    NotInstalled,
+    /// What cannot survive PREPARE TRANSACTION.
+    CannotPrepare { what: &'static str },
+    /// A counter that must never run over has run out.
+    Exhausted { what: String },
+    /// A fault of ours, or of the interface to the server.
+    Internal(String),
+}
+
+impl Error {
+    /// An argument with a bad value, and what to pass instead.
+    pub fn invalid(what: impl Into<Cow<'static, str>>, hint: impl Into<Cow<'static, str>>) -> Self {
+        Self::Invalid { what: what.into(), detail: None, hint: hint.into() }
+    }
+}
+
+impl From<Error> for ErrorReport {
+    #[track_caller]
+    fn from(error: Error) -> Self {
+        let new = |code, message: String| ErrorReport::new(code, message, "costsim_pg");
+        match error {
+            Error::Null { argument } => {
+                new(PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED, format!("{argument} must not be null"))
+                    .set_hint(format!("Pass a value for \"{argument}\"."))
+            }
+            Error::Invalid { what, detail, hint } => {
+                let report = new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, what.into_owned())
+                    .set_hint(hint.into_owned());
+                match detail {
+                    Some(detail) => report.set_detail(detail),
+                    None => report,
+                }
+            }
+            Error::NoSuchBreaker { name } => new(
+                PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
+                format!("circuit breaker \"{name}\" does not exist"),
+            )
+            .set_hint(
+                "Create it with INSERT INTO costsim_cb_state (name) VALUES (...), or check the spelling.",
+            ),
+            Error::TooComplex { what } => new(PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED, what)
+                .set_hint("Split the document, or hash a digest of its large parts."),
+            Error::NotInstalled => new(
+                PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                "extension \"costsim_pg\" is not installed in this database".into(),
+            )
+            .set_hint("Run CREATE EXTENSION costsim_pg."),
+            Error::CannotPrepare { what } => new(
+                PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
+                format!("cannot PREPARE a transaction that has {what}"),
+            )
+            .set_detail("A session lock belongs to its session; a prepared transaction belongs to none.")
+            .set_hint("Acquire and release leadership in a transaction of its own."),
+            Error::Exhausted { what } => new(PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED, what)
+                .set_hint("Use another lock id; a token is never reused."),
+            Error::Internal(message) => new(PgSqlErrorCode::ERRCODE_INTERNAL_ERROR, message)
+                .set_hint("This is a defect of costsim_pg; please report it."),
+        }
+    }
+}
+
+impl From<pgrx::spi::Error> for Error {
+    fn from(error: pgrx::spi::Error) -> Self {
+        Self::Internal(format!("unexpected answer of the server: {error}"))
+    }
+}
+
+/// The value of an argument that may not be NULL.
+pub fn required<T>(value: Option<T>, argument: &'static str) -> Result<T> {
+    value.ok_or(Error::Null { argument })
+}

@@ -1,0 +1,192 @@
+//! Settings: what an operator may choose, with the reason for each default.
+//!
+//! What reaches out of the server is SIGHUP and superuser only: no ordinary role can point the worker elsewhere. Thresholds
+//! of a breaker are not here but in its own row.
+
+use std::ffi::{CStr, CString};
+
+use chrono::TimeDelta;
+use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
+
+static DATABASES: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
+static ALERTMANAGER_URL: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
+static ALERTMANAGER_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(10_000);
+static ALERT_BATCH_SIZE: GucSetting<i32> = GucSetting::<i32>::new(256);
+static ALERT_RESEND_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(60);
+static ALERT_MAX_BACKOFF: GucSetting<i32> = GucSetting::<i32>::new(300);
+static ALERT_RETRY_WINDOW: GucSetting<i32> = GucSetting::<i32>::new(86_400);
+static WORKER_POLL_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(30);
+static INSTANCE_ID: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
+static RUNBOOK_URL: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
+
+/// Defines every setting.
+pub fn init() {
+    let outbound = GucFlags::SUPERUSER_ONLY;
+    define_text(
+        c"costsim.databases",
+        c"Databases that get a costsim worker.",
+        c"A comma-separated list. The worker of a database delivers its alerts. Needs costsim_pg in shared_preload_libraries. Default: none.",
+        &DATABASES,
+        GucFlags::default(),
+    );
+    define_text(
+        c"costsim.alertmanager_url",
+        c"Where alerts are sent: the address of a Prometheus Alertmanager.",
+        c"Its base address (http://alertmanager:9093, with a path prefix if it has one) or the full address of its alerts endpoint. While empty, alerts stay pending. Default: empty.",
+        &ALERTMANAGER_URL,
+        outbound,
+    );
+    define_number(
+        c"costsim.alertmanager_timeout",
+        c"How long one request to Alertmanager may take.",
+        c"From connecting to the last byte of the answer; a request that is not answered by then counts as failed and is tried again. Default: 10 s.",
+        &ALERTMANAGER_TIMEOUT,
+        (100, 300_000),
+        GucFlags::UNIT_MS | outbound,
+    );
+    define_number(
+        c"costsim.alert_batch_size",
+        c"How many alerts are sent in one request.",
+        c"Alertmanager takes 1,000 alerts of one request in a few milliseconds; 256 keeps a request that must be repeated small. Default: 256.",
+        &ALERT_BATCH_SIZE,
+        (1, 10_000),
+        GucFlags::default(),
+    );
+    define_number(
+        c"costsim.alert_resend_interval",
+        c"How often a firing alert is sent again.",
+        c"Alertmanager keeps no alerts over a restart and forgets one that is not repeated; each send says that the alert lasts four intervals more. Default: 1 min, as Prometheus.",
+        &ALERT_RESEND_INTERVAL,
+        (1, 3_600),
+        GucFlags::UNIT_S,
+    );
+    define_number(
+        c"costsim.alert_max_backoff",
+        c"The longest pause between two attempts at one alert.",
+        c"The n-th failure is followed by a random pause of at most 2^n seconds, and at most this. Default: 5 min.",
+        &ALERT_MAX_BACKOFF,
+        (1, 86_400),
+        GucFlags::UNIT_S,
+    );
+    define_number(
+        c"costsim.alert_retry_window",
+        c"How long a queued alert is tried before it may be given up.",
+        c"An alert becomes failed when its attempts are used up and it has waited so long; 0 lets the attempts alone decide. Default: 24 h, so that an outage of hours loses nothing.",
+        &ALERT_RETRY_WINDOW,
+        (0, 30 * 86_400),
+        GucFlags::UNIT_S,
+    );
+    define_number(
+        c"costsim.worker_poll_interval",
+        c"How often an idle worker looks for work nobody announced.",
+        c"Commits wake the worker; this covers what cannot, such as a prepared transaction that commits later. Default: 30 s.",
+        &WORKER_POLL_INTERVAL,
+        (1, 3_600),
+        GucFlags::UNIT_S,
+    );
+    define_text(
+        c"costsim.instance_id",
+        c"The instance label of the breaker's alerts.",
+        c"Tells several installations apart in one Alertmanager. Default: empty, which stands for the database's name.",
+        &INSTANCE_ID,
+        GucFlags::default(),
+    );
+    define_text(
+        c"costsim.runbook_url",
+        c"The runbook_url annotation of the breaker's alerts.",
+        c"Where the person on call finds what to do. Default: empty, no annotation.",
+        &RUNBOOK_URL,
+        GucFlags::default(),
+    );
+}
+
+fn define_text(
+    name: &'static CStr,
+    short: &'static CStr,
+    long: &'static CStr,
+    setting: &'static GucSetting<Option<CString>>,
+    flags: GucFlags,
+) {
+    GucRegistry::define_string_guc(name, short, long, setting, GucContext::Sighup, flags);
+}
+
+fn define_number(
+    name: &'static CStr,
+    short: &'static CStr,
+    long: &'static CStr,
+    setting: &'static GucSetting<i32>,
+    (least, most): (i32, i32),
+    flags: GucFlags,
+) {
+    GucRegistry::define_int_guc(name, short, long, setting, least, most, GucContext::Sighup, flags);
+}
+
+fn text(setting: &GucSetting<Option<CString>>) -> Option<String> {
+    let value = setting.get()?.to_string_lossy().trim().to_owned();
+    (!value.is_empty()).then_some(value)
+}
+
+fn seconds(setting: &GucSetting<i32>) -> TimeDelta {
+    TimeDelta::seconds(i64::from(setting.get()))
+}
+
+fn count(setting: &GucSetting<i32>) -> i64 {
+    i64::from(setting.get())
+}
+
+/// The databases that get a worker, without repetition, in the order given.
+pub fn databases() -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for name in text(&DATABASES).unwrap_or_default().split(',').map(str::trim).filter(|name| !name.is_empty())
+    {
+        if !names.iter().any(|known| known == name) {
+            names.push(name.to_owned());
+        }
+    }
+    names
+}
+
+/// The configured address of Alertmanager.
+pub fn alertmanager_url() -> Option<String> {
+    text(&ALERTMANAGER_URL)
+}
+
+/// The time one request may take.
+pub fn alertmanager_timeout() -> TimeDelta {
+    TimeDelta::milliseconds(count(&ALERTMANAGER_TIMEOUT))
+}
+
+/// The most alerts of one request.
+pub fn alert_batch_size() -> i64 {
+    count(&ALERT_BATCH_SIZE)
+}
+
+/// The time between two sends of a firing alert.
+pub fn alert_resend_interval() -> TimeDelta {
+    seconds(&ALERT_RESEND_INTERVAL)
+}
+
+/// The longest pause between two attempts.
+pub fn alert_max_backoff() -> TimeDelta {
+    seconds(&ALERT_MAX_BACKOFF)
+}
+
+/// The age below which a queued alert is never given up for its attempts alone.
+pub fn alert_retry_window() -> TimeDelta {
+    seconds(&ALERT_RETRY_WINDOW)
+}
+
+/// The pause of an idle worker that nobody wakes.
+pub fn worker_poll_interval() -> TimeDelta {
+    seconds(&WORKER_POLL_INTERVAL)
+}
+
+/// The instance label, if the operator chose one.
+pub fn instance_id() -> Option<String> {
+    text(&INSTANCE_ID)
+}
+
+/// The runbook's address, if there is one.
+pub fn runbook_url() -> Option<String> {
+    text(&RUNBOOK_URL)
+}

@@ -1,0 +1,40 @@
+//! costsim_pg: leader election, a durable circuit breaker, provenance and an alert outbox inside PostgreSQL.
+//!
+//! `costsim_core` decides, this crate acts, `sql/` remembers. A room (leader, breaker, alert, provenance) reads the arguments,
+//! asks core, writes by its store and answers; the worker does what needs a clock or a network.
+
+mod alert;
+mod breaker;
+mod clock;
+mod convert;
+mod db;
+mod error;
+mod guc;
+mod leader;
+mod provenance;
+mod schema;
+mod worker;
+
+use pgrx::prelude::*;
+
+pgrx::pg_module_magic!(name, version);
+
+/// Called once when the library is loaded: by the postmaster when preloaded, else by the first backend that needs it.
+#[pg_guard]
+extern "C-unwind" fn _PG_init() {
+    guc::init();
+    worker::init();
+}
+
+/// What `cargo pgrx test` asks of an extension.
+#[cfg(test)]
+pub mod pg_test {
+    /// Called once before the server of the tests starts.
+    pub fn setup(_options: Vec<&str>) {}
+
+    /// Settings of the server of the tests.
+    #[must_use]
+    pub fn postgresql_conf_options() -> Vec<&'static str> {
+        vec!["max_prepared_transactions = 5"]
+    }
+}

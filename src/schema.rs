@@ -1,0 +1,16 @@
+//! The install script, in reading order.
+//!
+//! A room's SQL file holds its tables, views and set-based functions with their comments; pgrx writes the C functions; the
+//! last file says who may call what and what each C function means.
+
+use pgrx::extension_sql_file;
+
+extension_sql_file!("../sql/10_leader.sql", name = "leader", bootstrap);
+extension_sql_file!("../sql/20_breaker.sql", name = "breaker", requires = ["leader"]);
+extension_sql_file!(
+    "../sql/30_alert.sql",
+    name = "alert",
+    requires = ["breaker", alert::_costsim_alert_wake]
+);
+extension_sql_file!("../sql/40_provenance.sql", name = "provenance", requires = ["alert"]);
+extension_sql_file!("../sql/95_access.sql", name = "access", requires = ["provenance"], finalize);

@@ -1,0 +1,172 @@
+//! Keeps one worker per named database alive.
+//!
+//! Level-triggered: each round compares what should run with what runs, and mends the difference. A round is due at the start,
+//! after a reload, when a worker ends, and when a pause is over. So a missed signal costs nothing.
+//!
+//! A worker that ends is started again after a pause that grows with its failures in a row, so that a database that cannot be
+//! served fills neither the log nor the process table.
+
+use std::collections::HashMap;
+use std::ffi::CString;
+use std::time::{Duration, Instant};
+
+use pgrx::bgworkers::{
+    BackgroundWorkerBuilder, BackgroundWorkerStatus, BgWorkerStartTime, DynamicBackgroundWorker,
+};
+use pgrx::pg_sys;
+use pgrx::prelude::*;
+
+use super::shared::{self, State};
+use super::{LIBRARY, process};
+use crate::guc;
+
+/// The pause before a worker that ended is started again, doubled with every failure in a row.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
+/// A worker that keeps failing is tried this often: a log line a minute.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// A worker that has run this long was well; its next end is a first failure again.
+const WELL_AFTER: Duration = Duration::from_secs(60);
+
+/// Registers the launcher with the postmaster.
+pub fn register() {
+    BackgroundWorkerBuilder::new("costsim launcher")
+        .set_type("costsim launcher")
+        .set_library(LIBRARY)
+        .set_function("costsim_launcher_main")
+        .enable_shmem_access(None)
+        .enable_spi_access()
+        .set_start_time(BgWorkerStartTime::RecoveryFinished)
+        .set_restart_time(Some(SHORTEST_PAUSE))
+        .load();
+}
+
+/// What the launcher remembers of a database's worker.
+struct Charge {
+    worker: Option<DynamicBackgroundWorker>,
+    started_at: Instant,
+    failures: u32,
+    not_before: Instant,
+}
+
+/// The launcher's process.
+#[pg_guard]
+#[unsafe(no_mangle)]
+extern "C-unwind" fn costsim_launcher_main(_argument: pg_sys::Datum) {
+    process::start(None);
+    let mut charges: HashMap<String, Charge> = HashMap::new();
+    loop {
+        let pause = mend(&mut charges);
+        process::wait(pause);
+    }
+}
+
+/// One round: answers when the next one is due at the latest.
+fn mend(charges: &mut HashMap<String, Charge>) -> Option<Duration> {
+    let mut wanted = guc::databases();
+    wanted.truncate(shared::SLOTS);
+    shared::keep_only(&wanted);
+    charges.retain(|database, charge| {
+        let is_wanted = wanted.contains(database);
+        if !is_wanted && let Some(worker) = charge.worker.take() {
+            worker.terminate();
+        }
+        is_wanted
+    });
+    let mut next: Option<Duration> = None;
+    for database in wanted {
+        let now = Instant::now();
+        let charge = charges.entry(database.clone()).or_insert(Charge {
+            worker: None,
+            started_at: now,
+            failures: 0,
+            not_before: now,
+        });
+        if let Some(pause) = tend(&database, charge) {
+            next = Some(next.map_or(pause, |known| known.min(pause)));
+        }
+    }
+    next
+}
+
+/// Looks after one database: answers after which pause it wants to be looked after again.
+fn tend(database: &str, charge: &mut Charge) -> Option<Duration> {
+    if let Some(worker) = &charge.worker {
+        match worker.pid() {
+            Ok(_) | Err(BackgroundWorkerStatus::NotYetStarted) => return None,
+            Err(_) => note_end(database, charge),
+        }
+    }
+    let now = Instant::now();
+    if charge.not_before > now {
+        return Some(charge.not_before - now);
+    }
+    if shared::reports().iter().any(|report| report.database == database && report.pid.is_some_and(is_alive))
+    {
+        // Started by a launcher that ended before us. It cannot tell us when it ends, so look again.
+        return Some(LONGEST_PAUSE / 10);
+    }
+    let Some(oid) = database_oid(database) else {
+        shared::post(database, 0, pg_sys::InvalidOid, State::Down, Some("database does not exist"));
+        return Some(LONGEST_PAUSE);
+    };
+    shared::post(database, 0, oid, State::Starting, None);
+    match start(database) {
+        Some(worker) => {
+            (charge.worker, charge.started_at) = (Some(worker), now);
+            None
+        }
+        None => {
+            let trouble = "no free worker slot: raise max_worker_processes";
+            shared::post(database, 0, oid, State::Down, Some(trouble));
+            Some(LONGEST_PAUSE / 6)
+        }
+    }
+}
+
+fn note_end(database: &str, charge: &mut Charge) {
+    let now = Instant::now();
+    charge.worker = None;
+    charge.failures = if now.duration_since(charge.started_at) >= WELL_AFTER {
+        1
+    } else {
+        charge.failures.saturating_add(1)
+    };
+    let pause = SHORTEST_PAUSE.saturating_mul(1 << (charge.failures - 1).min(10)).min(LONGEST_PAUSE);
+    charge.not_before = now + pause;
+    let known = shared::reports().into_iter().find(|report| report.database == database);
+    let trouble = known.and_then(|report| report.trouble).unwrap_or_else(|| "worker ended".into());
+    shared::post(database, 0, pg_sys::InvalidOid, State::Down, Some(&trouble));
+}
+
+fn start(database: &str) -> Option<DynamicBackgroundWorker> {
+    BackgroundWorkerBuilder::new(&format!("costsim worker for {database}"))
+        .set_type("costsim worker")
+        .set_library(LIBRARY)
+        .set_function("costsim_worker_main")
+        .set_extra(database)
+        .enable_shmem_access(None)
+        .enable_spi_access()
+        .set_start_time(BgWorkerStartTime::RecoveryFinished)
+        .set_restart_time(None)
+        // SAFETY: this process's own pid, set before any code of ours runs.
+        .set_notify_pid(unsafe { pg_sys::MyProcPid })
+        .load_dynamic()
+        .ok()
+}
+
+fn is_alive(pid: i32) -> bool {
+    // SAFETY: looks a pid up in the table of processes.
+    unsafe { !pg_sys::BackendPidGetProc(pid).is_null() }
+}
+
+fn database_oid(database: &str) -> Option<pg_sys::Oid> {
+    let name = CString::new(database).ok()?;
+    // SAFETY: a look-up in a shared catalog, in a transaction of its own; `true` asks for InvalidOid instead of an error.
+    let oid = unsafe {
+        pg_sys::StartTransactionCommand();
+        let oid = pg_sys::get_database_oid(name.as_ptr(), true);
+        pg_sys::CommitTransactionCommand();
+        oid
+    };
+    (oid != pg_sys::InvalidOid).then_some(oid)
+}

@@ -1,0 +1,99 @@
+//! What every background process of ours does alike: start, wait, obey signals.
+//!
+//! SIGTERM is the server's own `die`: it ends the process at the next check for interrupts, with exit code 1, and the
+//! postmaster or the launcher decides whether to start another. Nothing blocks for longer than a slice without that check.
+
+use std::ffi::CStr;
+use std::time::Duration;
+
+use pgrx::{check_for_interrupts, pg_sys};
+
+/// Settings a database's or role's owner may have changed, and what this code relies on.
+const PINNED: [(&CStr, &CStr); 8] = [
+    (c"search_path", c"pg_catalog, pg_temp"),
+    (c"synchronous_commit", c"on"),
+    (c"default_transaction_isolation", c"read committed"),
+    (c"default_transaction_read_only", c"off"),
+    (c"row_security", c"on"),
+    (c"statement_timeout", c"0"),
+    (c"idle_in_transaction_session_timeout", c"0"),
+    // A claim must not wait for an application's forgotten lock: it fails, and is tried again.
+    (c"lock_timeout", c"10s"),
+];
+
+unsafe extern "C-unwind" {
+    // The server's own handlers themselves: pgrx exports them wrapped in a guard, which a signal handler must not have.
+    fn die(signal: i32);
+    fn SignalHandlerForConfigReload(signal: i32);
+}
+
+/// Takes the signals and connects: to a database, or to the shared catalogs only.
+pub fn start(database: Option<&CStr>) {
+    // SAFETY: the calls and their order are those of the server's own workers.
+    unsafe {
+        set_handler(pg_sys::SIGHUP, SignalHandlerForConfigReload);
+        set_handler(pg_sys::SIGTERM, die);
+        pg_sys::BackgroundWorkerUnblockSignals();
+        let name = database.map_or(std::ptr::null(), CStr::as_ptr);
+        pg_sys::BackgroundWorkerInitializeConnection(name, std::ptr::null(), 0);
+        for (setting, value) in PINNED {
+            pg_sys::SetConfigOption(
+                setting.as_ptr(),
+                value.as_ptr(),
+                pg_sys::GucContext::PGC_SUSET,
+                pg_sys::GucSource::PGC_S_OVERRIDE,
+            );
+        }
+    }
+}
+
+unsafe fn set_handler(signal: u32, handler: unsafe extern "C-unwind" fn(i32)) {
+    // SAFETY: the handler is one of the server's own.
+    unsafe {
+        #[cfg(not(feature = "pg18"))]
+        pg_sys::pqsignal(signal as i32, Some(handler));
+        #[cfg(feature = "pg18")]
+        pg_sys::pqsignal_be(signal as i32, Some(handler));
+    }
+}
+
+/// Waits until something wakes this process or the pause is over (`None`: however long), then obeys what came in.
+pub fn wait(pause: Option<Duration>) {
+    let reasons = pg_sys::WL_LATCH_SET | pg_sys::WL_EXIT_ON_PM_DEATH;
+    let (reasons, millis) = match pause {
+        // Rounded up: waking before the moment would mean looking twice.
+        Some(pause) => {
+            (reasons | pg_sys::WL_TIMEOUT, pause.as_millis().saturating_add(1).min(86_400_000) as i64)
+        }
+        None => (reasons, -1),
+    };
+    // SAFETY: this process's own latch.
+    unsafe {
+        pg_sys::WaitLatch(pg_sys::MyLatch, reasons as i32, millis, pg_sys::PG_WAIT_EXTENSION);
+        pg_sys::ResetLatch(pg_sys::MyLatch);
+    }
+    obey();
+}
+
+/// Ends the process if it was told to, and takes over changed settings.
+pub fn obey() {
+    check_for_interrupts!();
+    // SAFETY: the flag is set by the server's own handler; the settings file is read where the server reads it.
+    unsafe {
+        if pg_sys::ConfigReloadPending != 0 {
+            pg_sys::ConfigReloadPending = 0;
+            pg_sys::ProcessConfigFile(pg_sys::GucContext::PGC_SIGHUP);
+        }
+    }
+}
+
+/// Shows in pg_stat_activity what the process is doing.
+pub fn show_activity(text: Option<&CStr>) {
+    // SAFETY: the text is copied.
+    unsafe {
+        match text {
+            Some(text) => pg_sys::pgstat_report_activity(pg_sys::BackendState::STATE_RUNNING, text.as_ptr()),
+            None => pg_sys::pgstat_report_activity(pg_sys::BackendState::STATE_IDLE, std::ptr::null()),
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! The worker of one database: claim, commit, POST, settle, commit.
+//!
+//! No transaction, snapshot or lock is open while a request is in flight. The rows say where the work stands, so the process may
+//! end at any point: what was claimed and not settled is claimed again, by the next worker at once, by anyone when the lease is
+//! over. So an alert may arrive twice, and none is marked sent before Alertmanager has answered for it.
+
+use std::ffi::CString;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use costsim_core::alertmanager::{self, Verdict};
+use pgrx::PgTryBuilder;
+use pgrx::bgworkers::BackgroundWorker;
+use pgrx::pg_sys;
+use pgrx::prelude::*;
+
+use super::http::{Answer, Client};
+use super::process;
+use super::shared::{self, State};
+use crate::alert::outbox::{self, Attempt, Claim, Item, Settled};
+use crate::alert::store;
+use crate::error::{Error, Result};
+use crate::{breaker, clock, db, guc};
+
+/// Who the claims belong to.
+const CLAIMANT: &str = "worker";
+
+/// How long a request runs before interrupts are looked at again: well under the second a shutdown may take.
+const SLICE: Duration = Duration::from_millis(20);
+
+/// A claim outlives its request by this much, for the settling.
+const CLAIM_MARGIN: TimeDelta = TimeDelta::seconds(30);
+
+/// The pause after a failed request, on top of each alert's own: a receiver that is down is not asked for every batch at once.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
+
+/// The name of the database this process is connected to.
+pub fn current_database() -> String {
+    // SAFETY: the name is palloc'd by the server and copied here.
+    unsafe {
+        let name = pg_sys::get_database_name(pg_sys::MyDatabaseId);
+        if name.is_null() {
+            String::new()
+        } else {
+            std::ffi::CStr::from_ptr(name).to_string_lossy().into_owned()
+        }
+    }
+}
+
+/// The worker's process.
+#[pg_guard]
+#[unsafe(no_mangle)]
+extern "C-unwind" fn costsim_worker_main(_argument: pg_sys::Datum) {
+    let database = BackgroundWorker::get_extra().to_owned();
+    // The name comes from a setting and holds no zero byte.
+    let name = CString::new(database.as_str()).unwrap_or_default();
+    process::start(Some(&name));
+    let board = database.clone();
+    // The error ends this process; before that it is written where the status view finds it.
+    PgTryBuilder::new(move || run(&database))
+        .catch_others(move |error| {
+            if let pgrx::pg_sys::panic::CaughtError::PostgresError(report)
+            | pgrx::pg_sys::panic::CaughtError::ErrorReport(report) = &error
+            {
+                shared::post(&board, 0, pg_sys::InvalidOid, State::Down, Some(report.message()));
+            }
+            error.rethrow()
+        })
+        .execute();
+}
+
+/// A worker's place on the board.
+struct Post<'a> {
+    database: &'a str,
+}
+
+impl Post<'_> {
+    fn say(&self, state: State, trouble: Option<&str>) {
+        // SAFETY: this process's own pid and database.
+        let (pid, oid) = unsafe { (pg_sys::MyProcPid, pg_sys::MyDatabaseId) };
+        shared::post(self.database, pid, oid, state, trouble);
+    }
+}
+
+fn run(database: &str) {
+    let post = Post { database };
+    let mut client = None;
+    let mut has_forgotten = false;
+    loop {
+        let pause = match round(&post, &mut client, &mut has_forgotten) {
+            Ok(pause) => pause,
+            Err(error) => {
+                // Ends the process: nothing after it runs.
+                pgrx::pg_sys::panic::ErrorReport::from(error).report(PgLogLevel::ERROR);
+                return;
+            }
+        };
+        process::show_activity(None);
+        process::wait(Some(pause));
+    }
+}
+
+/// Does what is due: the pause until there may be more.
+fn round(post: &Post<'_>, client: &mut Option<Client>, has_forgotten: &mut bool) -> Result<Duration> {
+    let poll = guc::worker_poll_interval().to_std().unwrap_or(Duration::from_secs(30));
+    if !db::transaction(|| Ok(db::is_installed()))? {
+        post.say(State::Blocked, Some("extension costsim_pg is not installed in this database"));
+        *has_forgotten = false;
+        return Ok(poll);
+    }
+    let Some(url) = guc::alertmanager_url() else {
+        post.say(State::Blocked, Some("costsim.alertmanager_url is empty: alerts stay pending"));
+        return Ok(poll);
+    };
+    let endpoint = match alertmanager::endpoint(&url) {
+        Ok(endpoint) => endpoint,
+        Err(bad) => {
+            post.say(State::Blocked, Some(&format!("costsim.alertmanager_url: {bad}")));
+            return Ok(poll);
+        }
+    };
+    if !*has_forgotten {
+        db::transaction(|| store::forget_claims(CLAIMANT))?;
+        *has_forgotten = true;
+    }
+    let client = match client {
+        Some(client) => client,
+        None => client.insert(Client::new().map_err(Error::Internal)?),
+    };
+    loop {
+        process::show_activity(Some(c"costsim: claiming alerts"));
+        let lease = guc::alertmanager_timeout() + CLAIM_MARGIN;
+        let claim =
+            db::transaction(|| outbox::claim(CLAIMANT, guc::alert_batch_size(), lease, clock::now()))?;
+        if claim.items.is_empty() {
+            post.say(State::Idle, None);
+            let due = db::transaction(store::next_due)?;
+            let until_due = due.and_then(|at| (at - clock::now()).max(TimeDelta::zero()).to_std().ok());
+            return Ok(until_due.map_or(poll, |pause| pause.min(poll)));
+        }
+        post.say(State::Sending, None);
+        if let Some(trouble) = deliver(client, &endpoint, &claim)? {
+            post.say(State::Blocked, Some(&trouble));
+            return Ok(PAUSE_AFTER_FAILURE);
+        }
+    }
+}
+
+/// Sends what was claimed and writes down what became of it: the trouble, if the receiver could not be reached or was not well.
+fn deliver(client: &Client, endpoint: &str, claim: &Claim) -> Result<Option<String>> {
+    let (faulty, fit): (Vec<&Item>, Vec<&Item>) = claim.items.iter().partition(|item| item.fault().is_some());
+    let mut settled: Vec<Settled> =
+        faulty.into_iter().map(|item| item.judge(&unfit(item), clock::now())).collect();
+    let mut trouble = None;
+    if !fit.is_empty() {
+        let attempt = post_alerts(client, endpoint, &fit);
+        match attempt.verdict {
+            // One alert the receiver cannot take spoils the answer for all: each is asked about alone.
+            Verdict::Permanent if fit.len() > 1 => {
+                for item in fit {
+                    let alone = post_alerts(client, endpoint, &[item]);
+                    settled.push(item.judge(&alone, clock::now()));
+                }
+            }
+            Verdict::Delivered | Verdict::Permanent => {
+                settled.extend(fit.iter().map(|item| item.judge(&attempt, clock::now())));
+            }
+            Verdict::Retryable => {
+                settled.extend(fit.iter().map(|item| item.judge(&attempt, clock::now())));
+                trouble = attempt.error;
+            }
+        }
+    }
+    process::show_activity(Some(c"costsim: settling alerts"));
+    db::transaction(|| settle(claim.token, &settled))?;
+    Ok(trouble)
+}
+
+/// One transaction: the alerts' rows, and the incidents whose alert has arrived. An incident that cannot be marked must not keep
+/// its alert from being settled, or it would be sent again for ever.
+fn settle(token: i64, settled: &[Settled]) -> Result<()> {
+    store::settle(token, settled)?;
+    for one in settled {
+        let Some(incident_id) = &one.incident_id else { continue };
+        let response = one.code.map_or_else(String::new, |code| format!("HTTP {code}"));
+        if let Err(error) = db::subtransaction(|| breaker::mark_alerted(incident_id, &response)) {
+            pgrx::warning!("incident {incident_id} was not marked as alerted: {error:?}");
+        }
+    }
+    Ok(())
+}
+
+/// What becomes of a row that no request can carry.
+fn unfit(item: &Item) -> Attempt {
+    Attempt {
+        verdict: Verdict::Permanent,
+        code: None,
+        error: item.fault().map(str::to_owned),
+        not_before: None,
+    }
+}
+
+fn post_alerts(client: &Client, endpoint: &str, items: &[&Item]) -> Attempt {
+    process::show_activity(Some(c"costsim: posting alerts"));
+    let timeout = guc::alertmanager_timeout().to_std().unwrap_or(Duration::from_secs(10));
+    let mut request = client.post(endpoint, outbox::body(items), timeout);
+    let answer = loop {
+        if let Some(answer) = client.wait(&mut request, SLICE) {
+            break answer;
+        }
+        pgrx::check_for_interrupts!();
+    };
+    match answer {
+        Answer::Status { code, body, retry_after } => {
+            let verdict = alertmanager::verdict(code);
+            let error = (verdict != Verdict::Delivered).then(|| alertmanager::error_text(code, &body, &[]));
+            let not_before =
+                retry_after.and_then(|seconds| TimeDelta::try_seconds(i64::try_from(seconds).ok()?));
+            Attempt { verdict, code: Some(code), error, not_before }
+        }
+        Answer::Failed(error) => Attempt {
+            verdict: Verdict::Retryable,
+            code: None,
+            error: Some(alertmanager::scrub(&error, &[])),
+            not_before: None,
+        },
+    }
+}

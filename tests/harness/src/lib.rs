@@ -1,0 +1,23 @@
+//! What the tests, the demo and the benchmarks stand on: real servers that nobody else uses, and receivers of alerts
+//! that are real, watchful or broken.
+//!
+//! - [`Cluster`]: a PostgreSQL server of its own, made by `tests/cluster.sh`.
+//! - [`Alertmanager`]: Debian's Alertmanager on a port of its own; [`WebhookSink`] receives what it sends out.
+//! - [`ScriptedEndpoint`], [`HangingEndpoint`]: receivers that answer as told, or never.
+//! - [`wait_until`]: the only way to wait. A test waits for a state it can observe, never for a duration.
+//!
+//! Everything ends when its value is dropped, and also when the process that holds it is killed.
+
+mod alertmanager;
+mod cluster;
+mod endpoint;
+mod http;
+pub mod proc;
+mod wait;
+
+pub use alertmanager::{AlertState, Alertmanager, Listed, WebhookSink};
+pub use cluster::{Cluster, ClusterBuilder, Mode};
+pub use endpoint::{HangingEndpoint, ScriptedEndpoint};
+pub use http::{Answer, Request};
+pub use rustix::process::Signal;
+pub use wait::wait_until;
