@@ -1,7 +1,7 @@
 //! A made-up trace of LLM requests, the same for the same seed.
 //!
 //! Its shape follows recorded conversation traffic: token counts are log-normal (median 1,000 in and 130 out), arrivals come
-//! a fifth of a second apart on average. The random numbers are made here, so that a seed means the same trace whatever
+//! a fifth of a second apart on average, and for some thousand requests at a time people want longer answers, or shorter. The random numbers are made here, so that a seed means the same trace whatever
 //! version of whatever library is installed.
 
 use std::f64::consts::TAU;
@@ -14,17 +14,24 @@ use crate::trace::Request;
 /// 2024-01-08 09:00 UTC, a Monday morning.
 const FIRST_REQUEST: i64 = 1_704_704_400;
 
+/// The length of answers wanders: over so many requests it comes back, and it strays by a quarter to either side. That moves a
+/// window's drift by a few percent, as recorded traffic does.
+const MOOD_LASTS: f64 = 1_000.0;
+const MOOD_SWING: f64 = 0.012;
+
 /// `count` requests in order of time.
 pub fn requests(seed: u64, count: usize) -> Vec<Request> {
     let mut random = Random(seed);
+    let mut mood = 0.0;
     let mut at = DateTime::from_timestamp(FIRST_REQUEST, 0).unwrap_or_default();
     (0..count)
         .map(|_| {
             at += TimeDelta::microseconds((random.exponential() * 200_000.0) as i64);
+            mood += MOOD_SWING * random.normal() - mood / MOOD_LASTS;
             Request {
                 requested_at: at,
                 context_tokens: random.log_normal(1000.0, 0.9, 2, 14_000),
-                generated_tokens: random.log_normal(130.0, 0.9, 1, 1_000),
+                generated_tokens: random.log_normal(130.0 * mood.exp(), 0.9, 1, 1_000),
             }
         })
         .collect()

@@ -99,9 +99,7 @@ pub fn run(show: &Show) -> Result<bool> {
     interrupt.check()?;
     let mut play = Play::new(stage?, plan, prices, interrupt, screen);
     play.prepare(&requests)?;
-    let story = play.replay()?;
-    let recovery = play.recover(&story)?;
-    play.dismiss()?;
+    let (story, recovery) = play.perform().map_err(|error| play.explained(error))?;
 
     let report = Report::collect(&mut play.stage, source, play.plan.window, story, recovery)?;
     play.screen.line("");
@@ -252,6 +250,35 @@ impl Play {
         self.interrupt.check()
     }
 
+    fn perform(&mut self) -> Result<(Story, Recovery)> {
+        let story = self.replay()?;
+        let recovery = self.recover(&story)?;
+        self.dismiss()?;
+        Ok((story, recovery))
+    }
+
+    /// What went wrong, with what the extension says about its own deliveries: that is where to look first.
+    fn explained(&mut self, error: anyhow::Error) -> anyhow::Error {
+        if error.is::<Interrupted>() {
+            return error;
+        }
+        match self.deliveries() {
+            Ok(deliveries) => error.context(deliveries),
+            Err(_) => error,
+        }
+    }
+
+    fn deliveries(&mut self) -> Result<String> {
+        let said = self.stage.client.query_one(
+            "SELECT format('outbox: %s unsent, %s; worker: %s, %s', q.unsent, coalesce(q.last_error, 'no error'),
+                           w.state, coalesce(w.trouble, 'no trouble'))
+               FROM costsim_alert_queue_stats() q, costsim_worker_status() w
+              WHERE w.database = current_database()",
+            &[],
+        )?;
+        Ok(said.get(0))
+    }
+
     fn start_replica(&mut self, node: &'static str) -> Result<()> {
         let replica = Replica::start(&self.stage, node, self.plan.window, &self.outbox)?;
         self.replicas.push(replica);
@@ -322,9 +349,10 @@ impl Play {
                 if story.trip.as_ref().is_some_and(|trip| trip.alert.is_some()) {
                     return Ok(story);
                 }
-                if since.elapsed() > DELIVERY {
-                    bail!("Alertmanager does not list the alert after {DELIVERY:?}; {}", self.queue()?);
-                }
+                ensure!(
+                    since.elapsed() < DELIVERY,
+                    "Alertmanager does not list the alert after {DELIVERY:?}"
+                );
             }
         }
     }
@@ -378,7 +406,7 @@ impl Play {
             &[],
         )?;
         let (incident_id, first_seq): (String, i64) = (trip.get(0), trip.get(3));
-        let (drift, window): (f64, i64) = (trip.get(2), first_seq / self.plan.window as i64 + 1);
+        let (drift, window): (f64, i64) = (trip.get(2), (first_seq - 1) / self.plan.window as i64 + 1);
         self.screen.event_in(
             Tone::Bad,
             &format!("the breaker trips: drift {drift:.3} in window {window}, incident {incident_id}; V1 answers from now on"),
@@ -460,14 +488,6 @@ impl Play {
             }
         }
         Ok(())
-    }
-
-    fn queue(&mut self) -> Result<String> {
-        let stats =
-            self.stage.client.query_one("SELECT unsent, last_error FROM costsim_alert_queue_stats()", &[])?;
-        let (unsent, error): (i64, Option<String>) = (stats.get(0), stats.get(1));
-        let error = error.unwrap_or_else(|| "no error: does the worker run?".into());
-        Ok(format!("the outbox has {unsent} unsent; {error}"))
     }
 
     /// Until Ctrl-C.

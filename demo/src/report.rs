@@ -20,7 +20,7 @@ const PLOT_COLUMNS: usize = 50;
 const ROUNDING: f64 = 1e-9;
 
 pub const HOW_TO_KEEP: &str =
-    "Everything is removed now. With --keep it stays until Ctrl-C, for looking around.";
+    "Everything is removed now. To look around: cargo run --release -p costsim_demo -- --keep";
 
 /// One window, as its transaction noted it.
 #[derive(Clone, Debug, PartialEq)]
@@ -326,8 +326,8 @@ fn plot(points: &[Point], paint: Paint) -> String {
         let length = column(drift);
         let bar: String = (1..=PLOT_COLUMNS)
             .map(|at| match (at <= length, at == threshold) {
-                (true, _) => '#',
-                (false, true) => '|',
+                (_, true) => '|',
+                (true, false) => '#',
                 (false, false) => ' ',
             })
             .collect();
@@ -363,7 +363,7 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0], "                0       0.2");
         assert_eq!(lines[1], "    1 V2  0.050 ###      |");
-        assert_eq!(lines[2], format!("    2 V1  1.000 {}  trips", "#".repeat(50)));
+        assert_eq!(lines[2], format!("    2 V1  1.000 {}|{}  trips", "#".repeat(9), "#".repeat(40)));
     }
 
     #[test]
