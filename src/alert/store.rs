@@ -68,6 +68,7 @@ static CLAIM_FIRED: Statement = Statement::deciding(
     &[TEXTOID, INT8OID, INT8OID, INTERVALOID],
 );
 
+/// `unnest` of several arrays is a syntax of its own and takes no schema; a worker's search_path is pinned.
 static SETTLE_QUEUED: Statement = Statement::deciding(
     "UPDATE @schema@.costsim_alert_queue q
         SET status = s.status, attempts = s.attempts, last_attempt_at = pg_catalog.clock_timestamp(),
@@ -76,7 +77,7 @@ static SETTLE_QUEUED: Statement = Statement::deciding(
             sent_at = CASE WHEN s.status = 'sent' THEN pg_catalog.clock_timestamp() END,
             finished_at = CASE WHEN s.status <> 'pending' THEN pg_catalog.clock_timestamp() END,
             claimed_by = NULL, claim_token = NULL, claimed_until = NULL
-       FROM pg_catalog.unnest($2, $3, $4, $5, $6, $7) AS s(id, status, attempts, next_at, code, error)
+       FROM unnest($2, $3, $4, $5, $6, $7) AS s(id, status, attempts, next_at, code, error)
       WHERE q.id = s.id AND q.claim_token = $1",
     &[INT8OID, INT8ARRAYOID, TEXTARRAYOID, INT4ARRAYOID, TIMESTAMPTZARRAYOID, INT4ARRAYOID, TEXTARRAYOID],
 );
@@ -90,7 +91,7 @@ static SETTLE_FIRED: Statement = Statement::deciding(
             attempts = CASE WHEN a.revision = s.revision THEN s.attempts ELSE a.attempts END,
             response_code = s.code, last_error = s.error,
             claimed_by = NULL, claim_token = NULL, claimed_until = NULL
-       FROM pg_catalog.unnest($2, $3, $4, $5, $6, $7, $8)
+       FROM unnest($2, $3, $4, $5, $6, $7, $8)
             AS s(fingerprint, revision, is_sent, attempts, next_at, code, error)
       WHERE a.fingerprint = s.fingerprint AND a.claim_token = $1",
     &[

@@ -24,6 +24,8 @@ use crate::guc;
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 /// A worker that keeps failing is tried this often: a log line a minute.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// What only waits for somebody else (a database to be created, a slot to come free) is looked at this often: it logs nothing.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// A worker that has run this long was well; its next end is a first failure again.
 const WELL_AFTER: Duration = Duration::from_secs(60);
 
@@ -103,11 +105,11 @@ fn tend(database: &str, charge: &mut Charge) -> Option<Duration> {
     if shared::reports().iter().any(|report| report.database == database && report.pid.is_some_and(is_alive))
     {
         // Started by a launcher that ended before us. It cannot tell us when it ends, so look again.
-        return Some(LONGEST_PAUSE / 10);
+        return Some(LOOK_AGAIN);
     }
     let Some(oid) = database_oid(database) else {
         shared::post(database, 0, pg_sys::InvalidOid, State::Down, Some("database does not exist"));
-        return Some(LONGEST_PAUSE);
+        return Some(LOOK_AGAIN);
     };
     shared::post(database, 0, oid, State::Starting, None);
     match start(database) {
@@ -118,7 +120,7 @@ fn tend(database: &str, charge: &mut Charge) -> Option<Duration> {
         None => {
             let trouble = "no free worker slot: raise max_worker_processes";
             shared::post(database, 0, oid, State::Down, Some(trouble));
-            Some(LONGEST_PAUSE / 6)
+            Some(LOOK_AGAIN)
         }
     }
 }

@@ -5,7 +5,7 @@
 //! over. So an alert may arrive twice, and none is marked sent before Alertmanager has answered for it.
 
 use std::ffi::CString;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 use costsim_core::alertmanager::{self, Verdict};
@@ -19,7 +19,7 @@ use super::process;
 use super::shared::{self, State};
 use crate::alert::outbox::{self, Attempt, Claim, Item, Settled};
 use crate::alert::store;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::{breaker, clock, db, guc};
 
 /// Who the claims belong to.
@@ -82,13 +82,21 @@ impl Post<'_> {
     }
 }
 
+/// When the worker looks again.
+enum Next {
+    /// After this pause, or as soon as a commit wakes it.
+    Woken(Duration),
+    /// After this pause and not sooner: commits that go on during an outage must not make it ask without a break.
+    Paused(Duration),
+}
+
 fn run(database: &str) {
     let post = Post { database };
     let mut client = None;
     let mut has_forgotten = false;
     loop {
-        let pause = match round(&post, &mut client, &mut has_forgotten) {
-            Ok(pause) => pause,
+        let next = match round(&post, &mut client, &mut has_forgotten) {
+            Ok(next) => next,
             Err(error) => {
                 // Ends the process: nothing after it runs.
                 pgrx::pg_sys::panic::ErrorReport::from(error).report(PgLogLevel::ERROR);
@@ -96,27 +104,37 @@ fn run(database: &str) {
             }
         };
         process::show_activity(None);
-        process::wait(Some(pause));
+        match next {
+            Next::Woken(pause) => process::wait(Some(pause)),
+            Next::Paused(pause) => {
+                let end = Instant::now() + pause;
+                while let Some(rest) =
+                    end.checked_duration_since(Instant::now()).filter(|rest| !rest.is_zero())
+                {
+                    process::wait(Some(rest));
+                }
+            }
+        }
     }
 }
 
-/// Does what is due: the pause until there may be more.
-fn round(post: &Post<'_>, client: &mut Option<Client>, has_forgotten: &mut bool) -> Result<Duration> {
+/// Does what is due.
+fn round(post: &Post<'_>, client: &mut Option<Client>, has_forgotten: &mut bool) -> Result<Next> {
     let poll = guc::worker_poll_interval().to_std().unwrap_or(Duration::from_secs(30));
     if !db::transaction(|| Ok(db::is_installed()))? {
         post.say(State::Blocked, Some("extension costsim_pg is not installed in this database"));
         *has_forgotten = false;
-        return Ok(poll);
+        return Ok(Next::Woken(poll));
     }
     let Some(url) = guc::alertmanager_url() else {
         post.say(State::Blocked, Some("costsim.alertmanager_url is empty: alerts stay pending"));
-        return Ok(poll);
+        return Ok(Next::Woken(poll));
     };
     let endpoint = match alertmanager::endpoint(&url) {
         Ok(endpoint) => endpoint,
         Err(bad) => {
             post.say(State::Blocked, Some(&format!("costsim.alertmanager_url: {bad}")));
-            return Ok(poll);
+            return Ok(Next::Woken(poll));
         }
     };
     if !*has_forgotten {
@@ -125,7 +143,13 @@ fn round(post: &Post<'_>, client: &mut Option<Client>, has_forgotten: &mut bool)
     }
     let client = match client {
         Some(client) => client,
-        None => client.insert(Client::new().map_err(Error::Internal)?),
+        None => match Client::new() {
+            Ok(new) => client.insert(new),
+            Err(trouble) => {
+                post.say(State::Blocked, Some(&format!("no HTTP client: {trouble}")));
+                return Ok(Next::Woken(poll));
+            }
+        },
     };
     loop {
         process::show_activity(Some(c"costsim: claiming alerts"));
@@ -136,12 +160,12 @@ fn round(post: &Post<'_>, client: &mut Option<Client>, has_forgotten: &mut bool)
             post.say(State::Idle, None);
             let due = db::transaction(store::next_due)?;
             let until_due = due.and_then(|at| (at - clock::now()).max(TimeDelta::zero()).to_std().ok());
-            return Ok(until_due.map_or(poll, |pause| pause.min(poll)));
+            return Ok(Next::Woken(until_due.map_or(poll, |pause| pause.min(poll))));
         }
         post.say(State::Sending, None);
         if let Some(trouble) = deliver(client, &endpoint, &claim)? {
             post.say(State::Blocked, Some(&trouble));
-            return Ok(PAUSE_AFTER_FAILURE);
+            return Ok(Next::Paused(PAUSE_AFTER_FAILURE));
         }
     }
 }
