@@ -11,15 +11,14 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::ffi::CStr;
+use std::ffi::{CStr, CString, c_char};
 use std::panic::{AssertUnwindSafe, UnwindSafe};
 use std::rc::Rc;
 
 use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys::panic::CaughtError;
 use pgrx::prelude::*;
-use pgrx::spi::{OwnedPreparedStatement, SpiHeapTupleData};
-use pgrx::{PgBuiltInOids, PgOid, PgTryBuilder, pg_sys};
+use pgrx::{PgBuiltInOids, PgTryBuilder, pg_sys};
 
 use crate::error::{Error, Result};
 
@@ -51,17 +50,11 @@ impl Statement {
     pub fn rows<T>(
         &'static self,
         arguments: &[DatumWithOid<'_>],
-        mut read: impl FnMut(&SpiHeapTupleData<'_>) -> Result<T>,
+        mut read: impl FnMut(&Row<'_>) -> Result<T>,
     ) -> Result<Vec<T>> {
-        let plan = self.plan()?;
-        Spi::connect(|client| {
-            // A statement prepared as mutating runs with a fresh snapshot; `select` keeps pgrx from assigning an xid.
-            let table = client.select(plan, None, arguments)?;
-            let mut rows = Vec::new();
-            for row in table {
-                rows.push(read(&row)?);
-            }
-            Ok(rows)
+        self.execute(arguments, |table, count| match table {
+            Some(table) => (0..count).map(|index| read(&Row { table, index })).collect(),
+            None => Ok(Vec::new()),
         })
     }
 
@@ -69,52 +62,129 @@ impl Statement {
     pub fn row<T>(
         &'static self,
         arguments: &[DatumWithOid<'_>],
-        read: impl FnMut(&SpiHeapTupleData<'_>) -> Result<T>,
+        mut read: impl FnMut(&Row<'_>) -> Result<T>,
     ) -> Result<Option<T>> {
-        Ok(self.rows(arguments, read)?.into_iter().next())
+        self.execute(arguments, |table, count| match table {
+            Some(table) if count > 0 => read(&Row { table, index: 0 }).map(Some),
+            _ => Ok(None),
+        })
     }
 
     /// Runs the statement and answers how many rows it touched.
     pub fn run(&'static self, arguments: &[DatumWithOid<'_>]) -> Result<usize> {
-        let plan = self.plan()?;
-        Spi::connect(|client| Ok(client.select(plan, None, arguments)?.len()))
+        self.execute(arguments, |_, count| Ok(count))
     }
 
-    fn plan(&'static self) -> Result<&'static OwnedPreparedStatement> {
+    /// Runs the statement and hands over its rows, which live as long as the call, and how many it touched.
+    fn execute<T>(
+        &'static self,
+        arguments: &[DatumWithOid<'_>],
+        take: impl FnOnce(Option<&pg_sys::SPITupleTable>, usize) -> Result<T>,
+    ) -> Result<T> {
+        let plan = self.plan()?;
+        if arguments.len() != self.arguments.len() {
+            return Err(Error::Internal(format!(
+                "{} arguments for a statement of {}",
+                arguments.len(),
+                self.arguments.len()
+            )));
+        }
+        let value = |argument: &DatumWithOid<'_>| match argument.datum() {
+            Some(datum) => (datum.sans_lifetime(), b' ' as c_char),
+            None => (pg_sys::Datum::from(0), b'n' as c_char),
+        };
+        let (mut values, nulls): (Vec<_>, Vec<_>) = arguments.iter().map(value).unzip();
+        let _connection = Connection::open();
+        // SAFETY: the plan is kept for the life of the backend, the arrays have the length it was prepared for, and the table
+        // of rows is not used beyond the connection.
+        unsafe {
+            let is_read_only = !self.takes_fresh_snapshot;
+            let status = pg_sys::SPI_execute_plan(plan, values.as_mut_ptr(), nulls.as_ptr(), is_read_only, 0);
+            if status < 0 {
+                return Err(Error::Internal(format!("statement ended with SPI code {status}")));
+            }
+            take(pg_sys::SPI_tuptable.as_ref(), pg_sys::SPI_processed as usize)
+        }
+    }
+
+    fn plan(&'static self) -> Result<pg_sys::SPIPlanPtr> {
         let schema = schema()?;
         let key = std::ptr::from_ref(self) as usize;
         if let Some(plan) = PLANS.with_borrow(|plans| plans.get(&key).copied()) {
             return Ok(plan);
         }
-        let text = self.text.replace("@schema@", &schema);
-        let types: Vec<PgOid> = self.arguments.iter().map(|oid| PgOid::from(oid.value())).collect();
-        let plan = Spi::connect(|client| {
-            let prepared = if self.takes_fresh_snapshot {
-                client.prepare_mut(text.as_str(), &types)?
-            } else {
-                client.prepare(text.as_str(), &types)?
-            };
-            // Leaked on purpose: a plan lives as long as its backend, and freeing it from a thread-local's destructor would
-            // call into a server that is already shutting down.
-            Ok::<_, Error>(&*Box::leak(Box::new(prepared.keep())))
-        })?;
+        let text = CString::new(self.text.replace("@schema@", &schema))
+            .map_err(|_| Error::Internal("a statement holds a zero byte".into()))?;
+        let mut types: Vec<pg_sys::Oid> = self.arguments.iter().map(|oid| oid.value()).collect();
+        let _connection = Connection::open();
+        // SAFETY: the text and the types outlive the call. The plan is kept, and never freed: it lives as long as its backend.
+        // One plan for all values: our look-ups go by key, and planning anew costs more than any of them.
+        let plan = unsafe {
+            let plan = pg_sys::SPI_prepare_cursor(
+                text.as_ptr(),
+                types.len() as i32,
+                types.as_mut_ptr(),
+                pg_sys::CURSOR_OPT_GENERIC_PLAN as i32,
+            );
+            if plan.is_null() || pg_sys::SPI_keepplan(plan) != 0 {
+                let code = pg_sys::SPI_result;
+                return Err(Error::Internal(format!("statement could not be prepared: SPI code {code}")));
+            }
+            plan
+        };
         PLANS.with_borrow_mut(|plans| plans.insert(key, plan));
         Ok(plan)
     }
 }
 
-/// A column of a row that is never NULL.
-pub fn column<T: FromDatum + IntoDatum>(row: &SpiHeapTupleData<'_>, ordinal: usize) -> Result<T> {
-    row.get::<T>(ordinal)?.ok_or_else(|| Error::Internal(format!("column {ordinal} is unexpectedly null")))
+/// A connection to SPI. After an error it is left to the end of the (sub)transaction, which closes it.
+struct Connection;
+
+impl Connection {
+    fn open() -> Self {
+        // SAFETY: closed by Drop, or by the server when an error unwinds. The call has no way to fail but by raising.
+        unsafe { pg_sys::SPI_connect() };
+        Self
+    }
 }
 
-/// A column of a row that may be NULL.
-pub fn nullable<T: FromDatum + IntoDatum>(row: &SpiHeapTupleData<'_>, ordinal: usize) -> Result<Option<T>> {
-    Ok(row.get::<T>(ordinal)?)
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            // SAFETY: the connection that open() made is the innermost one.
+            unsafe { pg_sys::SPI_finish() };
+        }
+    }
+}
+
+/// One row of an answer.
+pub struct Row<'a> {
+    table: &'a pg_sys::SPITupleTable,
+    index: usize,
+}
+
+/// A column of a row that is never NULL, counted from 1.
+pub fn column<T: FromDatum>(row: &Row<'_>, ordinal: i32) -> Result<T> {
+    nullable(row, ordinal)?.ok_or_else(|| Error::Internal(format!("column {ordinal} is unexpectedly null")))
+}
+
+/// A column of a row that may be NULL, counted from 1.
+pub fn nullable<T: FromDatum>(row: &Row<'_>, ordinal: i32) -> Result<Option<T>> {
+    // SAFETY: the index is below the number of rows; the server checks the ordinal; the type is the one the statement answers
+    // in that column.
+    unsafe {
+        let tuple = *row.table.vals.add(row.index);
+        let mut is_null = false;
+        let datum = pg_sys::SPI_getbinval(tuple, row.table.tupdesc, ordinal, &mut is_null);
+        if pg_sys::SPI_result == pg_sys::SPI_ERROR_NOATTRIBUTE {
+            return Err(Error::Internal(format!("the statement has no column {ordinal}")));
+        }
+        Ok(T::from_datum(datum, is_null))
+    }
 }
 
 thread_local! {
-    static PLANS: RefCell<HashMap<usize, &'static OwnedPreparedStatement>> = RefCell::default();
+    static PLANS: RefCell<HashMap<usize, pg_sys::SPIPlanPtr>> = RefCell::default();
     static HOME: RefCell<Option<Home>> = const { RefCell::new(None) };
     static IS_STALE: Cell<bool> = const { Cell::new(true) };
     static IS_WATCHING: Cell<bool> = const { Cell::new(false) };
@@ -167,6 +237,7 @@ fn look_up_home() -> Result<Option<Home>> {
     if !is_installed() {
         return Ok(None);
     }
+    // Not a kept statement: it is what the kept ones need to be prepared.
     Spi::connect(|client| {
         let table = client.select(
             "SELECT pg_catalog.quote_ident(n.nspname::pg_catalog.text), c.oid
@@ -178,12 +249,11 @@ fn look_up_home() -> Result<Option<Home>> {
             Some(1),
             &[LANDMARK.into()],
         )?;
-        match table.into_iter().next() {
-            Some(row) => {
-                Ok(Some(Home { schema: column::<String>(&row, 1)?.into(), landmark: column(&row, 2)? }))
-            }
-            None => Ok(None),
-        }
+        let Some(row) = table.into_iter().next() else { return Ok(None) };
+        Ok(row
+            .get::<String>(1)?
+            .zip(row.get(2)?)
+            .map(|(schema, landmark)| Home { schema: schema.into(), landmark }))
     })
 }
 

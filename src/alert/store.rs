@@ -41,15 +41,16 @@ static RESOLVE: Statement = Statement::deciding(
     &[TEXTOID],
 );
 
-/// Alerts of the highest severity first, then by age. A row stays claimed until it is settled or the lease is over.
+/// Longest due first. A row stays claimed until it is settled or the lease is over. The ARRAY makes the planner look each row up by
+/// key: how many there are it cannot know beforehand.
 static CLAIM_QUEUED: Statement = Statement::deciding(
     "UPDATE @schema@.costsim_alert_queue q
         SET claimed_by = $1, claim_token = $2, claimed_until = pg_catalog.clock_timestamp() + $4
-      WHERE q.id IN (SELECT d.id FROM @schema@.costsim_alert_queue d
+      WHERE q.id = ANY (ARRAY(SELECT d.id FROM @schema@.costsim_alert_queue d
                       WHERE d.status = 'pending' AND d.next_attempt_at <= pg_catalog.clock_timestamp()
                         AND (d.claimed_until IS NULL OR d.claimed_until <= pg_catalog.clock_timestamp())
                       ORDER BY d.next_attempt_at, d.id
-                      LIMIT $3 FOR UPDATE SKIP LOCKED)
+                      LIMIT $3 FOR UPDATE SKIP LOCKED))
      RETURNING q.id, q.payload::text, q.attempts, q.max_attempts,
                pg_catalog.clock_timestamp() - q.created_at, q.incident_id",
     &[TEXTOID, INT8OID, INT8OID, INTERVALOID],
@@ -58,11 +59,11 @@ static CLAIM_QUEUED: Statement = Statement::deciding(
 static CLAIM_FIRED: Statement = Statement::deciding(
     "UPDATE @schema@.costsim_alerts a
         SET claimed_by = $1, claim_token = $2, claimed_until = pg_catalog.clock_timestamp() + $4
-      WHERE a.fingerprint IN (SELECT d.fingerprint FROM @schema@.costsim_alerts d
+      WHERE a.fingerprint = ANY (ARRAY(SELECT d.fingerprint FROM @schema@.costsim_alerts d
                                WHERE d.next_send_at <= pg_catalog.clock_timestamp()
                                  AND (d.claimed_until IS NULL OR d.claimed_until <= pg_catalog.clock_timestamp())
                                ORDER BY d.next_send_at, d.fingerprint
-                               LIMIT $3 FOR UPDATE SKIP LOCKED)
+                               LIMIT $3 FOR UPDATE SKIP LOCKED))
      RETURNING a.fingerprint, a.labels::text, a.annotations::text, a.generator_url, a.starts_at, a.resolved_at, a.revision,
                a.attempts, a.incident_id",
     &[TEXTOID, INT8OID, INT8OID, INTERVALOID],

@@ -4,10 +4,9 @@ use chrono::{DateTime, Utc};
 use costsim_core::breaker::{Config, Intent, Outage, Phase, Severity, State, Term};
 use pgrx::pg_sys::BuiltinOid::{BOOLOID, FLOAT8OID, INT4OID, TEXTOID, TIMESTAMPTZOID};
 use pgrx::prelude::*;
-use pgrx::spi::SpiHeapTupleData;
 
 use crate::convert::{self, finite_moment};
-use crate::db::{Statement, column, nullable};
+use crate::db::{Row, Statement, column, nullable};
 use crate::error::{Error, Result};
 
 /// What is stored of one breaker.
@@ -148,8 +147,8 @@ pub fn create(name: &str) -> Result<()> {
     CREATE.run(&[name.into()]).map(drop)
 }
 
-fn stored(row: &SpiHeapTupleData<'_>) -> Result<Stored> {
-    let moment = |ordinal: usize| -> Result<Option<DateTime<Utc>>> {
+fn stored(row: &Row<'_>) -> Result<Stored> {
+    let moment = |ordinal: i32| -> Result<Option<DateTime<Utc>>> {
         nullable::<TimestampWithTimeZone>(row, ordinal)?.map(|at| finite_moment(at, "timestamp")).transpose()
     };
     let is_disabled: bool = column(row, 1)?;

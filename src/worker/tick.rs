@@ -92,10 +92,9 @@ enum Next {
 
 fn run(database: &str) {
     let post = Post { database };
-    let mut client = None;
-    let mut has_forgotten = false;
+    let mut memory = Memory::default();
     loop {
-        let next = match round(&post, &mut client, &mut has_forgotten) {
+        let next = match round(&post, &mut memory) {
             Ok(next) => next,
             Err(error) => {
                 // Ends the process: nothing after it runs.
@@ -118,12 +117,22 @@ fn run(database: &str) {
     }
 }
 
+/// What a worker remembers between rounds; the rows say everything else.
+#[derive(Default)]
+struct Memory {
+    client: Option<Client>,
+    /// Whether the claims of the process before this one were given back.
+    has_forgotten: bool,
+    /// Why the latest attempt failed, until one succeeds.
+    trouble: Option<String>,
+}
+
 /// Does what is due.
-fn round(post: &Post<'_>, client: &mut Option<Client>, has_forgotten: &mut bool) -> Result<Next> {
+fn round(post: &Post<'_>, memory: &mut Memory) -> Result<Next> {
     let poll = guc::worker_poll_interval().to_std().unwrap_or(Duration::from_secs(30));
     if !db::transaction(|| Ok(db::is_installed()))? {
         post.say(State::Blocked, Some("extension costsim_pg is not installed in this database"));
-        *has_forgotten = false;
+        memory.has_forgotten = false;
         return Ok(Next::Woken(poll));
     }
     let Some(url) = guc::alertmanager_url() else {
@@ -137,14 +146,14 @@ fn round(post: &Post<'_>, client: &mut Option<Client>, has_forgotten: &mut bool)
             return Ok(Next::Woken(poll));
         }
     };
-    if !*has_forgotten {
+    if !memory.has_forgotten {
         db::transaction(|| store::forget_claims(CLAIMANT))?;
-        *has_forgotten = true;
+        memory.has_forgotten = true;
     }
-    let client = match client {
+    let client = match &mut memory.client {
         Some(client) => client,
-        None => match Client::new() {
-            Ok(new) => client.insert(new),
+        none => match Client::new() {
+            Ok(new) => none.insert(new),
             Err(trouble) => {
                 post.say(State::Blocked, Some(&format!("no HTTP client: {trouble}")));
                 return Ok(Next::Woken(poll));
@@ -157,14 +166,17 @@ fn round(post: &Post<'_>, client: &mut Option<Client>, has_forgotten: &mut bool)
         let claim =
             db::transaction(|| outbox::claim(CLAIMANT, guc::alert_batch_size(), lease, clock::now()))?;
         if claim.items.is_empty() {
-            post.say(State::Idle, None);
+            // With nothing due the trouble may still be there: what failed waits for its next attempt.
+            let state = if memory.trouble.is_some() { State::Blocked } else { State::Idle };
+            post.say(state, memory.trouble.as_deref());
             let due = db::transaction(store::next_due)?;
             let until_due = due.and_then(|at| (at - clock::now()).max(TimeDelta::zero()).to_std().ok());
             return Ok(Next::Woken(until_due.map_or(poll, |pause| pause.min(poll))));
         }
-        post.say(State::Sending, None);
-        if let Some(trouble) = deliver(client, &endpoint, &claim)? {
-            post.say(State::Blocked, Some(&trouble));
+        post.say(State::Sending, memory.trouble.as_deref());
+        memory.trouble = deliver(client, &endpoint, &claim)?;
+        if memory.trouble.is_some() {
+            post.say(State::Blocked, memory.trouble.as_deref());
             return Ok(Next::Paused(PAUSE_AFTER_FAILURE));
         }
     }
