@@ -23,8 +23,8 @@ setup: ## install what is missing: packages, toolchain, cargo-pgrx (seconds when
 build: setup ## build the extension for release into target/stage
 	@.ci/build
 
-demo: build ## show it at work: TRACE=file.csv replays a recorded trace
-	@$(ENV) cargo run --release --quiet -p costsim_demo -- $(if $(TRACE),--trace $(TRACE))
+demo: build ## show it at work: TRACE=file.csv replays a recorded trace, DEMO_ARGS=--help tells more
+	@$(ENV) cargo run --release --quiet -p costsim_demo -- $(if $(TRACE),--trace $(TRACE)) $(DEMO_ARGS)
 
 bench: build ## measure it on this machine
 	@$(ENV) cargo run --release --quiet -p costsim_bench -- $(BENCH_ARGS)

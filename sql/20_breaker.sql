@@ -97,6 +97,6 @@ BEGIN ATOMIC
       FROM costsim_cb_incidents i
      WHERE i.circuit_breaker_name = $3 AND (NOT i.resolved OR $1)
      ORDER BY i."timestamp" DESC, i.id DESC
-     LIMIT greatest($2, 0);
+     LIMIT CASE WHEN $2 < 0 THEN 0 ELSE $2 END;
 END;
 COMMENT ON FUNCTION costsim_incidents(boolean, integer, text) IS 'A breaker''s incidents, newest first: the unresolved one, or with include_resolved all of them, at most "limit" rows (NULL: all).';

@@ -98,8 +98,7 @@ pub fn run(show: &Show) -> Result<bool> {
     let stage = Stage::set_up();
     interrupt.check()?;
     let mut play = Play::new(stage?, plan, prices, interrupt, screen);
-    play.prepare(&requests)?;
-    let (story, recovery) = play.perform().map_err(|error| play.explained(error))?;
+    let (story, recovery) = play.perform(&requests).map_err(|error| play.explained(error))?;
 
     let report = Report::collect(&mut play.stage, source, play.plan.window, story, recovery)?;
     play.screen.line("");
@@ -109,6 +108,7 @@ pub fn run(show: &Show) -> Result<bool> {
     } else {
         play.screen.line(report::HOW_TO_KEEP);
     }
+    play.dismiss()?;
     Ok(report.is_good())
 }
 
@@ -248,13 +248,25 @@ impl Play {
             wrong.prices.input_per_1k,
             wrong.prices.output_per_1k,
         ));
-        self.interrupt.check()
+        self.await_worker()
     }
 
-    fn perform(&mut self) -> Result<(Story, Recovery)> {
+    /// The worker of a new database comes up beside everything else. The time from trip to alert shall not measure that.
+    fn await_worker(&mut self) -> Result<()> {
+        let client = &mut self.stage.client;
+        let state = "SELECT pid, state FROM costsim_worker_status() WHERE database = current_database()";
+        let pid: i32 = self.interrupt.wait_for("the worker to be ready", || {
+            let worker = client.query_opt(state, &[])?;
+            Ok(worker.filter(|worker| worker.get::<_, &str>(1) == "idle").and_then(|worker| worker.get(0)))
+        })?;
+        self.screen.event(&format!("the extension's worker is ready to deliver, process {pid}"));
+        Ok(())
+    }
+
+    fn perform(&mut self, requests: &[Request]) -> Result<(Story, Recovery)> {
+        self.prepare(requests)?;
         let story = self.replay()?;
         let recovery = self.recover(&story)?;
-        self.dismiss()?;
         Ok((story, recovery))
     }
 
@@ -269,13 +281,13 @@ impl Play {
         }
     }
 
-    /// What is under way and why it does not arrive; nothing when nothing is under way.
+    /// What is under way and why it does not arrive; nothing when all is well.
     fn deliveries(&mut self) -> Result<Option<String>> {
         let said = self.stage.client.query_opt(
             "SELECT format('outbox: %s unsent, %s; worker: %s, %s', q.unsent, coalesce(q.last_error, 'no error'),
                            w.state, coalesce(w.trouble, 'no trouble'))
                FROM costsim_alert_queue_stats() q, costsim_worker_status() w
-              WHERE w.database = current_database() AND q.unsent > 0",
+              WHERE w.database = current_database() AND (q.unsent > 0 OR w.state NOT IN ('idle', 'sending'))",
             &[],
         )?;
         Ok(said.map(|said| said.get(0)))

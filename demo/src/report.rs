@@ -20,7 +20,7 @@ const PLOT_COLUMNS: usize = 50;
 const ROUNDING: f64 = 1e-9;
 
 pub const HOW_TO_KEEP: &str =
-    "Everything is removed now. To look around: cargo run --release -p costsim_demo -- --keep";
+    "Everything is removed now. To look around: make demo DEMO_ARGS=--keep";
 
 /// One window, as its transaction noted it.
 #[derive(Clone, Debug, PartialEq)]

@@ -7,7 +7,7 @@
 //! served fills neither the log nor the process table.
 
 use std::collections::HashMap;
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::time::{Duration, Instant};
 
 use pgrx::bgworkers::{
@@ -161,14 +161,38 @@ fn is_alive(pid: i32) -> bool {
     unsafe { !pg_sys::BackendPidGetProc(pid).is_null() }
 }
 
+/// The oid of the database with this name. The catalog is read from end to end: the index on its names cannot be opened by a
+/// process that belongs to no database, until some other process has connected for the first time.
 fn database_oid(database: &str) -> Option<pg_sys::Oid> {
     let name = CString::new(database).ok()?;
-    // SAFETY: a look-up in a shared catalog, in a transaction of its own; `true` asks for InvalidOid instead of an error.
-    let oid = unsafe {
+    // SAFETY: a scan of a shared catalog in a transaction of its own; each tuple is used before the next is asked for.
+    unsafe {
         pg_sys::StartTransactionCommand();
-        let oid = pg_sys::get_database_oid(name.as_ptr(), true);
+        let catalog = pg_sys::table_open(pg_sys::DatabaseRelationId, pg_sys::AccessShareLock as i32);
+        let everything = pg_sys::InvalidOid;
+        let scan = pg_sys::systable_beginscan(
+            catalog,
+            everything,
+            false,
+            std::ptr::null_mut(),
+            0,
+            std::ptr::null_mut(),
+        );
+        let mut found = None;
+        loop {
+            let tuple = pg_sys::systable_getnext(scan);
+            if tuple.is_null() {
+                break;
+            }
+            let row = pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_database>();
+            if CStr::from_ptr((*row).datname.data.as_ptr()) == name.as_c_str() {
+                found = Some((*row).oid);
+                break;
+            }
+        }
+        pg_sys::systable_endscan(scan);
+        pg_sys::table_close(catalog, pg_sys::AccessShareLock as i32);
         pg_sys::CommitTransactionCommand();
-        oid
-    };
-    (oid != pg_sys::InvalidOid).then_some(oid)
+        found
+    }
 }

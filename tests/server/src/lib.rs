@@ -1,1 +1,62 @@
+//! What several of the server tests need: a server whose worker delivers, a standby, a client that can be killed.
+//!
+//! Each test file claims something of whole servers. Tests that do not disturb each other share a [`Shared`] cluster;
+//! each that stops a server, or sends its worker elsewhere, has its own.
 
+mod child;
+mod shared;
+mod site;
+mod standby;
+
+pub use child::{Psql, is_running, run_tool};
+pub use shared::Shared;
+pub use site::{Site, WorkerStatus};
+pub use standby::Standby;
+
+use anyhow::{Context, Result, ensure};
+use costsim_harness::wait_until;
+use postgres::Client;
+use postgres::types::FromSqlOwned;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How long a test waits for what takes moments: long enough for a loaded machine.
+pub const LIMIT: Duration = Duration::from_secs(30);
+
+/// The single value a query answers with.
+pub fn one<T: FromSqlOwned>(client: &mut Client, query: &str) -> Result<T> {
+    let row = client.query_one(query, &[]).with_context(|| query.to_owned())?;
+    row.try_get(0).with_context(|| query.to_owned())
+}
+
+/// Waits until a query that asks yes or no answers yes.
+pub fn wait_for(client: &mut Client, what: &str, question: &str) -> Result<()> {
+    wait_until(LIMIT, what, || Ok(one::<bool>(client, question)?.then_some(())))
+}
+
+/// The SQLSTATE with which a statement fails.
+pub fn sqlstate_of(client: &mut Client, statement: &str) -> Result<String> {
+    let outcome = client.simple_query(statement);
+    let error = outcome.err().with_context(|| format!("no error: {statement}"))?;
+    let code = error.code().with_context(|| format!("no answer of the server to {statement}: {error}"))?;
+    Ok(code.code().to_owned())
+}
+
+/// Changes a setting of the whole server and has it taken over.
+pub fn set(client: &mut Client, name: &str, value: &str) -> Result<()> {
+    set_for_the_next_start(client, name, value)?;
+    ensure!(one::<bool>(client, "SELECT pg_reload_conf()")?, "the server did not reload");
+    Ok(())
+}
+
+/// Changes a setting in the file, without telling the running server.
+pub fn set_for_the_next_start(client: &mut Client, name: &str, value: &str) -> Result<()> {
+    client.batch_execute(&format!("ALTER SYSTEM SET {name} = '{value}'"))?;
+    Ok(())
+}
+
+/// A file that lies beside the project unless `COSTSIM_SHARED` says otherwise.
+pub fn shared_file(name: &str) -> PathBuf {
+    let beside = || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared"));
+    std::env::var_os("COSTSIM_SHARED").map_or_else(beside, PathBuf::from).join(name)
+}

@@ -1,0 +1,43 @@
+-- Every misuse of provenance: its SQLSTATE, what it says, and nothing stored. ON_ERROR_ROLLBACK puts a savepoint before each statement.
+\set ON_ERROR_ROLLBACK on
+BEGIN;
+SELECT costsim_write_provenance('before') IS NOT NULL AS written;
+
+SELECT costsim_write_provenance('r', v1_cost => 'NaN');
+\echo :LAST_ERROR_SQLSTATE
+SELECT costsim_write_provenance('r', v2_cost => 'NaN');
+\echo :LAST_ERROR_SQLSTATE
+SELECT costsim_write_provenance('r', v1_cost => 'Infinity');
+\echo :LAST_ERROR_SQLSTATE
+SELECT costsim_write_provenance('r', v1_cost => 1, v2_cost => '-Infinity');
+\echo :LAST_ERROR_SQLSTATE
+SELECT costsim_write_provenance('r', runtime_ms => -1);
+\echo :LAST_ERROR_SQLSTATE
+
+SELECT costsim_write_provenance_batch(NULL);
+\echo :LAST_ERROR_SQLSTATE
+SELECT costsim_write_provenance_batch('{}');
+\echo :LAST_ERROR_SQLSTATE
+SELECT costsim_write_provenance_batch('null');
+\echo :LAST_ERROR_SQLSTATE
+SELECT costsim_write_provenance_batch('[{"run_id": "good"}, null]');
+\echo :LAST_ERROR_SQLSTATE
+SELECT costsim_write_provenance_batch('[{"run_id": "good"}, {"run_id": "good"}, {"run_id": 3}]');
+\echo :LAST_ERROR_SQLSTATE
+SELECT costsim_write_provenance_batch('[{"v1_cost": "NaN"}]');
+\echo :LAST_ERROR_SQLSTATE
+SELECT costsim_write_provenance_batch('[{"v1_cost": 1e400}]') \g /dev/null
+\echo :LAST_ERROR_SQLSTATE
+SELECT costsim_write_provenance_batch('[{"runtime_ms": -1}]');
+\echo :LAST_ERROR_SQLSTATE
+SELECT costsim_write_provenance_batch('[{"runtime_ms": 2147483648}]');
+\echo :LAST_ERROR_SQLSTATE
+-- a key nobody knows is a spelling mistake more often than not
+SELECT costsim_write_provenance_batch('[{"v1_costs": 1}]');
+\echo :LAST_ERROR_SQLSTATE
+SELECT costsim_write_provenance_batch((SELECT jsonb_agg('{}'::jsonb) FROM generate_series(1, 100001)));
+\echo :LAST_ERROR_SQLSTATE
+
+SELECT run_id FROM costsim_provenance;
+SELECT costsim_write_provenance('after') IS NOT NULL AS written;
+ROLLBACK;

@@ -1,0 +1,38 @@
+-- Every function that may write refuses with 25006 before it has touched anything, as it does on a standby; a refusal comes before any other.
+\set ON_ERROR_ROLLBACK on
+\set VERBOSITY terse
+BEGIN READ ONLY;
+SELECT costsim_try_leader(7001);
+\echo :LAST_ERROR_SQLSTATE
+SELECT costsim_lock_held(7001), costsim_is_leader(7001);
+SELECT costsim_report_drift(0.1);
+\echo :LAST_ERROR_SQLSTATE
+SELECT costsim_report_drift('NaN');
+\echo :LAST_ERROR_SQLSTATE
+SELECT costsim_disable_v2('a', 'ann');
+\echo :LAST_ERROR_SQLSTATE
+SELECT costsim_enable_v2('ann');
+\echo :LAST_ERROR_SQLSTATE
+SELECT costsim_enqueue_alert('[{"labels": {"alertname": "A"}}]', 'x');
+\echo :LAST_ERROR_SQLSTATE
+SELECT costsim_fire_alert('{"alertname": "A"}');
+\echo :LAST_ERROR_SQLSTATE
+SELECT costsim_resolve_alert('{"alertname": "A"}');
+\echo :LAST_ERROR_SQLSTATE
+SELECT costsim_write_provenance('r');
+\echo :LAST_ERROR_SQLSTATE
+SELECT costsim_write_provenance_batch('[]');
+\echo :LAST_ERROR_SQLSTATE
+COMMIT;
+-- a leader that would stop
+SELECT costsim_try_leader(7001);
+BEGIN READ ONLY;
+SELECT costsim_release_leader(7002) AS nothing_to_do;
+SELECT costsim_release_leader(7001);
+\echo :LAST_ERROR_SQLSTATE
+COMMIT;
+SELECT costsim_is_leader(7001);
+SELECT costsim_release_leader(7001);
+DELETE FROM costsim_leaders;
+SELECT (SELECT count(*) FROM costsim_leaders) AS leaders, (SELECT count(*) FROM costsim_cb_state) AS states, (SELECT count(*) FROM costsim_alerts) AS alerts,
+       (SELECT count(*) FROM costsim_alert_queue) AS queued, (SELECT count(*) FROM costsim_provenance) AS provenance;

@@ -1,0 +1,38 @@
+-- Leader, breaker and outbox run as their owner: who may call the function needs no right on the tables. Provenance is the tenant's
+-- own data, so it takes the caller's rights.
+CREATE ROLE costsim_regress_app;
+GRANT EXECUTE ON FUNCTION costsim_try_leader(bigint, text), costsim_release_leader(bigint), costsim_is_leader(bigint), costsim_leader(bigint),
+    costsim_is_open(text), costsim_cb_get_state(text), costsim_incidents(boolean, integer, text), costsim_alert_queue_stats(),
+    costsim_report_drift(double precision, integer, jsonb, text), costsim_disable_v2(text, text, timestamptz, boolean, text), costsim_enable_v2(text, text, text),
+    costsim_enqueue_alert(jsonb, text, text, text, integer), costsim_fire_alert(jsonb, jsonb, text), costsim_resolve_alert(jsonb),
+    costsim_drift_stats(timestamptz, timestamptz, text, text),
+    costsim_write_provenance(text, text, text, text, text, text, text, text, text, double precision, double precision, jsonb, integer)
+    TO costsim_regress_app;
+SET ROLE costsim_regress_app;
+BEGIN;
+SELECT costsim_try_leader(7001), costsim_is_leader(7001);
+SELECT epoch, healthy FROM costsim_leader(7001);
+SELECT count(*) AS tripped FROM generate_series(1, 3), costsim_report_drift(0.5);
+SELECT costsim_is_open(), costsim_enable_v2('app');
+SELECT changed FROM costsim_disable_v2('a', 'app');
+SELECT state FROM costsim_cb_get_state();
+SELECT count(*) FROM costsim_incidents(true);
+SELECT costsim_enqueue_alert('[{"labels": {"alertname": "A"}}]', 'x') IS NOT NULL AS queued, costsim_fire_alert('{"alertname": "A"}') IS NOT NULL AS fired;
+SELECT costsim_resolve_alert('{"alertname": "A"}');
+SELECT pending FROM costsim_alert_queue_stats();
+SELECT costsim_release_leader(7001);
+ROLLBACK;
+SELECT costsim_write_provenance('r');
+\echo :LAST_ERROR_SQLSTATE
+SELECT total FROM costsim_drift_stats();
+\echo :LAST_ERROR_SQLSTATE
+RESET ROLE;
+GRANT SELECT, INSERT ON costsim_provenance TO costsim_regress_app;
+SET ROLE costsim_regress_app;
+BEGIN;
+SELECT costsim_write_provenance('r', v1_cost => 1, v2_cost => 2) IS NOT NULL AS written;
+SELECT total FROM costsim_drift_stats();
+ROLLBACK;
+RESET ROLE;
+DROP OWNED BY costsim_regress_app;
+DROP ROLE costsim_regress_app;

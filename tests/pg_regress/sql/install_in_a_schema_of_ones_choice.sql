@@ -1,0 +1,31 @@
+-- Unqualified with the schema on the search_path, qualified without. A name that needs quotes is a name.
+DROP EXTENSION costsim_pg;
+CREATE SCHEMA "Cost ""Sim""";
+CREATE EXTENSION costsim_pg SCHEMA "Cost ""Sim""";
+SELECT n.nspname, count(*) > 25 AS all_there
+  FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid, LATERAL pg_identify_object(d.classid, d.objid, 0) o JOIN pg_namespace n ON quote_ident(n.nspname) = o.schema
+ WHERE d.deptype = 'e' AND e.extname = 'costsim_pg' GROUP BY 1;
+SELECT "Cost ""Sim""".costsim_try_leader(7001), "Cost ""Sim""".costsim_is_open();
+SET search_path = "Cost ""Sim""";
+SELECT costsim_is_leader(7001), costsim_lock_held(7001), costsim_release_leader(7001);
+SELECT epoch FROM costsim_leaders;
+SELECT count(*) AS tripped FROM generate_series(1, 3), costsim_report_drift(0.5);
+SELECT costsim_is_open(), costsim_enable_v2('ann');
+SELECT costsim_fire_alert('{"alertname": "A"}') IS NOT NULL AS fired, costsim_enqueue_alert('[{"labels": {"alertname": "A"}}]', 'x') IS NOT NULL AS queued;
+SELECT pending, firing FROM costsim_alert_queue_stats();
+SELECT costsim_write_provenance('r', v1_cost => 1, v2_cost => 3) IS NOT NULL AS written, count(*) FROM costsim_write_provenance_batch('[{}, {}]');
+SELECT total, avg_delta FROM costsim_drift_stats();
+SELECT costsim_input_hash('{}');
+
+-- the schema gets another name, in a session that has used it
+ALTER SCHEMA "Cost ""Sim""" RENAME TO cost;
+SET search_path = cost;
+SELECT costsim_is_open(), costsim_try_leader(7001);
+SELECT epoch FROM costsim_leader(7001);
+SELECT changed FROM costsim_disable_v2('a', 'ann');
+SELECT total FROM costsim_drift_stats();
+SELECT costsim_release_leader(7001);
+RESET search_path;
+DROP EXTENSION costsim_pg;
+DROP SCHEMA cost;
+CREATE EXTENSION costsim_pg SCHEMA public;

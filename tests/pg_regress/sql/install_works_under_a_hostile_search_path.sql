@@ -1,0 +1,58 @@
+-- Somebody has put operators and functions of the same names in front of the server's own: each of them would give the game away.
+CREATE SCHEMA hostile;
+CREATE FUNCTION hostile.planted() RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'a planted object was used'; END $$;
+SELECT format('CREATE FUNCTION hostile.planted(%1$s, %2$s) RETURNS %3$s LANGUAGE plpgsql AS $f$ BEGIN RAISE EXCEPTION ''a planted operator was used''; END $f$', l::regtype, r::regtype, t::regtype)
+  FROM (SELECT DISTINCT oprleft AS l, oprright AS r, min(oprresult::bigint)::oid AS t FROM pg_operator
+         WHERE oprname IN ('=', '<', '<=', '>', '>=', '<>', '-', '+', '&', '>>', '<<', '->', '->>', '||', '/')
+           AND oprleft IN ('bigint'::regtype, 'text'::regtype, 'float8'::regtype, 'timestamptz'::regtype, 'boolean'::regtype, 'oid'::regtype, 'int'::regtype, 'interval'::regtype)
+           AND oprright IN (oprleft, 'interval'::regtype, 'int'::regtype) AND oprresult = 'boolean'::regtype
+         GROUP BY 1, 2) o \gexec
+SELECT format('CREATE OPERATOR hostile.%s (LEFTARG = %s, RIGHTARG = %s, FUNCTION = hostile.planted)', oprname, oprleft::regtype, oprright::regtype)
+  FROM pg_operator o
+ WHERE oprname IN ('=', '<', '<=', '>', '>=', '<>') AND oprnamespace = 'pg_catalog'::regnamespace
+   AND EXISTS (SELECT FROM pg_proc p WHERE p.pronamespace = 'hostile'::regnamespace AND p.proname = 'planted' AND p.pronargs = 2
+                AND p.proargtypes[0] = o.oprleft AND p.proargtypes[1] = o.oprright) \gexec
+CREATE FUNCTION hostile.minus(float8, float8) RETURNS float8 LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'a planted operator was used'; END $$;
+CREATE OPERATOR hostile.- (LEFTARG = float8, RIGHTARG = float8, FUNCTION = hostile.minus);
+CREATE FUNCTION hostile.clock_timestamp() RETURNS timestamptz LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'a planted function was used'; END $$;
+CREATE FUNCTION hostile.now() RETURNS timestamptz LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'a planted function was used'; END $$;
+CREATE FUNCTION hostile.unnest(anyarray) RETURNS SETOF anyelement LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'a planted function was used'; END $$;
+CREATE FUNCTION hostile.abs(float8) RETURNS float8 LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'a planted function was used'; END $$;
+CREATE FUNCTION hostile."left"(text, int) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'a planted function was used'; END $$;
+CREATE FUNCTION hostile.gen_random_uuid() RETURNS uuid LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'a planted function was used'; END $$;
+CREATE FUNCTION hostile.jsonb_array_elements(jsonb) RETURNS SETOF jsonb LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'a planted function was used'; END $$;
+CREATE TABLE hostile.costsim_leaders (LIKE costsim_leaders);
+CREATE TABLE hostile.costsim_cb_state (LIKE costsim_cb_state);
+CREATE TABLE hostile.costsim_provenance (LIKE costsim_provenance);
+SELECT count(*) > 30 AS the_trap_is_set FROM pg_operator WHERE oprnamespace = 'hostile'::regnamespace;
+
+-- a new session, so that every statement is prepared with the hostile path in force
+\c -
+SET search_path = hostile, pg_catalog, public;
+SELECT 1.5::float8 - 1.0::float8 AS the_trap_bites;
+BEGIN;
+SELECT costsim_is_open();
+SELECT state FROM costsim_cb_get_state();
+SELECT costsim_try_leader(7001), costsim_is_leader(7001), costsim_lock_held(7001);
+SELECT epoch FROM costsim_leader(7001);
+SELECT costsim_release_leader(7001);
+SELECT FROM costsim_report_drift(0.5);
+SELECT FROM costsim_report_drift(0.5);
+SELECT severity FROM costsim_report_drift(0.5);
+SELECT severity FROM costsim_incidents();
+SELECT costsim_is_open(), costsim_enable_v2('ann');
+SELECT changed FROM costsim_disable_v2('a', 'ann', '2100-01-01');
+SELECT costsim_fire_alert('{"alertname": "A"}'), costsim_resolve_alert('{"alertname": "A"}');
+SELECT costsim_enqueue_alert('[{"labels": {"alertname": "A"}}]', 'x') IS NOT NULL AS queued;
+SELECT pending, firing FROM costsim_alert_queue_stats();
+SELECT costsim_write_provenance('r', v1_cost => 1, v2_cost => 3, payload => '{"a": 1}') IS NOT NULL AS written;
+SELECT costsim_write_provenance_batch('[{"v1_cost": 1, "v2_cost": 3}]') IS NOT NULL AS written;
+SELECT total, avg_delta, p50_rel_delta FROM costsim_drift_stats('2020-01-01', '2100-01-01', 'nobody', 'v2');
+SELECT total, avg_delta, p50_rel_delta FROM costsim_drift_stats();
+SELECT costsim_input_hash('{"a": 1}');
+ROLLBACK;
+RESET search_path;
+SELECT (SELECT count(*) FROM hostile.costsim_leaders) AS strayed_leaders, (SELECT count(*) FROM hostile.costsim_cb_state) AS strayed_states,
+       (SELECT count(*) FROM hostile.costsim_provenance) AS strayed_provenance;
+SET client_min_messages = warning;
+DROP SCHEMA hostile CASCADE;

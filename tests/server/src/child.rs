@@ -1,0 +1,89 @@
+//! Processes of the server's own programs.
+
+use anyhow::{Context, Result, bail, ensure};
+use costsim_harness::{Cluster, Signal};
+use rustix::process::{Pid, kill_process};
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+/// A client that is a process of its own, so that it can be killed without a word to the server.
+#[derive(Debug)]
+pub struct Psql {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Psql {
+    pub fn start(cluster: &Cluster, database: &str) -> Result<Self> {
+        let mut child = Command::new(cluster.bindir().join("psql"))
+            .args(["--no-psqlrc", "--quiet", "--no-align", "--tuples-only"])
+            .arg(cluster.conn_string(database))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("starting psql")?;
+        let input = child.stdin.take().context("psql's input")?;
+        let output = BufReader::new(child.stdout.take().context("psql's output")?);
+        Ok(Self { child, input, output })
+    }
+
+    /// Sends a query with a one-line answer, and answers with it.
+    pub fn ask(&mut self, query: &str) -> Result<String> {
+        writeln!(self.input, "{query};")?;
+        let mut line = String::new();
+        ensure!(self.output.read_line(&mut line)? > 0, "psql ended");
+        Ok(line.trim_end().to_owned())
+    }
+
+    /// kill -9.
+    pub fn kill(mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for Psql {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// Runs one of the server's programs as the server's user, and answers with what it printed. Whatever it says on
+/// standard error is a failure, even if it exits as if nothing were.
+pub fn run_tool<S: AsRef<OsStr>>(
+    cluster: &Cluster,
+    program: &str,
+    arguments: impl IntoIterator<Item = S>,
+) -> Result<String> {
+    let owner = std::fs::metadata(cluster.data_dir()).context("the data directory")?;
+    let mut command = Command::new(cluster.bindir().join(program));
+    command.args(arguments).current_dir("/").stdin(Stdio::null());
+    if rustix::process::getuid().as_raw() != owner.uid() {
+        command.uid(owner.uid()).gid(owner.gid());
+    }
+    let output = command.output().with_context(|| format!("starting {program}"))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    if !output.status.success() || !said.is_empty() {
+        bail!("{program} ended with {} and said: {said}", output.status);
+    }
+    String::from_utf8(output.stdout).with_context(|| format!("the output of {program}"))
+}
+
+/// Whether there is a process of this number. One that has ended and that nobody has collected counts as gone.
+pub fn is_running(pid: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+    // The name stands in parentheses and may hold anything; the state follows.
+    stat.is_ok_and(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X'])))
+}
+
+/// Sends a signal to one of the server's own processes.
+pub(crate) fn signal(pid: i32, signal: Signal) -> Result<()> {
+    let pid = Pid::from_raw(pid).with_context(|| format!("{pid} is no process number"))?;
+    Ok(kill_process(pid, signal)?)
+}
