@@ -392,3 +392,6 @@ fn message_of(caught: &CaughtError) -> String {
         CaughtError::RustPanic { ereport, .. } => ereport.message().to_owned(),
     }
 }
+
+#[cfg(any(test, feature = "pg_test"))]
+mod tests;

@@ -1,6 +1,6 @@
 -- The worker knows three statuses; a row of a fourth would never be looked at again.
 \set VERBOSITY sqlstate
 INSERT INTO costsim_alert_queue (payload, status) VALUES ('[]', 'Pending');
-UPDATE costsim_alert_queue SET status = NULL;
+INSERT INTO costsim_alert_queue (payload, status) VALUES ('[]', NULL);
 INSERT INTO costsim_alert_queue (payload) VALUES (NULL);
 SELECT count(*) FROM costsim_alert_queue;

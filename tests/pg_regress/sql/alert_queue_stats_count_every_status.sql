@@ -1,7 +1,7 @@
 -- True depth, whatever the batch size; the oldest is the oldest pending one; the latest error is shown, but not that of a sent row.
 BEGIN;
 INSERT INTO costsim_alert_queue (payload, status, created_at, last_error, last_attempt_at)
-SELECT '[]', 'pending', timestamptz '2025-01-02 UTC' + i * interval '1 minute', NULL, NULL FROM generate_series(1, 300) i
+SELECT '[]'::jsonb, 'pending', timestamptz '2025-01-02 UTC' + i * interval '1 minute', NULL, NULL::timestamptz FROM generate_series(1, 300) i
 UNION ALL SELECT '[]', 'sent', '2025-01-01 UTC', 'was slow', '2025-06-01 UTC' FROM generate_series(1, 20)
 UNION ALL SELECT '[]', 'failed', '2025-01-01 UTC', 'HTTP 400: bad', '2025-05-01 UTC' FROM generate_series(1, 3);
 INSERT INTO costsim_alerts (fingerprint, labels, starts_at, resolved_at, revision, sent_revision)

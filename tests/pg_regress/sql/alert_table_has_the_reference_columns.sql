@@ -1,5 +1,5 @@
 -- An application whose ORM knows costsim_alert_queue finds every column it knows, with the type, nullability and default it knows.
--- A default says 'now' for either spelling of the current time. Columns of ours may come after them, but never need a value.
+-- Columns of ours never need a value.
 SELECT column_name, data_type, is_nullable,
        CASE WHEN identity_generation IS NOT NULL THEN 'identity ' || identity_generation
             ELSE replace(column_default, '::text', '') END AS fills_itself

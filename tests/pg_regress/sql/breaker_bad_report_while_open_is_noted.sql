@@ -1,6 +1,6 @@
 -- It neither trips again nor moves the end; the incident remembers how many came and how bad the worst was.
 BEGIN;
-SELECT count(*) FROM generate_series(1, 3), costsim_report_drift(0.5);
+SELECT count(*) FROM generate_series(1, 3) AS report, costsim_report_drift(0.5, report);
 CREATE TEMP TABLE before AS SELECT * FROM costsim_cb_get_state();
 SELECT count(*) AS tripped FROM unnest(ARRAY[0.3, 0.9, 0.4, 0.1]) score, costsim_report_drift(score);
 SELECT drift_score, worst_drift_score, reports_while_open FROM costsim_cb_incidents;

@@ -1,6 +1,6 @@
 -- A trip that was rolled back never was, and the session that made it sees that at once.
 BEGIN;
-SELECT count(*) FROM generate_series(1, 2), costsim_report_drift(0.5);
+SELECT count(*) FROM generate_series(1, 2) AS report, costsim_report_drift(0.5, report);
 SAVEPOINT s;
 SELECT count(*) AS tripped FROM costsim_report_drift(0.5);
 SELECT costsim_is_open();

@@ -6,6 +6,7 @@ INSERT INTO costsim_cb_incidents (id, circuit_breaker_name, reason, severity) VA
 SELECT id FROM costsim_incidents();
 SELECT string_agg(id, ' ') AS ten_by_default FROM costsim_incidents(include_resolved => true);
 SELECT string_agg(id, ' ') AS three FROM costsim_incidents(true, "limit" => 3);
+SELECT count(*) AS without_a_limit FROM costsim_incidents(true, NULL);
 SELECT count(*) AS none FROM costsim_incidents(true, 0);
 SELECT count(*) AS none FROM costsim_incidents(true, -1);
 SELECT string_agg(id, ' ') AS of_another FROM costsim_incidents(name => 'other');

@@ -1,7 +1,7 @@
 -- At once, without a write; the next report or command writes it down. Without auto_recover it stays open.
 \pset null '<null>'
 BEGIN;
-SELECT count(*) FROM generate_series(1, 3), costsim_report_drift(0.5);
+SELECT count(*) FROM generate_series(1, 3) AS report, costsim_report_drift(0.5, report);
 UPDATE costsim_cb_state SET disabled_until = clock_timestamp() - interval '1 second', opened_at = now() - interval '1 day';
 SELECT costsim_is_open();
 SELECT is_open, state, opened_at, reason, incident_id, consecutive_failures, disabled_until, disabled_by FROM costsim_cb_get_state();
@@ -18,13 +18,13 @@ SELECT resolved, resolved_by FROM costsim_cb_incidents;
 SELECT count(*) AS still_firing FROM costsim_alerts WHERE resolved_at IS NULL;
 
 -- a bad one does so too, and is the first of a new row of failures
-SELECT count(*) FROM generate_series(1, 3), costsim_report_drift(0.5);
+SELECT count(*) FROM generate_series(1, 3) AS report, costsim_report_drift(0.5, report);
 UPDATE costsim_cb_state SET disabled_until = clock_timestamp() - interval '1 second';
 SELECT count(*) AS tripped FROM costsim_report_drift(0.5);
 SELECT is_open, consecutive_failures FROM costsim_cb_get_state();
 
 -- enabling what has closed by itself is nothing to do
-SELECT count(*) FROM generate_series(1, 2), costsim_report_drift(0.5);
+SELECT count(*) FROM generate_series(1, 2) AS report, costsim_report_drift(0.5, report);
 UPDATE costsim_cb_state SET disabled_until = clock_timestamp() - interval '1 second';
 SELECT costsim_enable_v2('ann');
 SELECT count(*) AS incidents, count(*) FILTER (WHERE resolved_by = 'system-auto-recover') AS recovered FROM costsim_cb_incidents;

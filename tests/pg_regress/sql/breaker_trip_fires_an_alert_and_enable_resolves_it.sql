@@ -1,6 +1,6 @@
 -- State, incident and alert go together; the end is told under the very labels the beginning had.
 BEGIN;
-SELECT count(*) FROM generate_series(1, 3), costsim_report_drift(0.5, 40);
+SELECT count(*) FROM unnest(ARRAY[0.4, 0.4, 0.5]) AS score, costsim_report_drift(score, 40);
 SELECT a.labels - 'incident_id' AS labels, a.labels ->> 'incident_id' = i.id AS names_the_incident, a.incident_id = i.id AS is_linked,
        a.labels = i.alert_labels AS is_remembered, a.resolved_at IS NULL AS fires,
        a.fingerprint = costsim_fire_alert(i.alert_labels, a.annotations) AS is_the_public_one

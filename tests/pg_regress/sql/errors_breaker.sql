@@ -2,7 +2,7 @@
 -- before each statement.
 \set ON_ERROR_ROLLBACK on
 BEGIN;
-SELECT count(*) FROM generate_series(1, 2), costsim_report_drift(0.5);
+SELECT count(*) FROM generate_series(1, 2) AS report, costsim_report_drift(0.5, report);
 
 SELECT costsim_report_drift(NULL);
 \echo :LAST_ERROR_SQLSTATE

@@ -2,7 +2,7 @@
 \set ON_ERROR_ROLLBACK on
 \set VERBOSITY sqlstate
 BEGIN;
-SELECT count(*) FROM generate_series(1, 3), costsim_report_drift(0.5);
+SELECT count(*) FROM generate_series(1, 3) AS report, costsim_report_drift(0.5, report);
 CREATE TEMP TABLE before AS SELECT s AS state, i AS incident, a AS alert FROM costsim_cb_state s, costsim_cb_incidents i, costsim_alerts a;
 SELECT costsim_report_drift('NaN');
 SELECT costsim_report_drift(0.5, -1);

@@ -11,4 +11,5 @@ SELECT c.relname FROM pg_class c JOIN pg_index i ON i.indexrelid = c.oid
 SELECT conname FROM pg_constraint
  WHERE conrelid IN (SELECT identity::regclass FROM member WHERE type = 'table') AND conname !~ '^(uq_)?costsim_';
 SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgname !~ '^_?costsim_';
+LOAD 'costsim_pg';
 SELECT name FROM pg_settings WHERE name LIKE '%costsim%' AND name !~ '^costsim\.[a-z_]+$';

@@ -6,5 +6,6 @@ SELECT pg_describe_object(d.classid, d.objid, 0) AS says_nothing
    AND NOT EXISTS (SELECT FROM pg_depend o WHERE o.classid = 'pg_class'::regclass AND o.objid = d.objid AND d.classid = o.classid AND o.deptype = 'i')
  ORDER BY 1;
 SELECT comment IS NOT NULL AS extension_has_one FROM pg_available_extensions WHERE name = 'costsim_pg';
+LOAD 'costsim_pg';
 SELECT count(*) > 5 AS there_are_settings, bool_and(length(short_desc) > 20 AND length(extra_desc) > 20) AS each_says_what_it_is
   FROM pg_settings WHERE name LIKE 'costsim.%';

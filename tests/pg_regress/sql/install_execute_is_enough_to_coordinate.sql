@@ -12,7 +12,7 @@ SET ROLE costsim_regress_app;
 BEGIN;
 SELECT costsim_try_leader(7001), costsim_is_leader(7001);
 SELECT epoch, healthy FROM costsim_leader(7001);
-SELECT count(*) AS tripped FROM generate_series(1, 3), costsim_report_drift(0.5);
+SELECT count(*) AS tripped FROM generate_series(1, 3) AS report, costsim_report_drift(0.5, report);
 SELECT costsim_is_open(), costsim_enable_v2('app');
 SELECT changed FROM costsim_disable_v2('a', 'app');
 SELECT state FROM costsim_cb_get_state();

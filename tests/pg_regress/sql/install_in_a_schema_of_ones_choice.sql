@@ -9,7 +9,7 @@ SELECT "Cost ""Sim""".costsim_try_leader(7001), "Cost ""Sim""".costsim_is_open()
 SET search_path = "Cost ""Sim""";
 SELECT costsim_is_leader(7001), costsim_lock_held(7001), costsim_release_leader(7001);
 SELECT epoch FROM costsim_leaders;
-SELECT count(*) AS tripped FROM generate_series(1, 3), costsim_report_drift(0.5);
+SELECT count(*) AS tripped FROM generate_series(1, 3) AS report, costsim_report_drift(0.5, report);
 SELECT costsim_is_open(), costsim_enable_v2('ann');
 SELECT costsim_fire_alert('{"alertname": "A"}') IS NOT NULL AS fired, costsim_enqueue_alert('[{"labels": {"alertname": "A"}}]', 'x') IS NOT NULL AS queued;
 SELECT pending, firing FROM costsim_alert_queue_stats();

@@ -1,17 +1,17 @@
 -- Somebody has put operators and functions of the same names in front of the server's own: each of them would give the game away.
 CREATE SCHEMA hostile;
-CREATE FUNCTION hostile.planted() RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'a planted object was used'; END $$;
-SELECT format('CREATE FUNCTION hostile.planted(%1$s, %2$s) RETURNS %3$s LANGUAGE plpgsql AS $f$ BEGIN RAISE EXCEPTION ''a planted operator was used''; END $f$', l::regtype, r::regtype, t::regtype)
-  FROM (SELECT DISTINCT oprleft AS l, oprright AS r, min(oprresult::bigint)::oid AS t FROM pg_operator
-         WHERE oprname IN ('=', '<', '<=', '>', '>=', '<>', '-', '+', '&', '>>', '<<', '->', '->>', '||', '/')
-           AND oprleft IN ('bigint'::regtype, 'text'::regtype, 'float8'::regtype, 'timestamptz'::regtype, 'boolean'::regtype, 'oid'::regtype, 'int'::regtype, 'interval'::regtype)
-           AND oprright IN (oprleft, 'interval'::regtype, 'int'::regtype) AND oprresult = 'boolean'::regtype
-         GROUP BY 1, 2) o \gexec
+\set ECHO none
+SELECT format('CREATE FUNCTION hostile.planted(%1$s, %2$s) RETURNS boolean LANGUAGE plpgsql AS $f$ BEGIN RAISE EXCEPTION ''a planted operator was used''; END $f$', l, r)
+  FROM (SELECT DISTINCT oprleft::regtype AS l, oprright::regtype AS r FROM pg_operator
+         WHERE oprname = '=' AND oprleft IN ('bigint'::regtype, 'text'::regtype, 'float8'::regtype, 'timestamptz'::regtype, 'boolean'::regtype,
+                                             'oid'::regtype, 'int'::regtype, 'interval'::regtype, 'name'::regtype)
+           AND oprright IN (oprleft, 'int'::regtype, 'text'::regtype)) o \gexec
 SELECT format('CREATE OPERATOR hostile.%s (LEFTARG = %s, RIGHTARG = %s, FUNCTION = hostile.planted)', oprname, oprleft::regtype, oprright::regtype)
   FROM pg_operator o
  WHERE oprname IN ('=', '<', '<=', '>', '>=', '<>') AND oprnamespace = 'pg_catalog'::regnamespace
-   AND EXISTS (SELECT FROM pg_proc p WHERE p.pronamespace = 'hostile'::regnamespace AND p.proname = 'planted' AND p.pronargs = 2
+   AND EXISTS (SELECT FROM pg_proc p WHERE p.pronamespace = 'hostile'::regnamespace AND p.proname = 'planted'
                 AND p.proargtypes[0] = o.oprleft AND p.proargtypes[1] = o.oprright) \gexec
+\set ECHO all
 CREATE FUNCTION hostile.minus(float8, float8) RETURNS float8 LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'a planted operator was used'; END $$;
 CREATE OPERATOR hostile.- (LEFTARG = float8, RIGHTARG = float8, FUNCTION = hostile.minus);
 CREATE FUNCTION hostile.clock_timestamp() RETURNS timestamptz LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'a planted function was used'; END $$;
