@@ -31,6 +31,7 @@ SELECT pg_catalog.pg_extension_config_dump('costsim_leaders', '');
 -- bigint key (2 marks a pair of integers). Another database's lock of the same key is another lock.
 CREATE FUNCTION _costsim_lock_holder(lock_id bigint) RETURNS integer
     LANGUAGE sql STABLE PARALLEL RESTRICTED STRICT
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT l.pid
       FROM pg_catalog.pg_locks l
@@ -46,6 +47,7 @@ COMMENT ON FUNCTION _costsim_lock_holder(bigint) IS 'The pid of the session of t
 
 CREATE FUNCTION costsim_lock_held(lock_id bigint) RETURNS boolean
     LANGUAGE sql STABLE PARALLEL RESTRICTED STRICT
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT _costsim_lock_holder(lock_id) IS NOT NULL;
 END;

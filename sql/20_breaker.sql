@@ -70,6 +70,8 @@ CREATE INDEX idx_costsim_cb_incidents_timestamp ON costsim_cb_incidents ("timest
 CREATE INDEX idx_costsim_cb_incidents_resolved ON costsim_cb_incidents (resolved);
 CREATE UNIQUE INDEX costsim_cb_incidents_one_open ON costsim_cb_incidents (circuit_breaker_name) WHERE NOT resolved;
 
+COMMENT ON SEQUENCE costsim_cb_state_id_seq IS 'Ids of costsim_cb_state.';
+
 COMMENT ON TABLE costsim_cb_incidents IS 'Every time a breaker opened: why, how badly, and how it ended. At most one incident per breaker is unresolved.';
 COMMENT ON COLUMN costsim_cb_incidents.severity IS 'P1 drift, P2 by hand, P3 schema errors.';
 COMMENT ON COLUMN costsim_cb_incidents.drift_score IS 'The score of the report that tripped the breaker; 0 when it was disabled by hand.';
@@ -80,6 +82,11 @@ COMMENT ON COLUMN costsim_cb_incidents.alert_response IS 'What Alertmanager answ
 COMMENT ON COLUMN costsim_cb_incidents.alert_labels IS 'The labels of the alert that was fired: the resolve must repeat them exactly.';
 COMMENT ON COLUMN costsim_cb_incidents.reports_while_open IS 'Bad reports that came while the breaker was open already.';
 COMMENT ON COLUMN costsim_cb_incidents.worst_drift_score IS 'The worst score seen in this incident.';
+
+-- As its owner, for it writes to the outbox, which the application's own role may not.
+ALTER FUNCTION _costsim_supersede_incident() SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+CREATE TRIGGER costsim_supersede_incident BEFORE INSERT ON costsim_cb_incidents
+    FOR EACH ROW WHEN (NOT NEW.resolved) EXECUTE FUNCTION _costsim_supersede_incident();
 
 SELECT pg_catalog.pg_extension_config_dump('costsim_cb_state', '');
 SELECT pg_catalog.pg_extension_config_dump('costsim_cb_state_id_seq', '');

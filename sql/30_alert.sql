@@ -52,6 +52,7 @@ CREATE TABLE costsim_alerts (
     sent_at       timestamptz,
     next_send_at  timestamptz DEFAULT clock_timestamp(),
     attempts      integer     NOT NULL DEFAULT 0,
+    last_attempt_at timestamptz,
     last_error    text,
     response_code integer,
     incident_id   text,
@@ -68,6 +69,7 @@ COMMENT ON COLUMN costsim_alerts.resolved_at IS 'When it was resolved; NULL whil
 COMMENT ON COLUMN costsim_alerts.revision IS 'Grows with every fire and resolve.';
 COMMENT ON COLUMN costsim_alerts.sent_revision IS 'The latest revision that Alertmanager has accepted.';
 COMMENT ON COLUMN costsim_alerts.next_send_at IS 'When the worker sends it next; NULL when there is nothing left to tell.';
+COMMENT ON SEQUENCE costsim_alert_queue_id_seq IS 'Ids of costsim_alert_queue.';
 COMMENT ON COLUMN costsim_alerts.attempts IS 'Failed sends since the last successful one.';
 
 SELECT pg_catalog.pg_extension_config_dump('costsim_alert_queue', '');
@@ -97,7 +99,7 @@ BEGIN ATOMIC
            SELECT w.last_error
              FROM (SELECT last_error, last_attempt_at AS at FROM costsim_alert_queue WHERE status <> 'sent' AND last_error IS NOT NULL
                    UNION ALL
-                   SELECT last_error, next_send_at FROM costsim_alerts WHERE last_error IS NOT NULL) w
+                   SELECT last_error, last_attempt_at FROM costsim_alerts WHERE last_error IS NOT NULL) w
             ORDER BY w.at DESC NULLS LAST LIMIT 1) e ON true;
 END;
 COMMENT ON FUNCTION costsim_alert_queue_stats() IS 'Depth of the outbox: pending, sent and failed payloads, creation of the oldest pending one, alerts now firing, fired or resolved alerts that Alertmanager has not heard of, and the latest error.';

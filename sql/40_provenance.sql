@@ -29,6 +29,7 @@ CREATE INDEX idx_costsim_prov_tenant_created ON costsim_provenance (tenant_id, c
 CREATE INDEX idx_costsim_prov_variant_created ON costsim_provenance (variant_slug, created_at);
 
 COMMENT ON TABLE costsim_provenance IS 'One row per priced run: the costs of both models, and what they were computed from.';
+COMMENT ON SEQUENCE costsim_provenance_id_seq IS 'Ids of costsim_provenance.';
 COMMENT ON COLUMN costsim_provenance.variant_slug IS 'v1, v2 or canary.';
 COMMENT ON COLUMN costsim_provenance.source IS 'sandbox, canary, manual or backfill.';
 COMMENT ON COLUMN costsim_provenance.input_hash IS 'Hash of the input, as costsim_input_hash makes it. Not unique.';

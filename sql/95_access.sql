@@ -3,6 +3,8 @@
 -- Nothing is granted to PUBLIC: an operator grants what an application needs. Read functions, coordination functions and
 -- operator functions are listed apart, as they will be granted.
 
+SELECT _costsim_require_utf8();
+
 REVOKE ALL ON FUNCTION
     -- read
     _costsim_lock_holder(bigint),
@@ -30,6 +32,8 @@ REVOKE ALL ON FUNCTION
     costsim_disable_v2(text, text, timestamptz, boolean, text),
     costsim_enable_v2(text, text, text),
     -- of the extension's own
+    _costsim_require_utf8(),
+    _costsim_supersede_incident(),
     _costsim_alert_wake()
     FROM PUBLIC;
 
@@ -49,4 +53,6 @@ COMMENT ON FUNCTION costsim_write_provenance_batch(jsonb) IS 'Writes a JSON arra
 COMMENT ON FUNCTION costsim_input_hash(json) IS 'The first 16 hexadecimal digits of costsim_input_digest. NULL for NULL. jsonb would not do: it has lost 1.0 against 1, -0.0 and the order of keys. Errors: 54000 nested too deeply or too large.';
 COMMENT ON FUNCTION costsim_input_digest(json) IS 'SHA-256, 64 hexadecimal digits, of the canonical form: what CPython answers for hashlib.sha256(json.dumps(payload, sort_keys=True, separators=(",", ":")).encode()).hexdigest(). NULL for NULL. Errors: 54000.';
 COMMENT ON FUNCTION costsim_worker_status() IS 'The background workers: database, pid, state (starting, idle, sending, blocked, down; for the current database also not preloaded, not configured), since when, last beat, and in trouble what keeps it from delivering.';
+COMMENT ON FUNCTION _costsim_require_utf8() IS 'Refuses with 0A000 a database whose encoding is not UTF8; called by CREATE EXTENSION.';
+COMMENT ON FUNCTION _costsim_supersede_incident() IS 'Trigger function: resolves the incident that another hand left open, with its alert, before a new one is written.';
 COMMENT ON FUNCTION _costsim_alert_wake() IS 'Trigger function: the commit of this transaction wakes the database''s worker.';

@@ -29,7 +29,12 @@ pub fn moment(micros: pg_sys::TimestampTz) -> Option<DateTime<Utc>> {
 
 /// A moment from a timestamptz argument: finite, or refused.
 pub fn finite_moment(value: TimestampWithTimeZone, argument: &'static str) -> Result<DateTime<Utc>> {
-    let refused = || Error::invalid(format!("{argument} must be finite"), "Pass a finite timestamp.");
+    let refused = || {
+        Error::invalid(
+            format!("{argument} must be a finite date"),
+            "Pass a timestamp within the next 200,000 years.",
+        )
+    };
     if value.is_infinity() || value.is_neg_infinity() {
         return Err(refused());
     }
@@ -75,10 +80,16 @@ impl Jsonb {
 
     /// The value as core sees it; a number that no `f64` can hold is refused.
     pub fn value(self, argument: &'static str) -> Result<serde_json::Value> {
-        serde_json::from_str(&self.text()).map_err(|error| Error::Invalid {
-            what: format!("{argument} cannot be read").into(),
-            detail: Some(error.to_string()),
-            hint: "Pass a JSON document whose numbers fit a double.".into(),
+        serde_json::from_str(&self.text()).map_err(|error| match error.to_string() {
+            // The one limit the reader has, and no code of its own for it.
+            detail if detail.starts_with("recursion limit") => {
+                Error::TooComplex { what: format!("{argument} is nested too deeply") }
+            }
+            detail => Error::Invalid {
+                what: format!("{argument} cannot be read").into(),
+                detail: Some(detail),
+                hint: "Pass a JSON document whose numbers fit a double.".into(),
+            },
         })
     }
 

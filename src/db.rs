@@ -20,7 +20,7 @@ use pgrx::pg_sys::panic::CaughtError;
 use pgrx::prelude::*;
 use pgrx::{PgBuiltInOids, PgTryBuilder, pg_sys};
 
-use crate::error::{Error, Result};
+use crate::error::{Answer, Error, Result};
 
 /// The extension's name in pg_extension.
 const EXTENSION: &CStr = c"costsim_pg";
@@ -282,6 +282,14 @@ unsafe extern "C-unwind" fn on_relation_change(_argument: pg_sys::Datum, relatio
 #[pg_guard]
 unsafe extern "C-unwind" fn on_namespace_change(_argument: pg_sys::Datum, _cache: i32, _hash: u32) {
     IS_STALE.set(true);
+}
+
+/// Refuses a database whose text is not UTF-8: the install script asks first.
+#[pg_extern(stable, parallel_safe)]
+fn _costsim_require_utf8() -> Answer<()> {
+    // SAFETY: reads a number of the database.
+    let encoding = unsafe { pg_sys::GetDatabaseEncoding() };
+    if encoding == pg_sys::pg_enc::PG_UTF8 as i32 { Ok(()) } else { Err(Error::NotUtf8.into()) }
 }
 
 /// Refuses with 25006 on a standby and in a read-only transaction, before anything was touched.

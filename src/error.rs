@@ -29,6 +29,8 @@ pub enum Error {
     TooComplex { what: String },
     /// The extension's library is loaded, but `CREATE EXTENSION` has not run in this database.
     NotInstalled,
+    /// A database whose text is not UTF-8.
+    NotUtf8,
     /// What cannot survive PREPARE TRANSACTION.
     CannotPrepare { what: &'static str },
     /// A counter that must never run over has run out.
@@ -75,6 +77,12 @@ impl From<Error> for ErrorReport {
                 "extension \"costsim_pg\" is not installed in this database".into(),
             )
             .set_hint("Run CREATE EXTENSION costsim_pg."),
+            Error::NotUtf8 => new(
+                PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
+                "costsim_pg needs a database whose encoding is UTF8".into(),
+            )
+            .set_detail("JSON, and with it Alertmanager's labels and the hashes, is defined over Unicode.")
+            .set_hint("Create the database with ENCODING 'UTF8' TEMPLATE template0."),
             Error::CannotPrepare { what } => new(
                 PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
                 format!("cannot PREPARE a transaction that has {what}"),

@@ -6,7 +6,11 @@
 use pgrx::extension_sql_file;
 
 extension_sql_file!("../sql/10_leader.sql", name = "leader", bootstrap);
-extension_sql_file!("../sql/20_breaker.sql", name = "breaker", requires = ["leader"]);
+extension_sql_file!(
+    "../sql/20_breaker.sql",
+    name = "breaker",
+    requires = ["leader", breaker::_costsim_supersede_incident]
+);
 extension_sql_file!(
     "../sql/30_alert.sql",
     name = "alert",

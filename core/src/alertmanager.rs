@@ -22,7 +22,7 @@ pub use delivery::{Death, RetryPolicy, Settlement, Verdict, settle, verdict};
 pub use endpoint::{BadEndpoint, BadEndpoints, endpoint, endpoints};
 pub use error_text::{MAX_BODY_CHARS, MAX_ERROR_CHARS, error_text, scrub};
 pub use label::{Annotations, BadLabels, Fingerprint, LabelSet};
-pub use payload::{BadAlert, BadPayload, MAX_ALERTS_PER_POST, validate_payload};
+pub use payload::{BadAlert, BadPayload, MAX_ALERTS_PER_POST, is_generator_url, validate_payload};
 
 /// What a JSON value is, for error messages.
 fn kind(value: &serde_json::Value) -> &'static str {

@@ -74,12 +74,13 @@ pub fn schema_reason(count: i32, threshold: i32) -> String {
 }
 
 fn check(event: &Event, now: DateTime<Utc>) -> Result<(), Refused> {
-    let count = |count: i32| if count < 0 { Err(Refused::Count(count)) } else { Ok(()) };
+    let count =
+        |argument, count: i32| if count < 0 { Err(Refused::Count { argument, count }) } else { Ok(()) };
     let text = |name, text: &str| if text.trim().is_empty() { Err(Refused::Blank(name)) } else { Ok(()) };
     match event {
         Event::Drift { score, .. } if !score.is_finite() || *score < 0.0 => Err(Refused::Score(*score)),
-        Event::Drift { sample_count, .. } => count(*sample_count),
-        Event::SchemaErrors { count: errors } => count(*errors),
+        Event::Drift { sample_count, .. } => count("sample_count", *sample_count),
+        Event::SchemaErrors { count: errors } => count("error_count", *errors),
         Event::Disable { term: Term::Until(until), .. } if *until <= now => Err(Refused::PastEnd),
         Event::Disable { reason, by, .. } => text("reason", reason).and_then(|()| text("disabled_by", by)),
         Event::Enable { by, .. } => text("enabled_by", by),

@@ -93,8 +93,14 @@ fn nonsense_is_refused() {
     for score in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.1] {
         assert!(matches!(refused(&drift(score)), Refused::Score(_)));
     }
-    assert_eq!(refused(&Event::Drift { score: 0.1, sample_count: -1 }), Refused::Count(-1));
-    assert_eq!(refused(&Event::SchemaErrors { count: -1 }), Refused::Count(-1));
+    assert_eq!(
+        refused(&Event::Drift { score: 0.1, sample_count: -1 }),
+        Refused::Count { argument: "sample_count", count: -1 }
+    );
+    assert_eq!(
+        refused(&Event::SchemaErrors { count: -1 }),
+        Refused::Count { argument: "error_count", count: -1 }
+    );
     assert_eq!(refused(&disable(" ", Term::Default)), Refused::Blank("reason"));
     assert_eq!(refused(&disable("x", Term::Until(start()))), Refused::PastEnd);
     assert_eq!(refused(&Event::Enable { reason: None, by: String::new() }), Refused::Blank("enabled_by"));

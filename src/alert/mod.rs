@@ -14,7 +14,7 @@ mod tests;
 
 use std::cell::Cell;
 
-use costsim_core::alertmanager::{Annotations, BadLabels, LabelSet, validate_payload};
+use costsim_core::alertmanager::{Annotations, BadLabels, LabelSet, is_generator_url, validate_payload};
 use pgrx::prelude::*;
 use pgrx::trigger_support::PgTriggerError;
 use serde_json::Value;
@@ -73,6 +73,13 @@ fn costsim_fire_alert(
     db::require_writable(c"costsim_fire_alert()");
     let labels = read_labels(&required(labels, "labels")?.value("labels")?)?;
     let annotations = read_annotations(&required(annotations, "annotations")?.value("annotations")?)?;
+    if generator_url.is_some_and(|url| !is_generator_url(url)) {
+        return Err(Error::invalid(
+            "generator_url must be a URL",
+            "Pass an absolute URL or path, or leave it out.",
+        )
+        .into());
+    }
     Ok(fire(&labels, &annotations, generator_url, None)?)
 }
 

@@ -25,7 +25,7 @@ static FIRE: Statement = Statement::deciding(
      VALUES ($1, $2::jsonb, $3::jsonb, $4, $5, pg_catalog.clock_timestamp())
      ON CONFLICT (fingerprint) DO UPDATE
         SET annotations = excluded.annotations, generator_url = excluded.generator_url, incident_id = excluded.incident_id,
-            starts_at = CASE WHEN a.resolved_at IS NULL THEN a.starts_at ELSE excluded.starts_at END,
+            starts_at = CASE WHEN a.resolved_at IS NULL THEN a.starts_at ELSE pg_catalog.clock_timestamp() END,
             resolved_at = NULL, revision = a.revision + 1, attempts = 0, next_send_at = pg_catalog.clock_timestamp()
       WHERE a.resolved_at IS NOT NULL
          OR (a.annotations, a.generator_url, a.incident_id)
@@ -90,7 +90,7 @@ static SETTLE_FIRED: Statement = Statement::deciding(
             sent_at = CASE WHEN s.is_sent THEN pg_catalog.clock_timestamp() ELSE a.sent_at END,
             next_send_at = CASE WHEN a.revision = s.revision THEN s.next_at ELSE a.next_send_at END,
             attempts = CASE WHEN a.revision = s.revision THEN s.attempts ELSE a.attempts END,
-            response_code = s.code, last_error = s.error,
+            last_attempt_at = pg_catalog.clock_timestamp(), response_code = s.code, last_error = s.error,
             claimed_by = NULL, claim_token = NULL, claimed_until = NULL
        FROM unnest($2, $3, $4, $5, $6, $7, $8)
             AS s(fingerprint, revision, is_sent, attempts, next_at, code, error)

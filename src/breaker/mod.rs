@@ -31,6 +31,9 @@ use crate::{alert, clock, db};
 /// The breaker that needs no making.
 const DEFAULT_NAME: &str = "costsim_v2";
 
+/// Recorded as the one who resolved an incident that was left behind.
+const SUPERSEDED_BY: &str = "system-superseded";
+
 /// A row of costsim_cb_incidents.
 pub type Incident = (
     String,
@@ -198,6 +201,21 @@ fn costsim_enable_v2(
     Ok(apply(required(name, "name")?, &event, None)?.closed)
 }
 
+/// Before an unresolved incident is written, by us or by the application's own ORM, the one before it is resolved: its breaker was
+/// closed, or opened once more, by a hand that left it behind. So one is open at a time, and its alert does not fire for ever.
+#[pg_trigger]
+fn _costsim_supersede_incident<'a>(
+    trigger: &'a PgTrigger<'a>,
+) -> std::result::Result<Option<PgHeapTuple<'a, AllocatedByPostgres>>, ErrorReport> {
+    let new = trigger.new().ok_or_else(|| Error::Internal("the trigger has no new row".into()))?;
+    let name: Option<String> =
+        new.get_by_name("circuit_breaker_name").map_err(|error| Error::Internal(error.to_string()))?;
+    if let Some(name) = name {
+        resolve_alert(store::resolve_incident(&name, SUPERSEDED_BY, "a new incident was opened")?)?;
+    }
+    Ok(Some(new))
+}
+
 /// What an event did.
 #[derive(Default)]
 struct Outcome {
@@ -362,7 +380,7 @@ fn known(name: &str, read: fn(&str) -> Result<Option<Stored>>) -> Result<Stored>
 fn refused(refused: Refused) -> Error {
     let hint = match &refused {
         Refused::Score(_) => "A drift score is 0 for equal costs and grows with their distance.",
-        Refused::Count(_) => "Pass how many comparisons the score stands for.",
+        Refused::Count { .. } => "Pass how many comparisons the score stands for.",
         Refused::Blank(_) => "Say who does it and why: whoever is paged will read it.",
         Refused::PastEnd => "Leave it out for the breaker's disable_ttl.",
         Refused::Contradiction => "Pass either an end or permanent => true.",

@@ -5,7 +5,7 @@ use costsim_core::breaker::{Config, Intent, Outage, Phase, Severity, State, Term
 use pgrx::pg_sys::BuiltinOid::{BOOLOID, FLOAT8OID, INT4OID, TEXTOID, TIMESTAMPTZOID};
 use pgrx::prelude::*;
 
-use crate::convert::{self, finite_moment};
+use crate::convert;
 use crate::db::{Row, Statement, column, nullable};
 use crate::error::{Error, Result};
 
@@ -35,7 +35,7 @@ impl Default for Stored {
 /// whatever search_path its caller has.
 const READ_TEXT: &str = "SELECT s.disabled, s.disabled_until, s.auto_recover, s.disabled_by, s.disabled_reason, s.opened_at, s.updated_at,
             s.requested_term, s.requested_until, s.consecutive_failures, s.last_failure_at,
-            s.drift_threshold, s.failure_threshold, s.disable_ttl, i.id, i.severity
+            s.drift_threshold, s.failure_threshold, s.disable_ttl, i.id, i.severity, i.\"timestamp\"
        FROM @schema@.costsim_cb_state s
        LEFT JOIN @schema@.costsim_cb_incidents i
               ON i.circuit_breaker_name OPERATOR(pg_catalog.=) s.name AND NOT i.resolved
@@ -104,6 +104,7 @@ static LABELS: Statement = Statement::deciding(
     &[TEXTOID],
 );
 
+/// See [`resolve_incident`].
 static RESOLVE_INCIDENT: Statement = Statement::deciding(
     "UPDATE @schema@.costsim_cb_incidents
         SET resolved = true, resolved_at = pg_catalog.clock_timestamp(), resolved_by = $2, resolution_notes = $3
@@ -148,8 +149,9 @@ pub fn create(name: &str) -> Result<()> {
 }
 
 fn stored(row: &Row<'_>) -> Result<Stored> {
+    // A time that no calendar holds, written by another hand, tells nothing.
     let moment = |ordinal: i32| -> Result<Option<DateTime<Utc>>> {
-        nullable::<TimestampWithTimeZone>(row, ordinal)?.map(|at| finite_moment(at, "timestamp")).transpose()
+        Ok(nullable::<TimestampWithTimeZone>(row, ordinal)?.and_then(|at| convert::moment(at.into())))
     };
     let is_disabled: bool = column(row, 1)?;
     let disabled_reason: Option<String> = nullable(row, 5)?;
@@ -160,13 +162,19 @@ fn stored(row: &Row<'_>) -> Result<Stored> {
         Some("until") => moment(9)?.map(Term::Until),
         Some(_) => Some(Term::Default),
     };
+    // An ORM that knows only the reference's columns opens and closes without touching ours: then they tell of an outage that
+    // is over. They belong to this one if its incident began when they say.
+    let (opened_at, incident_at) = (moment(6)?, moment(17)?);
+    let is_ours = opened_at.is_some() && opened_at == incident_at;
     let phase = if is_disabled {
         Phase::Open(Outage {
-            // A hand that opened it without the column left only the time of its last change.
-            since: moment(6)?.or(moment(7)?).unwrap_or_default(),
-            until: until(nullable(row, 2)?)?,
+            // A hand that opened it without an incident left only the time of its last change.
+            since: incident_at.or(moment(7)?).unwrap_or_default(),
+            until: until(nullable(row, 2)?),
             incident: severity,
-            intent: term.map(|term| Intent { reason: disabled_reason.clone().unwrap_or_default(), term }),
+            intent: term
+                .filter(|_| is_ours)
+                .map(|term| Intent { reason: disabled_reason.clone().unwrap_or_default(), term }),
         })
     } else {
         Phase::Closed
@@ -186,9 +194,13 @@ fn stored(row: &Row<'_>) -> Result<Stored> {
     })
 }
 
-/// `infinity`, which the application's own ORM may have written, means what NULL means: no end by itself.
-fn until(at: Option<TimestampWithTimeZone>) -> Result<Option<DateTime<Utc>>> {
-    at.filter(|at| !at.is_infinity()).map(|at| finite_moment(at, "disabled_until")).transpose()
+/// What another hand may have written: an end before all times has passed, one after all times means what NULL means.
+fn until(at: Option<TimestampWithTimeZone>) -> Option<DateTime<Utc>> {
+    let at = at?;
+    if at.is_neg_infinity() {
+        return Some(DateTime::UNIX_EPOCH);
+    }
+    convert::moment(at.into())
 }
 
 /// A severity that is none of ours, written by another hand, counts as the worst.

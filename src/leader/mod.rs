@@ -58,6 +58,7 @@ fn costsim_release_leader(lock_id: Option<i64>) -> Answer<bool> {
     let lock_id = required(lock_id, "lock_id")?;
     let Some(term) = held::term(lock_id) else { return Ok(false) };
     db::require_writable(c"costsim_release_leader()");
+    db::make_commit_durable();
     store::end_term(lock_id, term.token)?;
     store::announce_release(lock_id)?;
     held::end(lock_id);
@@ -71,6 +72,8 @@ fn costsim_is_leader(lock_id: i64) -> bool {
 }
 
 fn begin_term(lock_id: i64, node_id: Option<&str>) -> Result<()> {
+    // A term that was led and then forgotten in a crash would give its token to somebody else.
+    db::make_commit_durable();
     let (previous, timeline) = store::previous_token(lock_id)?;
     let timeline = u32::try_from(timeline).map_err(|_| Error::Internal("timeline out of range".into()))?;
     let token = lease::next_token(previous, timeline)

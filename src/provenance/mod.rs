@@ -64,7 +64,11 @@ impl Record {
         if let Some((name, cost)) =
             costs.into_iter().find(|(_, cost)| cost.is_some_and(|cost| !cost.is_finite()))
         {
-            return Some(format!("{name} must be finite, not {}", cost.unwrap_or_default()));
+            let found = if cost.is_some_and(f64::is_nan) { "NaN" } else { "infinite" };
+            return Some(format!("{name} must be finite, not {found}"));
+        }
+        if self.v1_cost.zip(self.v2_cost).is_some_and(|(v1, v2)| !(v2 - v1).is_finite()) {
+            return Some("v2_cost - v1_cost must be finite".into());
         }
         match self.runtime_ms {
             Some(ms) if ms < 0 => Some(format!("runtime_ms must not be negative, not {ms}")),

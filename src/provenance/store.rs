@@ -14,7 +14,8 @@ static WRITE: Statement = Statement::deciding(
     "INSERT INTO @schema@.costsim_provenance
             (run_id, tenant_id, variant_slug, source, model_version, adapter_version, commit_sha, input_hash, output_hash,
              v1_cost, v2_cost, runtime_ms, cost_delta, payload)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $11 OPERATOR(pg_catalog.-) $10, $13)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $11 OPERATOR(pg_catalog.-) $10,
+             CASE WHEN $13 OPERATOR(pg_catalog.<>) 'null'::pg_catalog.jsonb THEN $13 END)
      RETURNING id",
     &[
         TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, FLOAT8OID, FLOAT8OID, INT4OID,
@@ -31,7 +32,8 @@ static WRITE_BATCH: Statement = Statement::deciding(
      SELECT r.run_id, r.tenant_id, r.variant_slug, r.source, r.model_version, r.adapter_version, r.commit_sha,
             r.input_hash, r.output_hash, r.v1_cost, r.v2_cost, r.runtime_ms,
             r.v2_cost OPERATOR(pg_catalog.-) r.v1_cost,
-            nullif(r.element OPERATOR(pg_catalog.->) 'payload', 'null'::pg_catalog.jsonb)
+            CASE WHEN r.element OPERATOR(pg_catalog.->) 'payload' OPERATOR(pg_catalog.<>) 'null'::pg_catalog.jsonb
+                 THEN r.element OPERATOR(pg_catalog.->) 'payload' END
        FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4),
                        pg_catalog.unnest($5), pg_catalog.unnest($6), pg_catalog.unnest($7), pg_catalog.unnest($8),
                        pg_catalog.unnest($9), pg_catalog.unnest($10), pg_catalog.unnest($11), pg_catalog.unnest($12),

@@ -127,7 +127,7 @@ fn validate_alert(alert: &Value) -> Result<(), BadAlert> {
     }
     match present(alert, "generatorURL") {
         None => Ok(()),
-        Some(Value::String(url)) if url.is_empty() || is_request_uri(url) => Ok(()),
+        Some(Value::String(url)) if is_generator_url(url) => Ok(()),
         Some(_) => Err(BadAlert::Field { field: "generatorURL", must: "be a string that holds a URL" }),
     }
 }
@@ -152,6 +152,11 @@ fn moment(
 fn rfc3339(text: &str) -> Option<DateTime<FixedOffset>> {
     let is_go_like = text.get(10..11) == Some("T") && !text.ends_with('z') && text.get(17..19) != Some("60");
     is_go_like.then(|| DateTime::parse_from_rfc3339(text).ok()).flatten()
+}
+
+/// Whether Alertmanager takes this for an alert's generator URL: nothing, an absolute URL or an absolute path.
+pub fn is_generator_url(url: &str) -> bool {
+    url.is_empty() || is_request_uri(url)
 }
 
 /// What Go's `url.ParseRequestURI` takes, and so Alertmanager: an absolute URL or an absolute path, with whole percent

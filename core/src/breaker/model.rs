@@ -318,7 +318,12 @@ pub enum Refused {
     /// A score that is NaN, infinite or negative. A comparison would take NaN for a good one.
     Score(f64),
     /// A negative number of samples or errors.
-    Count(i32),
+    Count {
+        /// Which one.
+        argument: &'static str,
+        /// What was passed.
+        count: i32,
+    },
     /// A text that may not be blank.
     Blank(&'static str),
     /// An end that has passed already.
@@ -337,8 +342,10 @@ pub enum Refused {
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Score(score) => write!(f, "drift score must be finite and not negative, not {score}"),
-            Self::Count(count) => write!(f, "count must not be negative, not {count}"),
+            Self::Score(score) => {
+                write!(f, "drift score must be finite and not negative, not {}", in_words(*score))
+            }
+            Self::Count { argument, count } => write!(f, "{argument} must not be negative, not {count}"),
             Self::Blank(argument) => write!(f, "{argument} must not be blank"),
             Self::PastEnd => f.write_str("disabled_until must lie in the future"),
             Self::Contradiction => f.write_str("a permanent disable has no disabled_until"),
@@ -348,3 +355,11 @@ impl fmt::Display for Refused {
 }
 
 impl std::error::Error for Refused {}
+
+/// A number as PostgreSQL spells it.
+fn in_words(number: f64) -> String {
+    if number.is_infinite() {
+        return if number > 0.0 { "Infinity" } else { "-Infinity" }.to_owned();
+    }
+    number.to_string()
+}

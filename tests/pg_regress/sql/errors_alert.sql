@@ -84,3 +84,8 @@ SELECT labels, revision, resolved_at FROM costsim_alerts;
 -- the most that fits is taken
 SELECT costsim_enqueue_alert((SELECT jsonb_agg('{"labels": {"a": "x"}}'::jsonb) FROM generate_series(1, 256)), 'x') IS NOT NULL AS queued;
 ROLLBACK;
+-- A generator URL that Alertmanager would refuse; a document nested without end.
+SELECT costsim_fire_alert('{"alertname": "x"}', '{}', 'not a url');
+\echo :LAST_ERROR_SQLSTATE
+SELECT costsim_enqueue_alert((repeat('[', 200) || repeat(']', 200))::jsonb, 'test');
+\echo :LAST_ERROR_SQLSTATE

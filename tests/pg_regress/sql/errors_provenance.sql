@@ -46,3 +46,8 @@ SELECT costsim_write_provenance_batch((SELECT jsonb_agg('{}'::jsonb) FROM genera
 SELECT run_id FROM costsim_provenance;
 SELECT costsim_write_provenance('after') IS NOT NULL AS written;
 ROLLBACK;
+-- A difference that no double holds.
+SELECT costsim_write_provenance('r', v1_cost => -1.7e308, v2_cost => 1.7e308);
+\echo :LAST_ERROR_SQLSTATE
+SELECT costsim_write_provenance_batch('[{}, {"v1_cost": -1.7e308, "v2_cost": 1.7e308}]');
+\echo :LAST_ERROR_SQLSTATE

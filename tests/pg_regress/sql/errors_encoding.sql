@@ -1,0 +1,8 @@
+-- Text that is not UTF-8 is refused before anything is installed.
+CREATE DATABASE costsim_latin1 ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0;
+\set mine :DBNAME
+\c costsim_latin1
+CREATE EXTENSION costsim_pg;
+\echo :LAST_ERROR_SQLSTATE
+\c :mine
+DROP DATABASE costsim_latin1;
