@@ -55,7 +55,8 @@ impl Site {
 
     /// What the status view says of the worker of the session's database.
     pub fn worker_status(client: &mut Client) -> Result<WorkerStatus> {
-        let query = "SELECT pid, state, trouble FROM costsim_worker_status() WHERE database = current_database()";
+        let query =
+            "SELECT pid, state, trouble FROM costsim_worker_status() WHERE database = current_database()";
         let row = client.query_one(query, &[])?;
         Ok(WorkerStatus { pid: row.try_get(0)?, state: row.try_get(1)?, trouble: row.try_get(2)? })
     }

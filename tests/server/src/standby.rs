@@ -51,10 +51,11 @@ impl<'a> Standby<'a> {
         config.connect(NoTls).context("connecting to the standby")
     }
 
-    /// Waits until the standby shows everything the primary has written by now.
+    /// Waits until the standby shows everything that has been committed by now.
     pub fn catch_up(&self) -> Result<()> {
-        let written: String =
-            one(&mut self.primary.connect("postgres")?, "SELECT pg_current_wal_insert_lsn()::text")?;
+        // The place of a commit of our own: the log as such may end in half a record that nobody completes for a while.
+        let mark = "SELECT pg_logical_emit_message(true, 'costsim', 'catch up')::text";
+        let written: String = one(&mut self.primary.connect("postgres")?, mark)?;
         let mut client = self.connect("postgres")?;
         let question = format!("SELECT pg_last_wal_replay_lsn() >= '{written}'::pg_lsn");
         wait_until(LIMIT, "the standby to replay", || Ok(one::<bool>(&mut client, &question)?.then_some(())))
@@ -70,7 +71,8 @@ impl<'a> Standby<'a> {
 impl Drop for Standby<'_> {
     fn drop(&mut self) {
         let Some(data) = self.data_dir.to_str() else { return };
-        if let Err(error) = run_tool(self.primary, "pg_ctl", ["stop", "-s", "-w", "-m", "immediate", "-D", data])
+        if let Err(error) =
+            run_tool(self.primary, "pg_ctl", ["stop", "-s", "-w", "-m", "immediate", "-D", data])
         {
             eprintln!("stopping a standby: {error:#}");
         }

@@ -195,7 +195,10 @@ fn locks_at_the_ends_of_bigint_are_led_like_any_other() -> Result<()> {
         let key_is_held = format!("SELECT costsim_lock_held('{lock_id}')");
         assert!(one::<bool>(&mut other, &key_is_held)?, "{lock_id}");
         let lock_by_hand = format!("SELECT pg_try_advisory_lock('{lock_id}')");
-        assert!(!one::<bool>(&mut other, &lock_by_hand)?, "{lock_id} is the key of the server's own functions");
+        assert!(
+            !one::<bool>(&mut other, &lock_by_hand)?,
+            "{lock_id} is the key of the server's own functions"
+        );
     }
     Ok(())
 }

@@ -117,8 +117,7 @@ fn old_clients_and_new_ones_elect_one_leader_between_them() -> Result<()> {
             ensure!(winners.len() == 1, "round {round} has the winners {winners:?}");
             let side = winners[0] % 2;
             wins[side] += 1;
-            let release =
-                ["SELECT pg_advisory_unlock(7001)", "SELECT costsim_release_leader(7001)"][side];
+            let release = ["SELECT pg_advisory_unlock(7001)", "SELECT costsim_release_leader(7001)"][side];
             let row = clients[winners[0]].query_one(release, &[]).await?;
             ensure!(row.get::<_, bool>(0), "the winner of round {round} has nothing to release");
         }

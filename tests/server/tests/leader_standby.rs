@@ -55,7 +55,10 @@ fn readers_answer(client: &mut Client) -> Result<()> {
     assert_eq!(one::<String>(client, r#"SELECT costsim_input_hash('{"a":1}')"#)?, "015abd7f5cc57a2d");
     assert!(client.query_opt("SELECT FROM costsim_leader(7002)", &[])?.is_none());
     assert!(!one::<bool>(client, "SELECT costsim_is_leader(7002)")?);
-    assert!(!one::<bool>(client, "SELECT costsim_release_leader(7002)")?, "who does not lead releases nothing");
+    assert!(
+        !one::<bool>(client, "SELECT costsim_release_leader(7002)")?,
+        "who does not lead releases nothing"
+    );
     assert_eq!(one::<i64>(client, "SELECT count(*) FROM costsim_worker_status()")?, 1);
     Ok(())
 }
@@ -136,6 +139,9 @@ fn leader_may_ask_again_in_a_read_only_transaction() -> Result<()> {
     assert!(one::<bool>(&mut client, "SELECT costsim_try_leader(7001)")?, "it needs nothing written");
     assert_eq!(sqlstate_of(&mut client, "SELECT costsim_release_leader(7001)")?, "25006");
     client.batch_execute("ROLLBACK")?;
-    assert!(one::<bool>(&mut client, "SELECT costsim_is_leader(7001)")?, "and a refused release ends nothing");
+    assert!(
+        one::<bool>(&mut client, "SELECT costsim_is_leader(7001)")?,
+        "and a refused release ends nothing"
+    );
     Ok(())
 }

@@ -1,0 +1,150 @@
+//! Receivers that refuse, ask for patience or hang up, and rows that cannot be sent.
+
+use anyhow::{Result, ensure};
+use costsim_harness::{Alertmanager, Answer, ScriptedEndpoint, wait_until};
+use costsim_server_tests::{LIMIT, Site, one, wait_for};
+
+const ENQUEUE: &str = r#"SELECT costsim_enqueue_alert('[{"labels": {"alertname": "a"}}]', 'test')"#;
+
+#[test]
+fn one_bad_row_among_many_fails_alone() -> Result<()> {
+    let alertmanager = Alertmanager::start()?;
+    let site = Site::start(Site::builder(&alertmanager.url()))?;
+    let mut client = site.connect()?;
+    Site::wait_for_state(&mut client, "idle")?;
+    // As an application's ORM writes, past every check: no labels, no array, nothing, an array of nonsense.
+    client.batch_execute(
+        r#"BEGIN;
+           SELECT costsim_fire_alert('{"alertname": "Fired"}');
+           INSERT INTO costsim_alert_queue (payload, alert_type)
+           SELECT format('[{"labels": {"alertname": "Good", "n": "%s"}}]', n)::jsonb, 'good' FROM generate_series(1, 6) n;
+           INSERT INTO costsim_alert_queue (payload, alert_type)
+           VALUES ('[{"labels": {}}]', 'refused'), ('[{"labels": {"bad name": "x"}}]', 'refused'), ('[7]', 'refused'),
+                  ('[{"labels": {"alertname": "x"}, "startsAt": "yesterday"}]', 'refused'),
+                  ('{"labels": {"alertname": "x"}}', 'unfit'), ('[]', 'unfit'), ('null', 'unfit'), ('"x"', 'unfit');
+           INSERT INTO costsim_alert_queue (payload, alert_type)
+           SELECT format('[{"labels": {"alertname": "Good", "n": "%s"}}]', n)::jsonb, 'good' FROM generate_series(7, 12) n;
+           COMMIT"#,
+    )?;
+    wait_for(&mut client, "every row to be settled", "SELECT pending = 0 FROM costsim_alert_queue_stats()")?;
+    let query = "SELECT alert_type, status, (sent_at IS NOT NULL), (last_error IS NOT NULL), response_code, attempts, payload::text
+                   FROM costsim_alert_queue ORDER BY id";
+    for row in client.query(query, &[])? {
+        let (kind, status): (&str, &str) = (row.get(0), row.get(1));
+        let (is_sent, has_error): (bool, bool) = (row.get(2), row.get(3));
+        let (code, attempts, payload): (Option<i32>, i32, &str) = (row.get(4), row.get(5), row.get(6));
+        let expected = match kind {
+            "good" => ("sent", true, false, Some(200)),
+            "refused" => ("failed", false, true, Some(400)),
+            _ => ("failed", false, true, None),
+        };
+        assert_eq!((status, is_sent, has_error, code), expected, "{payload}");
+        assert_eq!(attempts, 1, "{payload}");
+    }
+    for number in 1..=12 {
+        let labels = [("alertname", "Good"), ("n", &*number.to_string())];
+        assert!(alertmanager.alert_state(&labels)?.is_some(), "good alert {number}");
+    }
+    assert!(alertmanager.alert_state(&[("alertname", "Fired")])?.is_some());
+    wait_for(
+        &mut client,
+        "the fired one to be settled",
+        "SELECT unsent = 0 FROM costsim_alert_queue_stats()",
+    )?;
+    Ok(())
+}
+
+#[test]
+fn receiver_that_asks_for_patience_is_given_it() -> Result<()> {
+    let endpoint = ScriptedEndpoint::start([Answer::status(503).header("retry-after", "3"), 200.into()])?;
+    let site = Site::start(Site::builder(&endpoint.url()))?;
+    let mut client = site.connect()?;
+    client.batch_execute(ENQUEUE)?;
+    wait_for(&mut client, "the first attempt", "SELECT attempts = 1 FROM costsim_alert_queue")?;
+    let promised: bool =
+        one(&mut client, "SELECT next_attempt_at - last_attempt_at > '2.9 s' FROM costsim_alert_queue")?;
+    assert!(promised, "its own pause is a second at most here");
+    assert_eq!(one::<i32>(&mut client, "SELECT response_code FROM costsim_alert_queue")?, 503);
+    let due: String = one(&mut client, "SELECT next_attempt_at::text FROM costsim_alert_queue")?;
+    // Meanwhile other commits wake the worker; that is no reason to send this one.
+    client.batch_execute(r#"SELECT costsim_fire_alert('{"alertname": "b"}')"#)?;
+    wait_for(&mut client, "the row to be sent", "SELECT status = 'sent' FROM costsim_alert_queue")?;
+    let kept: bool =
+        one(&mut client, &format!("SELECT sent_at >= '{due}' AND attempts = 2 FROM costsim_alert_queue"))?;
+    assert!(kept);
+    Ok(())
+}
+
+#[test]
+fn receiver_that_hangs_up_or_redirects_is_tried_again() -> Result<()> {
+    let elsewhere = ScriptedEndpoint::start([200.into()])?;
+    let redirect = Answer::status(307).header("location", &elsewhere.url());
+    let endpoint = ScriptedEndpoint::start([
+        Answer::hang_up(),
+        redirect,
+        500.into(),
+        401.into(),
+        404.into(),
+        429.into(),
+        200.into(),
+    ])?;
+    let site = Site::start(Site::builder(&endpoint.url()))?;
+    let mut client = site.connect()?;
+    client.batch_execute(ENQUEUE)?;
+    wait_for(&mut client, "the row to be sent", "SELECT status = 'sent' FROM costsim_alert_queue")?;
+    assert_eq!(one::<i32>(&mut client, "SELECT attempts FROM costsim_alert_queue")?, 7);
+    let requests = endpoint.wait_for_requests(7, LIMIT)?;
+    assert!(requests.iter().all(|request| request.path == "/api/v2/alerts" && request.method == "POST"));
+    assert!(elsewhere.requests().is_empty(), "a redirect is not followed");
+    Ok(())
+}
+
+#[test]
+fn row_is_given_up_when_attempts_and_time_are_used_up() -> Result<()> {
+    let endpoint = ScriptedEndpoint::start([503.into()])?;
+    let site = Site::start(Site::builder(&endpoint.url()).conf("costsim.alert_retry_window", "0"))?;
+    let mut client = site.connect()?;
+    client.batch_execute(
+        r#"SELECT costsim_enqueue_alert('[{"labels": {"alertname": "a"}}]', 'test', max_attempts => 3);
+           SELECT costsim_fire_alert('{"alertname": "b"}')"#,
+    )?;
+    wait_for(&mut client, "the row to fail", "SELECT status = 'failed' FROM costsim_alert_queue")?;
+    assert_eq!(one::<i32>(&mut client, "SELECT attempts FROM costsim_alert_queue")?, 3);
+    // What fires is told until it is heard.
+    wait_for(&mut client, "a fourth attempt at what fires", "SELECT attempts >= 4 FROM costsim_alerts")?;
+    Ok(())
+}
+
+#[test]
+fn endless_answer_is_read_in_part() -> Result<()> {
+    let endpoint = ScriptedEndpoint::start([Answer::status(500).body(vec![b'x'; 50_000_000]), 200.into()])?;
+    let site = Site::start(Site::builder(&endpoint.url()))?;
+    let mut client = site.connect()?;
+    client.batch_execute(ENQUEUE)?;
+    wait_for(&mut client, "the first attempt", "SELECT attempts >= 1 FROM costsim_alert_queue")?;
+    let longest: i32 =
+        one(&mut client, "SELECT coalesce(max(length(last_error)), 0) FROM costsim_alert_queue")?;
+    ensure!(longest < 2_000, "{longest} characters of it were stored");
+    wait_for(&mut client, "the row to be sent", "SELECT status = 'sent' FROM costsim_alert_queue")?;
+    Ok(())
+}
+
+#[test]
+fn resolve_that_comes_while_the_alert_is_in_flight_is_sent_after_it() -> Result<()> {
+    let endpoint =
+        ScriptedEndpoint::start([Answer::status(200).after(std::time::Duration::from_secs(1)), 200.into()])?;
+    let site = Site::start(Site::builder(&endpoint.url()))?;
+    let mut client = site.connect()?;
+    client.batch_execute(r#"SELECT costsim_fire_alert('{"alertname": "a"}')"#)?;
+    endpoint.wait_for_requests(1, LIMIT)?;
+    assert!(one::<bool>(&mut client, r#"SELECT costsim_resolve_alert('{"alertname": "a"}')"#)?);
+    let requests = endpoint.wait_for_requests(2, LIMIT)?;
+    let (first, second) = (requests[0].json()?, requests[1].json()?);
+    assert_eq!(first[0]["startsAt"], second[0]["startsAt"]);
+    let ends = |alert: &serde_json::Value| alert[0]["endsAt"].as_str().map(str::to_owned);
+    assert!(ends(&second) < ends(&first), "the second says that it has ended");
+    wait_until(LIMIT, "the row to be settled", || {
+        Ok(one::<bool>(&mut client, "SELECT sent_revision = 2 AND revision = 2 FROM costsim_alerts")?
+            .then_some(()))
+    })
+}

@@ -1,0 +1,146 @@
+//! pg_dump and restore: all rows are there, and everything goes on where it was.
+
+use anyhow::Result;
+use costsim_harness::{Alertmanager, Cluster, wait_until};
+use costsim_server_tests::{LIMIT, Shared, Site, one, run_tool, set, wait_for};
+use postgres::Client;
+use std::sync::Arc;
+
+static CLUSTER: Shared<Cluster> = Shared::new();
+
+fn cluster() -> Result<Arc<Cluster>> {
+    CLUSTER.get(|| Cluster::builder().start())
+}
+
+/// A state in every table, and a past in most.
+const FILL: &str = r#"
+    SELECT costsim_try_leader(7001, 'node-1'), costsim_try_leader(-1, 'ünï'), costsim_try_leader(7002);
+    SELECT costsim_release_leader(7002);
+    SELECT costsim_try_leader(7002);
+    INSERT INTO costsim_cb_state (name, drift_threshold) VALUES ('other', 0.5);
+    SELECT costsim_report_drift(0.9, 10, '{"why": "drift"}') FROM generate_series(1, 3);
+    SELECT costsim_enable_v2('me', 'mended');
+    SELECT costsim_disable_v2('by hand', 'me', now() + '1 h');
+    SELECT costsim_disable_v2('for good', 'me', permanent => true, name => 'other');
+    SELECT costsim_enqueue_alert('[{"labels": {"alertname": "a"}, "annotations": {"n": "1e400"}}]', 'test')
+      FROM generate_series(1, 3);
+    UPDATE costsim_alert_queue SET status = 'sent', sent_at = now(), response_code = 200 WHERE id = 1;
+    UPDATE costsim_alert_queue SET claimed_by = 'worker', claim_token = 7, claimed_until = now() + '1 h' WHERE id = 2;
+    SELECT costsim_fire_alert('{"alertname": "fires"}', '{"summary": "s"}', 'http://origin/');
+    SELECT costsim_fire_alert('{"alertname": "resolved"}'), costsim_resolve_alert('{"alertname": "resolved"}');
+    SELECT costsim_write_provenance_batch('[{"run_id": "r", "v1_cost": 1, "v2_cost": 2.5, "payload": {"big": 12345678901234567890123}},
+                                            {"run_id": "s", "tenant_id": "t", "runtime_ms": 7}]');
+"#;
+
+fn tables(client: &mut Client) -> Result<Vec<String>> {
+    let query = "SELECT c.relname::text FROM pg_depend d JOIN pg_class c ON c.oid = d.objid
+                  WHERE d.deptype = 'e' AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'costsim_pg')
+                    AND d.classid = 'pg_class'::regclass AND c.relkind = 'r' ORDER BY 1";
+    Ok(client.query(query, &[])?.iter().map(|row| row.get(0)).collect())
+}
+
+/// Every row of a table, as text.
+fn rows(client: &mut Client, schema: &str, table: &str) -> Result<Vec<String>> {
+    let query = format!("SELECT t::text FROM {schema}.{table} t ORDER BY 1");
+    Ok(client.query(&query, &[])?.iter().map(|row| row.get(0)).collect())
+}
+
+/// Dumps the database `from` and restores it as `to`; neither program may say a word.
+fn copy_database(cluster: &Cluster, from: &str, to: &str) -> Result<()> {
+    let folder = cluster.socket_dir().to_str().unwrap_or_default();
+    let file = format!("{folder}/{from}.dump");
+    run_tool(
+        cluster,
+        "pg_dump",
+        ["--format=custom", "--file", &file, "--dbname", &cluster.conn_string(from)],
+    )?;
+    cluster.connect("postgres")?.batch_execute(&format!("CREATE DATABASE {to}"))?;
+    run_tool(cluster, "pg_restore", ["--exit-on-error", "--dbname", &cluster.conn_string(to), &file])
+        .map(drop)
+}
+
+#[test]
+fn restored_database_has_every_row_and_goes_on_where_it_was() -> Result<()> {
+    let cluster = cluster()?;
+    let mut before = cluster.connect("postgres")?;
+    before.batch_execute("CREATE DATABASE dumped")?;
+    let mut before = {
+        drop(before);
+        cluster.connect("dumped")?
+    };
+    // A schema whose name needs quotes, as a user may choose.
+    before.batch_execute(
+        r#"CREATE SCHEMA "cost sim"; CREATE EXTENSION costsim_pg SCHEMA "cost sim";
+                            SET search_path = "cost sim", public"#,
+    )?;
+    before.batch_execute(FILL)?;
+    copy_database(&cluster, "dumped", "restored")?;
+
+    let mut after = cluster.connect("restored")?;
+    after.batch_execute(r#"SET search_path = "cost sim", public"#)?;
+    let tables = tables(&mut before)?;
+    assert!(tables.len() >= 6, "{tables:?}");
+    for table in &tables {
+        let expected = rows(&mut before, "\"cost sim\"", table)?;
+        assert!(!expected.is_empty(), "{table} is empty, so nothing is shown of it");
+        assert_eq!(rows(&mut after, "\"cost sim\"", table)?, expected, "{table}");
+    }
+
+    // Nobody leads there, and whoever does has a greater token.
+    for lock_id in ["7001", "-1", "7002"] {
+        let known: i64 =
+            one(&mut after, &format!("SELECT token FROM costsim_leaders WHERE lock_id = {lock_id}"))?;
+        assert!(!one::<bool>(&mut after, &format!("SELECT costsim_lock_held({lock_id})"))?);
+        assert!(one::<bool>(&mut after, &format!("SELECT costsim_try_leader({lock_id})"))?);
+        let token: i64 = one(&mut after, &format!("SELECT token FROM costsim_leader({lock_id})"))?;
+        assert_eq!(token, known + 1, "lock {lock_id}");
+    }
+    // The breakers are as they were, and close.
+    assert!(one::<bool>(&mut after, "SELECT costsim_is_open()")?);
+    assert!(one::<bool>(&mut after, "SELECT costsim_is_open('other')")?);
+    assert!(one::<bool>(&mut after, "SELECT costsim_enable_v2('me')")?);
+    assert!(one::<bool>(&mut after, "SELECT costsim_enable_v2('me', name => 'other')")?);
+    assert_eq!(one::<i64>(&mut after, "SELECT count(*) FROM costsim_incidents(true, NULL)")?, 2);
+    // The sequences go on behind the last row.
+    let id: i64 =
+        one(&mut after, r#"SELECT costsim_enqueue_alert('[{"labels": {"alertname": "b"}}]', 'test')"#)?;
+    assert_eq!(id, 4);
+    assert_eq!(one::<i64>(&mut after, "SELECT costsim_write_provenance('next')")?, 3);
+    after.batch_execute("INSERT INTO costsim_cb_state (name) VALUES ('third')")?;
+    assert!(!one::<bool>(&mut after, "SELECT costsim_is_open('third')")?);
+    assert!(one::<bool>(&mut after, r#"SELECT costsim_resolve_alert('{"alertname": "fires"}')"#)?);
+    assert_eq!(one::<i64>(&mut after, "SELECT total FROM costsim_drift_stats()")?, 1);
+    Ok(())
+}
+
+#[test]
+fn restored_database_can_be_dumped_and_restored_again() -> Result<()> {
+    let cluster = cluster()?;
+    let mut first = cluster.create_database_with_extension("first")?;
+    first.batch_execute(FILL)?;
+    copy_database(&cluster, "first", "second")?;
+    copy_database(&cluster, "second", "third")?;
+    let mut third = cluster.connect("third")?;
+    for table in tables(&mut third)? {
+        assert_eq!(rows(&mut third, "public", &table)?, rows(&mut first, "public", &table)?, "{table}");
+    }
+    Ok(())
+}
+
+#[test]
+fn restored_outbox_is_delivered_although_the_dump_holds_claims() -> Result<()> {
+    let alertmanager = Alertmanager::start()?;
+    let site = Site::builder(&alertmanager.url()).start()?;
+    let mut client = site.create_database_with_extension("source")?;
+    client.batch_execute(FILL)?;
+    copy_database(&site, "source", "app")?;
+    set(&mut client, "costsim.databases", "app")?;
+    let mut client = site.connect("app")?;
+    wait_for(
+        &mut client,
+        "all to be sent",
+        "SELECT pending = 0 AND unsent = 0 FROM costsim_alert_queue_stats()",
+    )?;
+    wait_until(LIMIT, "what fires", || alertmanager.alert_state(&[("alertname", "fires")]))?;
+    Ok(())
+}
