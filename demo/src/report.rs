@@ -19,8 +19,7 @@ const PLOT_COLUMNS: usize = 50;
 /// Two sums of the same numbers in another order differ in the last digits only.
 const ROUNDING: f64 = 1e-9;
 
-pub const HOW_TO_KEEP: &str =
-    "Everything is removed now. To look around: make demo DEMO_ARGS=--keep";
+pub const HOW_TO_KEEP: &str = "Everything is removed now. To look around: make demo DEMO_ARGS=--keep";
 
 /// One window, as its transaction noted it.
 #[derive(Clone, Debug, PartialEq)]

@@ -85,6 +85,13 @@ pub struct Attempt {
     pub not_before: Option<TimeDelta>,
 }
 
+impl Attempt {
+    /// What is wrong with the receiver, if something is; what is wrong with an alert is not.
+    pub fn trouble(&self) -> Option<String> {
+        self.error.clone().filter(|_| self.verdict == Verdict::Retryable)
+    }
+}
+
 /// Claims what is due, at most a batch, for `lease`.
 pub fn claim(claimant: &str, limit: i64, lease: TimeDelta, now: DateTime<Utc>) -> Result<Claim> {
     let token = fastrand::i64(1..);

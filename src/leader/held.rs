@@ -9,8 +9,9 @@
 //!                            or a change that could still be undone would make it lead it again
 //! ```
 //!
-//! [`settle`] applies the rule after every end of a (sub)transaction. The memory is a cache of a truth that the lock manager
-//! holds: `DISCARD ALL` or `pg_advisory_unlock_all()` end a term behind our back, and [`term`] notices.
+//! [`Session::settle`] applies the rule after every end of a (sub)transaction. The memory is a cache of a truth that the lock
+//! manager and the row hold: `DISCARD ALL` or `pg_advisory_unlock_all()` end a term behind our back, and the bare lock that the
+//! same session may take later does not bring it back. [`term`] asks both.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -20,7 +21,7 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use super::store;
-use crate::error::Error;
+use crate::error::{Error, Result};
 
 /// A term that this session leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,8 +53,16 @@ thread_local! {
     static IS_WATCHING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The term this session leads, if it does and still holds the lock.
-pub fn term(lock_id: i64) -> Option<Term> {
+/// The term this session leads, if it still holds the lock and nobody has led since.
+pub fn term(lock_id: i64) -> Result<Option<Term>> {
+    match remembered(lock_id) {
+        Some(term) if store::is_latest(lock_id, term.token)? => Ok(Some(term)),
+        _ => Ok(None),
+    }
+}
+
+/// The term this session remembers, if it holds the lock.
+pub fn remembered(lock_id: i64) -> Option<Term> {
     SESSION.with_borrow(|session| session.terms.get(&lock_id).cloned()).filter(|_| holds(lock_id))
 }
 

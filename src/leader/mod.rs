@@ -39,7 +39,7 @@ const LONGEST_NODE_ID: usize = 200;
 fn costsim_try_leader(lock_id: Option<i64>, node_id: default!(Option<&str>, "NULL")) -> Answer<bool> {
     let lock_id = required(lock_id, "lock_id")?;
     let node_id = checked_node_id(node_id)?;
-    if let Some(term) = held::term(lock_id) {
+    if let Some(term) = held::term(lock_id)? {
         return Ok(is_same_node(&term, node_id));
     }
     db::require_writable(c"costsim_try_leader()");
@@ -56,7 +56,7 @@ fn costsim_try_leader(lock_id: Option<i64>, node_id: default!(Option<&str>, "NUL
 #[search_path(pg_catalog, pg_temp)]
 fn costsim_release_leader(lock_id: Option<i64>) -> Answer<bool> {
     let lock_id = required(lock_id, "lock_id")?;
-    let Some(term) = held::term(lock_id) else { return Ok(false) };
+    let Some(term) = held::term(lock_id)? else { return Ok(false) };
     db::require_writable(c"costsim_release_leader()");
     db::make_commit_durable();
     store::end_term(lock_id, term.token)?;
@@ -65,10 +65,11 @@ fn costsim_release_leader(lock_id: Option<i64>) -> Answer<bool> {
     Ok(true)
 }
 
-/// Whether this session leads `lock_id`. Reads this session's memory and its own locks, nothing else.
-#[pg_extern(volatile, strict, parallel_restricted)]
-fn costsim_is_leader(lock_id: i64) -> bool {
-    held::term(lock_id).is_some()
+/// Whether this session leads `lock_id`: a look into its memory, its own locks and, if both say so, the row.
+#[pg_extern(volatile, strict, parallel_restricted, security_definer)]
+#[search_path(pg_catalog, pg_temp)]
+fn costsim_is_leader(lock_id: i64) -> Answer<bool> {
+    Ok(held::term(lock_id)?.is_some())
 }
 
 fn begin_term(lock_id: i64, node_id: Option<&str>) -> Result<()> {

@@ -55,6 +55,7 @@ struct Charge {
 #[unsafe(no_mangle)]
 extern "C-unwind" fn costsim_launcher_main(_argument: pg_sys::Datum) {
     process::start(None);
+    shared::greet();
     let mut charges: HashMap<String, Charge> = HashMap::new();
     loop {
         let pause = mend(&mut charges);
@@ -107,9 +108,10 @@ fn tend(database: &str, charge: &mut Charge) -> Option<Duration> {
         // Started by a launcher that ended before us. It cannot tell us when it ends, so look again.
         return Some(LOOK_AGAIN);
     }
-    let Some(oid) = database_oid(database) else {
-        shared::post(database, 0, pg_sys::InvalidOid, State::Down, Some("database does not exist"));
-        return Some(LOOK_AGAIN);
+    let oid = match look_up(database) {
+        Some(Database { oid, allows_connections: true }) => oid,
+        Some(_) => return wait_for(database, "database allows no connections"),
+        None => return wait_for(database, "database does not exist"),
     };
     shared::post(database, 0, oid, State::Starting, None);
     match start(database) {
@@ -117,12 +119,14 @@ fn tend(database: &str, charge: &mut Charge) -> Option<Duration> {
             (charge.worker, charge.started_at) = (Some(worker), now);
             None
         }
-        None => {
-            let trouble = "no free worker slot: raise max_worker_processes";
-            shared::post(database, 0, oid, State::Down, Some(trouble));
-            Some(LOOK_AGAIN)
-        }
+        None => wait_for(database, "no free worker slot: raise max_worker_processes"),
     }
+}
+
+/// Says what is missing, to look again later.
+fn wait_for(database: &str, trouble: &str) -> Option<Duration> {
+    shared::post(database, 0, pg_sys::InvalidOid, State::Down, Some(trouble));
+    Some(LOOK_AGAIN)
 }
 
 fn note_end(database: &str, charge: &mut Charge) {
@@ -161,9 +165,15 @@ fn is_alive(pid: i32) -> bool {
     unsafe { !pg_sys::BackendPidGetProc(pid).is_null() }
 }
 
-/// The oid of the database with this name. The catalog is read from end to end: the index on its names cannot be opened by a
+/// What the launcher wants to know of a database.
+struct Database {
+    oid: pg_sys::Oid,
+    allows_connections: bool,
+}
+
+/// The database with this name. The catalog is read from end to end: the index on its names cannot be opened by a
 /// process that belongs to no database, until some other process has connected for the first time.
-fn database_oid(database: &str) -> Option<pg_sys::Oid> {
+fn look_up(database: &str) -> Option<Database> {
     let name = CString::new(database).ok()?;
     // SAFETY: a scan of a shared catalog in a transaction of its own; each tuple is used before the next is asked for.
     unsafe {
@@ -186,7 +196,7 @@ fn database_oid(database: &str) -> Option<pg_sys::Oid> {
             }
             let row = pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_database>();
             if CStr::from_ptr((*row).datname.data.as_ptr()) == name.as_c_str() {
-                found = Some((*row).oid);
+                found = Some(Database { oid: (*row).oid, allows_connections: (*row).datallowconn });
                 break;
             }
         }

@@ -84,8 +84,14 @@ fn costsim_worker_status() -> Result<
         ));
     }
     if !is_listed {
+        // SAFETY: reads a flag of the server.
+        let is_standby = unsafe { pg_sys::RecoveryInProgress() };
         let (state, trouble) = if !shared::is_preloaded() {
             ("not preloaded", "add costsim_pg to shared_preload_libraries and restart the server")
+        } else if is_standby {
+            ("in recovery", "a standby delivers nothing; its workers start when it is promoted")
+        } else if !shared::has_launcher() {
+            ("no launcher", "the launcher does not run: raise max_worker_processes and restart the server")
         } else if guc::databases().contains(&here) {
             ("starting", "the launcher has not come to it yet")
         } else {

@@ -75,6 +75,15 @@ pub fn wait(pause: Option<Duration>) {
     obey();
 }
 
+/// Ends the process if it was told to, or if its server is gone: an orphan would keep the shared memory from the next server.
+/// For where the process does not wait on its latch.
+pub fn stay_or_leave() {
+    check_for_interrupts!();
+    let reasons = pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH;
+    // SAFETY: a wait of no time, for nothing but the end of the server.
+    unsafe { pg_sys::WaitLatch(pg_sys::MyLatch, reasons as i32, 0, pg_sys::PG_WAIT_EXTENSION) };
+}
+
 /// Ends the process if it was told to, and takes over changed settings.
 pub fn obey() {
     check_for_interrupts!();

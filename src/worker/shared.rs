@@ -83,6 +83,7 @@ struct Slot {
 #[derive(Clone, Copy)]
 pub struct Board {
     slots: [Option<Slot>; SLOTS],
+    has_launcher: bool,
 }
 
 // SAFETY: plain data without pointers.
@@ -111,7 +112,7 @@ pub struct Report {
 
 /// Asks for the shared memory. Only while the postmaster preloads libraries.
 pub fn init() {
-    pg_shmem_init!(BOARD = Board { slots: [None; SLOTS] });
+    pg_shmem_init!(BOARD = Board { slots: [None; SLOTS], has_launcher: false });
     IS_PRELOADED.store(true, Ordering::Relaxed);
 }
 
@@ -158,6 +159,18 @@ pub fn post(database: &str, pid: i32, oid: pg_sys::Oid, state: State, trouble: O
             trouble,
         });
     }
+}
+
+/// Says that the launcher has come up.
+pub fn greet() {
+    if is_preloaded() {
+        BOARD.exclusive().has_launcher = true;
+    }
+}
+
+/// Whether a launcher has come up since the server started.
+pub fn has_launcher() -> bool {
+    is_preloaded() && BOARD.share().has_launcher
 }
 
 /// Takes the databases off the board that are not to have a worker any more.

@@ -19,7 +19,7 @@ use super::process;
 use super::shared::{self, State};
 use crate::alert::outbox::{self, Attempt, Claim, Item, Settled};
 use crate::alert::store;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::{breaker, clock, db, guc};
 
 /// Who the claims belong to.
@@ -84,6 +84,8 @@ impl Post<'_> {
 
 /// When the worker looks again.
 enum Next {
+    /// At once: there may be more.
+    Now,
     /// After this pause, or as soon as a commit wakes it.
     Woken(Duration),
     /// After this pause and not sooner: commits that go on during an outage must not make it ask without a break.
@@ -96,6 +98,8 @@ fn run(database: &str) {
     loop {
         let next = match round(&post, &mut memory) {
             Ok(next) => next,
+            // Dropped since it was last seen: the next round says so.
+            Err(Error::NotInstalled) => Next::Woken(PAUSE_AFTER_FAILURE),
             Err(error) => {
                 // Ends the process: nothing after it runs.
                 pgrx::pg_sys::panic::ErrorReport::from(error).report(PgLogLevel::ERROR);
@@ -104,6 +108,7 @@ fn run(database: &str) {
         };
         process::show_activity(None);
         match next {
+            Next::Now => process::obey(),
             Next::Woken(pause) => process::wait(Some(pause)),
             Next::Paused(pause) => {
                 let end = Instant::now() + pause;
@@ -160,62 +165,63 @@ fn round(post: &Post<'_>, memory: &mut Memory) -> Result<Next> {
             }
         },
     };
-    loop {
-        process::show_activity(Some(c"costsim: claiming alerts"));
-        let lease = guc::alertmanager_timeout() + CLAIM_MARGIN;
-        let claim =
-            db::transaction(|| outbox::claim(CLAIMANT, guc::alert_batch_size(), lease, clock::now()))?;
-        if claim.items.is_empty() {
-            // With nothing due the trouble may still be there: what failed waits for its next attempt.
-            let state = if memory.trouble.is_some() { State::Blocked } else { State::Idle };
-            post.say(state, memory.trouble.as_deref());
-            let due = db::transaction(store::next_due)?;
-            let until_due = due.and_then(|at| (at - clock::now()).max(TimeDelta::zero()).to_std().ok());
-            return Ok(Next::Woken(until_due.map_or(poll, |pause| pause.min(poll))));
-        }
-        post.say(State::Sending, memory.trouble.as_deref());
-        memory.trouble = deliver(client, &endpoint, &claim)?;
-        if memory.trouble.is_some() {
-            post.say(State::Blocked, memory.trouble.as_deref());
-            return Ok(Next::Paused(PAUSE_AFTER_FAILURE));
-        }
+    process::show_activity(Some(c"costsim: claiming alerts"));
+    let lease = guc::alertmanager_timeout() + CLAIM_MARGIN;
+    let claim = db::transaction(|| outbox::claim(CLAIMANT, guc::alert_batch_size(), lease, clock::now()))?;
+    if claim.items.is_empty() {
+        // With nothing due the trouble may still be there: what failed waits for its next attempt.
+        let state = if memory.trouble.is_some() { State::Blocked } else { State::Idle };
+        post.say(state, memory.trouble.as_deref());
+        let due = db::transaction(store::next_due)?;
+        let until_due = due.and_then(|at| (at - clock::now()).max(TimeDelta::zero()).to_std().ok());
+        return Ok(Next::Woken(until_due.map_or(poll, |pause| pause.min(poll))));
     }
+    post.say(State::Sending, memory.trouble.as_deref());
+    memory.trouble = deliver(client, &endpoint, &claim)?;
+    if memory.trouble.is_some() {
+        post.say(State::Blocked, memory.trouble.as_deref());
+        return Ok(Next::Paused(PAUSE_AFTER_FAILURE));
+    }
+    Ok(Next::Now)
 }
 
 /// Sends what was claimed and writes down what became of it: the trouble, if the receiver could not be reached or was not well.
 fn deliver(client: &Client, endpoint: &str, claim: &Claim) -> Result<Option<String>> {
     let (faulty, fit): (Vec<&Item>, Vec<&Item>) = claim.items.iter().partition(|item| item.fault().is_some());
-    let mut settled: Vec<Settled> =
-        faulty.into_iter().map(|item| item.judge(&unfit(item), clock::now())).collect();
-    let mut trouble = None;
-    if !fit.is_empty() {
-        let attempt = post_alerts(client, endpoint, &fit);
-        match attempt.verdict {
-            // One alert the receiver cannot take spoils the answer for all: each is asked about alone.
-            Verdict::Permanent if fit.len() > 1 => {
-                for item in fit {
-                    let alone = post_alerts(client, endpoint, &[item]);
-                    settled.push(item.judge(&alone, clock::now()));
-                }
-            }
-            Verdict::Delivered | Verdict::Permanent => {
-                settled.extend(fit.iter().map(|item| item.judge(&attempt, clock::now())));
-            }
-            Verdict::Retryable => {
-                settled.extend(fit.iter().map(|item| item.judge(&attempt, clock::now())));
-                trouble = attempt.error;
-            }
+    for item in faulty {
+        settle(claim.token, &[item], &unfit(item))?;
+    }
+    if fit.is_empty() {
+        return Ok(None);
+    }
+    let attempt = post_alerts(client, endpoint, &fit);
+    if attempt.verdict != Verdict::Permanent || fit.len() == 1 {
+        settle(claim.token, &fit, &attempt)?;
+        return Ok(attempt.trouble());
+    }
+    // One alert the receiver cannot take spoils the answer for all: each is asked about alone, and settled alone, so that a
+    // receiver that fails half-way is asked no further and takes nothing back.
+    for item in fit {
+        let alone = post_alerts(client, endpoint, &[item]);
+        settle(claim.token, &[item], &alone)?;
+        if alone.verdict == Verdict::Retryable {
+            db::transaction(|| store::forget_claims(CLAIMANT))?;
+            return Ok(alone.trouble());
         }
     }
-    process::show_activity(Some(c"costsim: settling alerts"));
-    db::transaction(|| settle(claim.token, &settled))?;
-    Ok(trouble)
+    Ok(None)
 }
 
-/// One transaction: the alerts' rows, and the incidents whose alert has arrived. An incident that cannot be marked must not keep
-/// its alert from being settled, or it would be sent again for ever.
-fn settle(token: i64, settled: &[Settled]) -> Result<()> {
-    store::settle(token, settled)?;
+/// Writes down what an attempt brought for each item that was part of it.
+fn settle(token: i64, items: &[&Item], attempt: &Attempt) -> Result<()> {
+    process::show_activity(Some(c"costsim: settling alerts"));
+    let settled: Vec<Settled> = items.iter().map(|item| item.judge(attempt, clock::now())).collect();
+    db::transaction(|| store::settle(token, &settled).and_then(|()| mark_incidents(&settled)))
+}
+
+/// Notes on the incidents that their alert has arrived. One that cannot be marked must not keep its alert from being settled, or it
+/// would be sent again for ever.
+fn mark_incidents(settled: &[Settled]) -> Result<()> {
     for one in settled {
         let Some(incident_id) = &one.incident_id else { continue };
         let response = one.code.map_or_else(String::new, |code| format!("HTTP {code}"));
@@ -244,7 +250,7 @@ fn post_alerts(client: &Client, endpoint: &str, items: &[&Item]) -> Attempt {
         if let Some(answer) = client.wait(&mut request, SLICE) {
             break answer;
         }
-        pgrx::check_for_interrupts!();
+        process::stay_or_leave();
     };
     match answer {
         Answer::Status { code, body, retry_after } => {
