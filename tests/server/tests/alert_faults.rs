@@ -55,6 +55,26 @@ fn one_bad_row_among_many_fails_alone() -> Result<()> {
 }
 
 #[test]
+fn receiver_that_refuses_a_batch_and_then_fails_is_asked_no_further() -> Result<()> {
+    // The batch is refused, the first row alone is taken, and at the second the receiver breaks down.
+    let endpoint = ScriptedEndpoint::start([400.into(), 200.into(), 503.into(), 200.into()])?;
+    let site = Site::start(Site::builder(&endpoint.url()))?;
+    let mut client = site.connect()?;
+    client.batch_execute(&format!("{ENQUEUE} FROM generate_series(1, 20)"))?;
+    wait_for(&mut client, "every row to be sent", "SELECT sent = 20 FROM costsim_alert_queue_stats()")?;
+    let alerts: Vec<usize> = endpoint
+        .requests()
+        .iter()
+        .map(|request| Ok(serde_json::from_slice::<Vec<serde_json::Value>>(&request.body)?.len()))
+        .collect::<Result<_>>()?;
+    assert_eq!(alerts[..3], [20, 1, 1]);
+    assert!(alerts[3] >= 18, "the rest waits, and goes together once the receiver is well: {alerts:?}");
+    let attempts: i64 = one(&mut client, "SELECT sum(attempts) FROM costsim_alert_queue")?;
+    assert_eq!(attempts, 21, "a row that was not sent has made no attempt");
+    Ok(())
+}
+
+#[test]
 fn receiver_that_asks_for_patience_is_given_it() -> Result<()> {
     let endpoint = ScriptedEndpoint::start([Answer::status(503).header("retry-after", "3"), 200.into()])?;
     let site = Site::start(Site::builder(&endpoint.url()))?;
