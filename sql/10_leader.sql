@@ -27,29 +27,29 @@ COMMENT ON COLUMN costsim_leaders.released_at IS 'When the term was given back; 
 
 SELECT pg_catalog.pg_extension_config_dump('costsim_leaders', '');
 
--- The four parts of the key as pg_locks shows them: classid holds the high half, objid the low half, objsubid 1 marks a
--- bigint key (2 marks a pair of integers). Another database's lock of the same key is another lock.
-CREATE FUNCTION _costsim_lock_holder(lock_id bigint) RETURNS integer
-    LANGUAGE sql STABLE PARALLEL RESTRICTED STRICT
+-- The four parts of the key as pg_locks shows them: classid holds the high half, objid the low half, objsubid 1 is a bigint
+-- key (2 a pair of integers, 3 the mark of a term of ours). Another database's lock of the same key is another lock.
+CREATE FUNCTION _costsim_locks(lock_id bigint, OUT pid integer, OUT is_mark boolean)
+    RETURNS SETOF record
+    LANGUAGE sql STABLE PARALLEL RESTRICTED STRICT ROWS 2
     SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-    SELECT l.pid
+    SELECT l.pid, l.objsubid = 3
       FROM pg_catalog.pg_locks l
      WHERE l.locktype = 'advisory'
        AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())
        AND l.classid = ((lock_id >> 32) & 4294967295)::oid
        AND l.objid = (lock_id & 4294967295)::oid
-       AND l.objsubid = 1
-       AND l.granted
-     LIMIT 1;
+       AND l.objsubid IN (1, 3)
+       AND l.granted;
 END;
-COMMENT ON FUNCTION _costsim_lock_holder(bigint) IS 'The pid of the session of this database that holds the advisory lock, or NULL.';
+COMMENT ON FUNCTION _costsim_locks(bigint) IS 'The sessions of this database that hold the advisory lock (at most one), or the mark that a term of ours sets beside it.';
 
 CREATE FUNCTION costsim_lock_held(lock_id bigint) RETURNS boolean
     LANGUAGE sql STABLE PARALLEL RESTRICTED STRICT
     SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-    SELECT _costsim_lock_holder(lock_id) IS NOT NULL;
+    SELECT EXISTS (SELECT FROM _costsim_locks(lock_id) l WHERE NOT l.is_mark);
 END;
 COMMENT ON FUNCTION costsim_lock_held(bigint) IS 'Whether any session of this database holds the lock, be it through costsim_try_leader or through pg_try_advisory_lock. NULL for NULL. On a standby it tells of the standby''s own sessions only.';
 
@@ -61,11 +61,14 @@ CREATE FUNCTION costsim_leader(
     LANGUAGE sql STABLE PARALLEL RESTRICTED STRICT ROWS 1
     SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
+    WITH locks AS MATERIALIZED (SELECT l.pid, l.is_mark FROM _costsim_locks($1) l)
     SELECT holder.pid, t.node_id, t.epoch, t.token, t.acquired_at, a.application_name, a.client_addr,
            t.token IS NOT NULL
-      FROM (SELECT _costsim_lock_holder(lock_id) AS pid) holder
+      FROM locks holder
       JOIN pg_catalog.pg_stat_activity a ON a.pid = holder.pid
       LEFT JOIN costsim_leaders t
-        ON t.lock_id = $1 AND t.pid = holder.pid AND t.backend_start = a.backend_start AND t.released_at IS NULL;
+        ON t.lock_id = $1 AND t.pid = holder.pid AND t.backend_start = a.backend_start AND t.released_at IS NULL
+       AND EXISTS (SELECT FROM locks mark WHERE mark.is_mark AND mark.pid = holder.pid)
+     WHERE NOT holder.is_mark;
 END;
 COMMENT ON FUNCTION costsim_leader(bigint) IS 'Who leads the lock id, since when, with which fencing token: one row, or none while nobody leads. healthy is false, and token NULL, when the lock is held by a client that took the advisory lock itself, or by a term that has not committed yet.';

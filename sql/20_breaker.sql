@@ -60,7 +60,6 @@ CREATE TABLE costsim_cb_incidents (
     alert_sent           boolean     NOT NULL DEFAULT false,
     alert_sent_at        timestamptz,
     alert_response       text,
-    alert_labels         jsonb,
     reports_while_open   bigint      NOT NULL DEFAULT 0,
     worst_drift_score    double precision
 );
@@ -79,7 +78,6 @@ COMMENT ON COLUMN costsim_cb_incidents.sample_count IS 'How many samples that sc
 COMMENT ON COLUMN costsim_cb_incidents.details_json IS 'What the reporter added, as JSON text.';
 COMMENT ON COLUMN costsim_cb_incidents.alert_sent IS 'Whether Alertmanager has accepted this incident''s alert.';
 COMMENT ON COLUMN costsim_cb_incidents.alert_response IS 'What Alertmanager answered.';
-COMMENT ON COLUMN costsim_cb_incidents.alert_labels IS 'The labels of the alert that was fired: the resolve must repeat them exactly.';
 COMMENT ON COLUMN costsim_cb_incidents.reports_while_open IS 'Bad reports that came while the breaker was open already.';
 COMMENT ON COLUMN costsim_cb_incidents.worst_drift_score IS 'The worst score seen in this incident.';
 

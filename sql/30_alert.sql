@@ -45,8 +45,8 @@ CREATE TABLE costsim_alerts (
     labels        jsonb       NOT NULL,
     annotations   jsonb       NOT NULL DEFAULT '{}',
     generator_url text,
-    starts_at     timestamptz NOT NULL,
-    resolved_at   timestamptz,
+    starts_at     timestamptz NOT NULL CHECK (isfinite(starts_at)),
+    resolved_at   timestamptz CHECK (isfinite(resolved_at)),
     revision      bigint      NOT NULL DEFAULT 1,
     sent_revision bigint      NOT NULL DEFAULT 0,
     sent_at       timestamptz,
@@ -61,6 +61,7 @@ CREATE TABLE costsim_alerts (
     claimed_until timestamptz
 ) WITH (fillfactor = 70);
 
+CREATE INDEX costsim_alerts_firing ON costsim_alerts (incident_id) WHERE resolved_at IS NULL;
 CREATE INDEX costsim_alerts_due ON costsim_alerts (next_send_at) WHERE next_send_at IS NOT NULL;
 
 COMMENT ON TABLE costsim_alerts IS 'Alerts that were fired, by fingerprint: one row however often an alert flaps. Sent again while firing, and for 15 minutes after it was resolved.';

@@ -7,7 +7,7 @@ SELECT _costsim_require_utf8();
 
 REVOKE ALL ON FUNCTION
     -- read
-    _costsim_lock_holder(bigint),
+    _costsim_locks(bigint),
     costsim_lock_held(bigint),
     costsim_leader(bigint),
     costsim_is_leader(bigint),

@@ -64,32 +64,41 @@ pub fn interval(value: TimeDelta) -> Result<Interval> {
 #[derive(Clone, Copy, Debug)]
 pub struct Jsonb(pg_sys::Datum);
 
-/// The text of a json argument.
-#[derive(Debug)]
-pub struct JsonText(pub String);
+/// A json argument, as the server holds it: text.
+#[derive(Clone, Copy, Debug)]
+pub struct JsonText(pg_sys::Datum);
+
+/// The most bytes of a document that is parsed here or sent to Alertmanager. An alert is a few hundred; what is larger is a
+/// mistake, and must not become somebody's memory.
+pub const LONGEST_DOCUMENT: usize = 1 << 20;
 
 impl Jsonb {
-    /// The JSON text, as the server prints it.
-    pub fn text(self) -> String {
-        // SAFETY: the datum is a jsonb that the caller's memory context keeps alive; jsonb_out answers a C string.
-        unsafe {
+    /// The JSON text as the server prints it, of at most `limit` bytes. It lies in the server's memory, where a lack of memory is an
+    /// ordinary error: Rust would end the process, and with it every session.
+    pub fn text(&self, argument: &'static str, limit: usize) -> Result<&str> {
+        // SAFETY: the datum is a jsonb that the caller's memory context keeps alive; jsonb_out answers a C string in the current
+        // context, which outlives the call of our function.
+        let printed = unsafe {
             let printed = pg_sys::OidOutputFunctionCall(pg_sys::Oid::from(JSONB_OUT), self.0);
-            std::ffi::CStr::from_ptr(printed).to_string_lossy().into_owned()
-        }
+            std::ffi::CStr::from_ptr(printed)
+        };
+        bounded(printed.to_bytes(), argument, limit)
     }
 
     /// The value as core sees it; a number that no `f64` can hold is refused.
-    pub fn value(self, argument: &'static str) -> Result<serde_json::Value> {
-        serde_json::from_str(&self.text()).map_err(|error| match error.to_string() {
-            // The one limit the reader has, and no code of its own for it.
-            detail if detail.starts_with("recursion limit") => {
-                Error::TooComplex { what: format!("{argument} is nested too deeply") }
+    pub fn value(&self, argument: &'static str) -> Result<serde_json::Value> {
+        serde_json::from_str(self.text(argument, LONGEST_DOCUMENT)?).map_err(|error| {
+            match error.to_string() {
+                // The one limit the reader has, and no code of its own for it.
+                detail if detail.starts_with("recursion limit") => {
+                    Error::TooComplex { what: format!("{argument} is nested too deeply") }
+                }
+                detail => Error::Invalid {
+                    what: format!("{argument} cannot be read").into(),
+                    detail: Some(detail),
+                    hint: "Pass a JSON document whose numbers fit a double.".into(),
+                },
             }
-            detail => Error::Invalid {
-                what: format!("{argument} cannot be read").into(),
-                detail: Some(detail),
-                hint: "Pass a JSON document whose numbers fit a double.".into(),
-            },
         })
     }
 
@@ -101,6 +110,45 @@ impl Jsonb {
             None => DatumWithOid::null_oid(pg_sys::JSONBOID),
         }
     }
+}
+
+impl JsonText {
+    /// The text, of at most `limit` bytes, in the server's memory.
+    pub fn text(&self, argument: &'static str, limit: usize) -> Result<&str> {
+        // SAFETY: the datum is a json, stored as text is; what detoasting makes lies in the current context, which outlives the
+        // call of our function.
+        let bytes = unsafe {
+            let text = pg_sys::pg_detoast_datum_packed(self.0.cast_mut_ptr());
+            std::slice::from_raw_parts(
+                pgrx::varlena::vardata_any(text).cast::<u8>(),
+                pgrx::varlena::varsize_any_exhdr(text),
+            )
+        };
+        bounded(bytes, argument, limit)
+    }
+}
+
+fn bounded<'a>(bytes: &'a [u8], argument: &'static str, limit: usize) -> Result<&'a str> {
+    if bytes.len() > limit {
+        let what = format!("{argument} has {} bytes, more than {limit}", bytes.len());
+        return Err(Error::TooComplex { what });
+    }
+    // CREATE EXTENSION has made sure that the database's text is UTF-8.
+    std::str::from_utf8(bytes).map_err(|_| Error::NotUtf8)
+}
+
+/// A text argument of bounded length, in characters, that is not blank: it is stored, shown and sent on.
+pub fn short_text<'a>(
+    text: &'a str,
+    argument: &'static str,
+    longest: usize,
+    hint: &'static str,
+) -> Result<&'a str> {
+    // The bytes first: a text of a gigabyte need not be counted.
+    if text.trim().is_empty() || text.len() > 4 * longest || text.chars().count() > longest {
+        return Err(Error::invalid(format!("{argument} must have 1 to {longest} characters"), hint));
+    }
+    Ok(text)
 }
 
 /// The oid of `jsonb_out`, fixed in every catalog.
@@ -120,10 +168,9 @@ impl FromDatum for JsonText {
     unsafe fn from_polymorphic_datum(
         datum: pg_sys::Datum,
         is_null: bool,
-        type_: pg_sys::Oid,
+        _type: pg_sys::Oid,
     ) -> Option<Self> {
-        // SAFETY: json is stored as text is; the caller vouches for the datum.
-        unsafe { String::from_polymorphic_datum(datum, is_null, type_) }.map(Self)
+        (!is_null).then_some(Self(datum))
     }
 }
 

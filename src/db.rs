@@ -7,6 +7,9 @@
 //!   waited for must be read this way: the caller's snapshot may predate what the other session committed.
 //! * [`Statement::reading`] uses the caller's snapshot and is right for plain reads inside a query.
 //!
+//! Operators stand bare in the statements of SECURITY DEFINER functions and of the worker, whose search_path is pinned, and with their
+//! schema in those that run as the caller.
+//!
 //! Neither assigns a transaction id by itself, so both work on a standby when the text only reads.
 
 use std::cell::{Cell, RefCell};
@@ -188,6 +191,8 @@ thread_local! {
     static HOME: RefCell<Option<Home>> = const { RefCell::new(None) };
     static IS_STALE: Cell<bool> = const { Cell::new(true) };
     static IS_WATCHING: Cell<bool> = const { Cell::new(false) };
+    static MUST_BE_DURABLE: Cell<bool> = const { Cell::new(false) };
+    static IS_WATCHING_COMMITS: Cell<bool> = const { Cell::new(false) };
     /// A copy of the landmark's oid that the callback may read while [`HOME`] is borrowed.
     static LANDMARK_OID: Cell<pg_sys::Oid> = const { Cell::new(pg_sys::InvalidOid) };
 }
@@ -299,8 +304,17 @@ pub fn require_writable(command: &CStr) {
 }
 
 /// Makes the commit of this transaction wait for its WAL even where the session turned that off: a transition or an alert
-/// that was acknowledged must survive a crash. Levels other than `off` stay as the user chose them.
+/// that was acknowledged must survive a crash. Levels other than `off` stay as the user chose them. What the session says later in
+/// the transaction does not undo it: it is said again just before the commit.
 pub fn make_commit_durable() {
+    switch_durable();
+    if !MUST_BE_DURABLE.replace(true) && !IS_WATCHING_COMMITS.replace(true) {
+        // SAFETY: the callback stays registered for the life of the backend, as the library does.
+        unsafe { pg_sys::RegisterXactCallback(Some(on_transaction), std::ptr::null_mut()) };
+    }
+}
+
+fn switch_durable() {
     // SAFETY: reads an int of the server's settings; the strings are static.
     unsafe {
         if pg_sys::synchronous_commit >= pg_sys::SyncCommitLevel::SYNCHRONOUS_COMMIT_LOCAL_FLUSH as i32 {
@@ -316,6 +330,28 @@ pub fn make_commit_durable() {
             0,
             false,
         );
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn on_transaction(event: pg_sys::XactEvent::Type, _argument: *mut std::ffi::c_void) {
+    use pg_sys::XactEvent::{
+        XACT_EVENT_ABORT, XACT_EVENT_COMMIT, XACT_EVENT_PRE_COMMIT, XACT_EVENT_PRE_PREPARE,
+        XACT_EVENT_PREPARE,
+    };
+    match event {
+        XACT_EVENT_PRE_COMMIT | XACT_EVENT_PRE_PREPARE if MUST_BE_DURABLE.get() => switch_durable(),
+        XACT_EVENT_COMMIT | XACT_EVENT_ABORT | XACT_EVENT_PREPARE => MUST_BE_DURABLE.set(false),
+        _ => {}
+    }
+}
+
+/// The name of the database this process is connected to.
+pub fn database_name() -> String {
+    // SAFETY: a look-up by this process's own database; the name is palloc'd by the server and copied here.
+    unsafe {
+        let name = pg_sys::get_database_name(pg_sys::MyDatabaseId);
+        if name.is_null() { String::new() } else { CStr::from_ptr(name).to_string_lossy().into_owned() }
     }
 }
 

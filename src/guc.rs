@@ -47,7 +47,7 @@ pub fn init() {
     define_number(
         c"costsim.alert_batch_size",
         c"How many alerts are sent in one request.",
-        c"Alertmanager takes 1,000 alerts of one request in a few milliseconds; 256 keeps a request that must be repeated small. Default: 256.",
+        c"Counted in fired alerts and queued payloads. Alertmanager takes 1,000 alerts of one request in a few milliseconds; 256 keeps a request that must be repeated small. Default: 256.",
         &ALERT_BATCH_SIZE,
         (1, 10_000),
         GucFlags::default(),
@@ -98,6 +98,14 @@ pub fn init() {
         &RUNBOOK_URL,
         GucFlags::default(),
     );
+    // A misspelt setting is an error instead of a setting that nobody reads.
+    // SAFETY: the name is static; nothing under it is defined later.
+    unsafe {
+        #[cfg(feature = "pg14")]
+        pgrx::pg_sys::EmitWarningsOnPlaceholders(c"costsim".as_ptr());
+        #[cfg(not(feature = "pg14"))]
+        pgrx::pg_sys::MarkGUCPrefixReserved(c"costsim".as_ptr());
+    }
 }
 
 fn define_text(

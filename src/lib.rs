@@ -11,6 +11,7 @@ mod db;
 mod error;
 mod guc;
 mod leader;
+mod lock;
 mod provenance;
 mod schema;
 mod worker;

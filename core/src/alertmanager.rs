@@ -18,7 +18,9 @@ mod label;
 mod payload;
 
 pub use alert::{Alert, ENDS_AT_INTERVALS, Liveness, RESOLVED_RESEND_FOR, ends_at, next_send};
-pub use delivery::{Death, RetryPolicy, Settlement, Verdict, settle, verdict};
+pub use delivery::{
+    Death, LONGEST_ASKED_PAUSE, RetryPolicy, Settlement, Verdict, settle, verdict, with_asked_pause,
+};
 pub use endpoint::{BadEndpoint, BadEndpoints, endpoint, endpoints};
 pub use error_text::{MAX_BODY_CHARS, MAX_ERROR_CHARS, error_text, scrub};
 pub use label::{Annotations, BadLabels, Fingerprint, LabelSet};

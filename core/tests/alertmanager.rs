@@ -485,3 +485,17 @@ mod error_texts {
         }
     }
 }
+
+#[test]
+fn asked_pause_only_lengthens_and_never_beyond_an_hour() {
+    let (second, hour) = (TimeDelta::seconds(1), TimeDelta::hours(1));
+    assert_eq!(with_asked_pause(second, None), second);
+    assert_eq!(with_asked_pause(second, Some(TimeDelta::zero())), second);
+    assert_eq!(with_asked_pause(second, Some(TimeDelta::seconds(30))), TimeDelta::seconds(30));
+    assert_eq!(with_asked_pause(second, Some(TimeDelta::MAX)), hour);
+    assert_eq!(
+        with_asked_pause(TimeDelta::hours(2), Some(TimeDelta::MAX)),
+        TimeDelta::hours(2),
+        "its own pause stands"
+    );
+}

@@ -23,6 +23,9 @@ use crate::convert::Jsonb;
 use crate::db;
 use crate::error::{self, Answer, Error, required};
 
+/// The most bytes of an alert's labels, and of its annotations: a full batch of the longest still fits a request.
+const LONGEST_ALERT_PART: usize = 64 << 10;
+
 thread_local! {
     static HAS_NEWS: Cell<bool> = const { Cell::new(false) };
 }
@@ -101,6 +104,11 @@ pub fn fire(
 ) -> error::Result<String> {
     let fingerprint = labels.fingerprint().to_string();
     let (labels, annotations) = (labels.to_json().to_string(), annotations.to_json().to_string());
+    if labels.len().max(annotations.len()).max(generator_url.map_or(0, str::len)) > LONGEST_ALERT_PART {
+        return Err(Error::TooComplex {
+            what: format!("labels, annotations and generator_url may have {LONGEST_ALERT_PART} bytes each"),
+        });
+    }
     db::make_commit_durable();
     if store::fire(&fingerprint, &labels, &annotations, generator_url, incident_id)? {
         HAS_NEWS.set(true);
@@ -116,6 +124,15 @@ pub fn resolve(labels: &LabelSet) -> error::Result<bool> {
         HAS_NEWS.set(true);
     }
     Ok(was_firing)
+}
+
+/// Resolves whatever fires for an incident, in the caller's transaction.
+pub fn resolve_of_incident(incident_id: &str) -> error::Result<()> {
+    db::make_commit_durable();
+    if store::resolve_of_incident(incident_id)? {
+        HAS_NEWS.set(true);
+    }
+    Ok(())
 }
 
 /// The labels of a JSON object.

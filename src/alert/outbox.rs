@@ -16,10 +16,16 @@ use super::store;
 use crate::error::Result;
 use crate::guc;
 
+/// The most bytes of one row's payload; `costsim_enqueue_alert` takes a quarter of it, another hand may have written more.
+const LONGEST_PAYLOAD: i64 = 4 << 20;
+
+/// The most bytes of queued payloads in one request: what a worker holds in memory is a small multiple of it, whatever is queued.
+const LONGEST_BODY: i64 = 8 << 20;
+
 /// A claimed row of the queue.
 pub struct Queued {
     pub id: i64,
-    pub payload: String,
+    pub bytes: i64,
     pub attempts: i32,
     pub max_attempts: i32,
     pub age: TimeDelta,
@@ -99,14 +105,37 @@ pub fn claim(claimant: &str, limit: i64, lease: TimeDelta, now: DateTime<Utc>) -
     let fired = store::claim_fired(claimant, token, limit, lease)?;
     let room = limit - i64::try_from(fired.len()).unwrap_or(limit);
     let queued = if room > 0 { store::claim_queued(claimant, token, room, lease)? } else { Vec::new() };
-    let items =
-        fired.into_iter().map(|alert| spell_fired(alert, now)).chain(queued.into_iter().map(spell_queued));
-    Ok(Claim { token, items: items.collect() })
+    let mut items: Vec<Item> = fired.into_iter().map(|alert| spell_fired(alert, now)).collect();
+    let (taken, left) = within_budget(queued);
+    if !left.is_empty() {
+        store::release_queued(left.iter().map(|row| row.id).collect(), token)?;
+    }
+    let fitting = taken.iter().filter(|row| row.bytes <= LONGEST_PAYLOAD);
+    let mut payloads = store::load_queued(fitting.map(|row| row.id).collect())?;
+    items.extend(taken.into_iter().map(|row| {
+        let payload = payloads.remove(&row.id);
+        spell_queued(row, payload.as_deref())
+    }));
+    Ok(Claim { token, items })
 }
 
-fn spell_queued(row: Queued) -> Item {
-    let alerts: std::result::Result<Vec<&RawValue>, _> = serde_json::from_str(&row.payload);
+/// As many rows as one request may carry, at least one, and the rest.
+fn within_budget(mut rows: Vec<Queued>) -> (Vec<Queued>, Vec<Queued>) {
+    let mut bytes = 0;
+    let fit = rows.iter().position(|row| {
+        bytes += row.bytes.min(LONGEST_PAYLOAD);
+        bytes > LONGEST_BODY
+    });
+    let left = rows.split_off(fit.unwrap_or(rows.len()).max(1).min(rows.len()));
+    (rows, left)
+}
+
+fn spell_queued(row: Queued, payload: Option<&str>) -> Item {
+    let alerts: std::result::Result<Vec<&RawValue>, _> = payload.map_or(Ok(Vec::new()), serde_json::from_str);
     let spelled = match alerts {
+        _ if row.bytes > LONGEST_PAYLOAD => {
+            Err(format!("payload has {} bytes, more than {LONGEST_PAYLOAD}", row.bytes))
+        }
         Ok(alerts) if !alerts.is_empty() => {
             Ok(alerts.iter().map(|alert| alert.get()).collect::<Vec<_>>().join(","))
         }
@@ -200,7 +229,7 @@ impl Item {
                 None => settled(true, true, attempts, None),
             },
             Settlement::Retry { attempts, after } => {
-                let after = attempt.not_before.map_or(after, |pause| after.max(pause));
+                let after = alertmanager::with_asked_pause(after, attempt.not_before);
                 settled(false, false, attempts, Some(now + after))
             }
             Settlement::Dead { attempts, why: _ } => settled(false, true, attempts, None),

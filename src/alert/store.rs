@@ -1,5 +1,7 @@
 //! The alert room's memory: the queue of ready payloads, and the alerts that fire.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use pgrx::pg_sys::BuiltinOid::{
     BOOLARRAYOID, INT4ARRAYOID, INT4OID, INT8ARRAYOID, INT8OID, INTERVALOID, JSONBOID, TEXTARRAYOID, TEXTOID,
@@ -19,17 +21,19 @@ static ENQUEUE: Statement = Statement::deciding(
     &[JSONBOID, TEXTOID, TEXTOID, TEXTOID, INT4OID],
 );
 
-/// Firing again what fires already, with nothing new to say, changes nothing.
+/// Firing again what fires already, with nothing new to say, changes nothing. An incident's alert stays the incident's, whoever
+/// fires it again.
 static FIRE: Statement = Statement::deciding(
     "INSERT INTO @schema@.costsim_alerts AS a (fingerprint, labels, annotations, generator_url, incident_id, starts_at)
      VALUES ($1, $2::jsonb, $3::jsonb, $4, $5, pg_catalog.clock_timestamp())
      ON CONFLICT (fingerprint) DO UPDATE
-        SET annotations = excluded.annotations, generator_url = excluded.generator_url, incident_id = excluded.incident_id,
+        SET annotations = excluded.annotations, generator_url = excluded.generator_url,
+            incident_id = CASE WHEN a.resolved_at IS NULL THEN coalesce(excluded.incident_id, a.incident_id) ELSE excluded.incident_id END,
             starts_at = CASE WHEN a.resolved_at IS NULL THEN a.starts_at ELSE pg_catalog.clock_timestamp() END,
             resolved_at = NULL, revision = a.revision + 1, attempts = 0, next_send_at = pg_catalog.clock_timestamp()
       WHERE a.resolved_at IS NOT NULL
          OR (a.annotations, a.generator_url, a.incident_id)
-            IS DISTINCT FROM (excluded.annotations, excluded.generator_url, excluded.incident_id)",
+            IS DISTINCT FROM (excluded.annotations, excluded.generator_url, coalesce(excluded.incident_id, a.incident_id))",
     &[TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID],
 );
 
@@ -38,6 +42,14 @@ static RESOLVE: Statement = Statement::deciding(
         SET resolved_at = greatest(pg_catalog.clock_timestamp(), starts_at), revision = revision + 1, attempts = 0,
             next_send_at = pg_catalog.clock_timestamp()
       WHERE fingerprint = $1 AND resolved_at IS NULL",
+    &[TEXTOID],
+);
+
+static RESOLVE_OF_INCIDENT: Statement = Statement::deciding(
+    "UPDATE @schema@.costsim_alerts
+        SET resolved_at = greatest(pg_catalog.clock_timestamp(), starts_at), revision = revision + 1, attempts = 0,
+            next_send_at = pg_catalog.clock_timestamp()
+      WHERE incident_id = $1 AND resolved_at IS NULL",
     &[TEXTOID],
 );
 
@@ -51,9 +63,22 @@ static CLAIM_QUEUED: Statement = Statement::deciding(
                         AND (d.claimed_until IS NULL OR d.claimed_until <= pg_catalog.clock_timestamp())
                       ORDER BY d.next_attempt_at, d.id
                       LIMIT $3 FOR UPDATE SKIP LOCKED))
-     RETURNING q.id, q.payload::text, q.attempts, q.max_attempts,
-               pg_catalog.clock_timestamp() - q.created_at, q.incident_id",
+     RETURNING q.id, pg_catalog.octet_length(q.payload::text)::int8, q.attempts, q.max_attempts,
+               CASE WHEN pg_catalog.isfinite(q.created_at) THEN pg_catalog.clock_timestamp() - q.created_at ELSE '0' END,
+               q.incident_id",
     &[TEXTOID, INT8OID, INT8OID, INTERVALOID],
+);
+
+/// The payloads themselves come in a second step, when it is known how many of them fit.
+static LOAD_QUEUED: Statement = Statement::deciding(
+    "SELECT id, payload::text FROM @schema@.costsim_alert_queue WHERE id = ANY ($1)",
+    &[INT8ARRAYOID],
+);
+
+static RELEASE_QUEUED: Statement = Statement::deciding(
+    "UPDATE @schema@.costsim_alert_queue SET claimed_by = NULL, claim_token = NULL, claimed_until = NULL
+      WHERE id = ANY ($1) AND claim_token = $2",
+    &[INT8ARRAYOID, INT8OID],
 );
 
 static CLAIM_FIRED: Statement = Statement::deciding(
@@ -119,7 +144,8 @@ static FORGET_FIRED_CLAIMS: Statement = Statement::deciding(
 );
 
 static NEXT_DUE: Statement = Statement::deciding(
-    "SELECT least((SELECT min(greatest(next_attempt_at, claimed_until)) FROM @schema@.costsim_alert_queue WHERE status = 'pending'),
+    "SELECT least((SELECT min(greatest(next_attempt_at, claimed_until)) FROM @schema@.costsim_alert_queue
+                    WHERE status = 'pending' AND pg_catalog.isfinite(next_attempt_at)),
                   (SELECT min(greatest(next_send_at, claimed_until)) FROM @schema@.costsim_alerts WHERE next_send_at IS NOT NULL))",
     &[],
 );
@@ -161,14 +187,19 @@ pub fn resolve(fingerprint: &str) -> Result<bool> {
     Ok(RESOLVE.run(&[fingerprint.into()])? > 0)
 }
 
-/// Claims queued payloads that are due.
+/// Ends what fires for an incident: whether anything did.
+pub fn resolve_of_incident(incident_id: &str) -> Result<bool> {
+    Ok(RESOLVE_OF_INCIDENT.run(&[incident_id.into()])? > 0)
+}
+
+/// Claims queued payloads that are due, without reading them.
 pub fn claim_queued(claimant: &str, token: i64, limit: i64, lease: TimeDelta) -> Result<Vec<Queued>> {
     CLAIM_QUEUED.rows(
         &[claimant.into(), token.into(), limit.into(), convert::interval(lease)?.into()],
         |row| {
             Ok(Queued {
                 id: column(row, 1)?,
-                payload: column(row, 2)?,
+                bytes: column(row, 2)?,
                 attempts: column(row, 3)?,
                 max_attempts: column(row, 4)?,
                 age: convert::span(column(row, 5)?),
@@ -176,6 +207,17 @@ pub fn claim_queued(claimant: &str, token: i64, limit: i64, lease: TimeDelta) ->
             })
         },
     )
+}
+
+/// The payloads of claimed rows, by id.
+pub fn load_queued(ids: Vec<i64>) -> Result<HashMap<i64, String>> {
+    let rows = LOAD_QUEUED.rows(&[ids.into()], |row| Ok((column(row, 1)?, column(row, 2)?)))?;
+    Ok(rows.into_iter().collect())
+}
+
+/// Gives claimed rows back as they were.
+pub fn release_queued(ids: Vec<i64>, token: i64) -> Result<()> {
+    RELEASE_QUEUED.run(&[ids.into(), token.into()]).map(drop)
 }
 
 /// Claims fired or resolved alerts that are due.
@@ -273,7 +315,8 @@ pub fn forget_claims(claimant: &str) -> Result<()> {
 /// When the next alert is due.
 pub fn next_due() -> Result<Option<DateTime<Utc>>> {
     let due = NEXT_DUE.row(&[], |row| nullable::<TimestampWithTimeZone>(row, 1))?.flatten();
-    due.map(|at| convert::finite_moment(at, "next_attempt_at")).transpose()
+    // A time no calendar holds is never due.
+    Ok(due.and_then(|at| convert::moment(at.into())))
 }
 
 fn timestamptz(at: Option<DateTime<Utc>>) -> Result<Option<TimestampWithTimeZone>> {

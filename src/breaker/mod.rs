@@ -17,19 +17,23 @@ mod tests;
 use chrono::{DateTime, Utc};
 use costsim_core::breaker::{self, Effect, Event, Phase, RECOVERED_BY, Refused, Severity, Term, Trip};
 use notice::Notice;
-use pgrx::JsonB;
 use pgrx::iter::TableIterator;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use store::Stored;
 pub use store::mark_alerted;
 
-use crate::convert::{self, Jsonb};
+use crate::convert::{self, Jsonb, LONGEST_DOCUMENT, short_text};
 use crate::error::{Answer, Error, Result, required};
 use crate::{alert, clock, db};
 
 /// The breaker that needs no making.
 const DEFAULT_NAME: &str = "costsim_v2";
+
+/// The most characters of a reason or of a name: it is read at every check and sent with every alert.
+const LONGEST_TEXT: usize = 1_000;
+
+const SAY_WHO_AND_WHY: &str = "Say in a few words who does it and why: whoever is paged will read it.";
 
 /// Recorded as the one who resolved an incident that was left behind.
 const SUPERSEDED_BY: &str = "system-superseded";
@@ -51,7 +55,6 @@ pub type Incident = (
     bool,
     Option<TimestampWithTimeZone>,
     Option<String>,
-    Option<JsonB>,
     i64,
     Option<f64>,
 );
@@ -60,7 +63,7 @@ pub type Incident = (
 #[pg_extern(stable, parallel_safe, security_definer)]
 #[search_path(pg_catalog, pg_temp)]
 fn costsim_is_open(name: default!(Option<&str>, "'costsim_v2'")) -> Answer<bool> {
-    let stored = known(required(name, "name")?, store::peek)?;
+    let stored = known(required(name, "name")?, store::peek_openness)?;
     Ok(breaker::is_open(&stored.state, &stored.config, clock::now()))
 }
 
@@ -145,7 +148,6 @@ fn costsim_report_drift(
             name!(alert_sent, bool),
             name!(alert_sent_at, Option<TimestampWithTimeZone>),
             name!(alert_response, Option<String>),
-            name!(alert_labels, Option<JsonB>),
             name!(reports_while_open, i64),
             name!(worst_drift_score, Option<f64>),
         ),
@@ -157,7 +159,11 @@ fn costsim_report_drift(
         score: required(drift_score, "drift_score")?,
         sample_count: required(sample_count, "sample_count")?,
     };
-    let outcome = apply(required(name, "name")?, &event, details.map(Jsonb::text).as_deref())?;
+    let outcome = apply(
+        required(name, "name")?,
+        &event,
+        details.as_ref().map(|details| details.text("details", LONGEST_DOCUMENT)).transpose()?,
+    )?;
     let incident = match outcome.tripped {
         Some(id) => store::incident(&id)?,
         None => None,
@@ -170,8 +176,8 @@ fn costsim_report_drift(
 #[pg_extern(volatile, parallel_unsafe, security_definer)]
 #[search_path(pg_catalog, pg_temp)]
 fn costsim_disable_v2(
-    reason: Option<String>,
-    disabled_by: Option<String>,
+    reason: Option<&str>,
+    disabled_by: Option<&str>,
     disabled_until: default!(Option<TimestampWithTimeZone>, "NULL"),
     permanent: default!(Option<bool>, "false"),
     name: default!(Option<&str>, "'costsim_v2'"),
@@ -180,8 +186,8 @@ fn costsim_disable_v2(
     let until = disabled_until.map(|at| convert::finite_moment(at, "disabled_until")).transpose()?;
     let term = Term::asked(until, required(permanent, "permanent")?).map_err(refused)?;
     let event = Event::Disable {
-        reason: required(reason, "reason")?,
-        by: required(disabled_by, "disabled_by")?,
+        reason: said(required(reason, "reason")?, "reason")?,
+        by: said(required(disabled_by, "disabled_by")?, "disabled_by")?,
         term,
     };
     let outcome = apply(required(name, "name")?, &event, Some("{\"manual_disable\": true}"))?;
@@ -192,12 +198,14 @@ fn costsim_disable_v2(
 #[pg_extern(volatile, parallel_unsafe, security_definer)]
 #[search_path(pg_catalog, pg_temp)]
 fn costsim_enable_v2(
-    enabled_by: Option<String>,
-    reason: default!(Option<String>, "NULL"),
+    enabled_by: Option<&str>,
+    reason: default!(Option<&str>, "NULL"),
     name: default!(Option<&str>, "'costsim_v2'"),
 ) -> Answer<bool> {
     db::require_writable(c"costsim_enable_v2()");
-    let event = Event::Enable { reason, by: required(enabled_by, "enabled_by")? };
+    let reason = reason.map(|reason| said(reason, "reason")).transpose()?;
+    let by = said(required(enabled_by, "enabled_by")?, "enabled_by")?;
+    let event = Event::Enable { reason, by };
     Ok(apply(required(name, "name")?, &event, None)?.closed)
 }
 
@@ -206,14 +214,38 @@ fn costsim_enable_v2(
 #[pg_trigger]
 fn _costsim_supersede_incident<'a>(
     trigger: &'a PgTrigger<'a>,
-) -> std::result::Result<Option<PgHeapTuple<'a, AllocatedByPostgres>>, ErrorReport> {
-    let new = trigger.new().ok_or_else(|| Error::Internal("the trigger has no new row".into()))?;
-    let name: Option<String> =
-        new.get_by_name("circuit_breaker_name").map_err(|error| Error::Internal(error.to_string()))?;
-    if let Some(name) = name {
-        resolve_alert(store::resolve_incident(&name, SUPERSEDED_BY, "a new incident was opened")?)?;
+) -> std::result::Result<Option<PgHeapTuple<'a, AllocatedByPostgres>>, PgTriggerError> {
+    // Raised here: what a trigger function answers as an error reaches the client as Rust's own spelling of it.
+    if let Err(error) = supersede(trigger) {
+        ErrorReport::from(error).report(PgLogLevel::ERROR);
     }
-    Ok(Some(new))
+    Ok(trigger.new())
+}
+
+fn supersede(trigger: &PgTrigger<'_>) -> Result<()> {
+    let internal = |error: &dyn std::fmt::Display| Error::Internal(error.to_string());
+    let table = trigger.relid().map_err(|error| internal(&error))?;
+    if !store::is_incident_table(table)? || trigger.event().fired_by_update() {
+        return Err(Error::Invalid {
+            what: "_costsim_supersede_incident() is for inserts into costsim_cb_incidents".into(),
+            detail: None,
+            hint: "Leave the extension's trigger functions to its own tables.".into(),
+        });
+    }
+    let new = trigger.new().ok_or_else(|| Error::Internal("the trigger has no new row".into()))?;
+    let text = |column| new.get_by_name::<String>(column).map_err(|error| internal(&error));
+    let (id, name) = (text("id")?, text("circuit_breaker_name")?);
+    let Some((id, name)) = id.zip(name) else { return Ok(()) };
+    // An upsert of what is there already will insert nothing, and must not end anything.
+    if store::incident(&id)?.is_some() {
+        return Ok(());
+    }
+    resolve_alert(store::resolve_incident(&name, SUPERSEDED_BY, "a new incident was opened")?.as_deref())
+}
+
+/// A text that somebody said: who does it, or why.
+fn said(text: &str, argument: &'static str) -> Result<String> {
+    short_text(text, argument, LONGEST_TEXT, SAY_WHO_AND_WHY).map(str::to_owned)
 }
 
 /// What an event did.
@@ -300,7 +332,8 @@ fn carry_out(
         Effect::Observe { score, sample_count: _ } => store::observe(name, *score)?,
         Effect::Escalate { from: _, to } => {
             store::escalate(name, *to)?;
-            resolve_alert(store::labels(name)?)?;
+            // The severity is a label, so this is another alert.
+            resolve_alert(stored.incident_id.as_deref())?;
             fire_alert(name, stored, *to, end(stored))?;
         }
         Effect::ChangeDisable { change: _, until, reason, by } => {
@@ -333,32 +366,28 @@ fn open(
 
 fn close(name: &str, stored: &mut Stored, by: &str, notes: &str) -> Result<()> {
     (stored.disabled_by, stored.disabled_reason, stored.incident_id) = (None, None, None);
-    resolve_alert(store::resolve_incident(name, by, notes)?)
+    resolve_alert(store::resolve_incident(name, by, notes)?.as_deref())
 }
 
-/// Fires the open incident's alert, or gives it new text, and remembers its labels.
+/// Fires the open incident's alert, or gives it new text.
 fn fire_alert(name: &str, stored: &Stored, severity: Severity, until: Option<DateTime<Utc>>) -> Result<()> {
     let Some(incident_id) = stored.incident_id.as_deref() else { return Ok(()) };
-    let incident = store::incident(incident_id)?;
-    let (score, sample_count) = incident.map_or((None, None), |incident| (incident.5, incident.6));
+    let (score, sample_count) = store::measured(incident_id)?;
     let notice = Notice {
         breaker: name,
         incident_id,
         severity,
         reason: stored.disabled_reason.as_deref().unwrap_or_default(),
-        score: score.unwrap_or_default(),
-        sample_count: sample_count.unwrap_or_default(),
+        score,
+        sample_count,
         until,
     };
-    let labels = notice.labels()?;
-    alert::fire(&labels, &notice.annotations()?, None, Some(incident_id))?;
-    store::label(name, &labels.to_json().to_string())
+    alert::fire(&notice.labels()?, &notice.annotations()?, None, Some(incident_id)).map(drop)
 }
 
-fn resolve_alert(labels: Option<String>) -> Result<()> {
-    let Some(labels) = labels else { return Ok(()) };
-    let labels = serde_json::from_str(&labels).map_err(|error| Error::Internal(error.to_string()))?;
-    alert::resolve(&alert::read_labels(&labels)?).map(drop)
+/// Resolves what fires for the incident.
+fn resolve_alert(incident_id: Option<&str>) -> Result<()> {
+    incident_id.map_or(Ok(()), alert::resolve_of_incident)
 }
 
 fn end(stored: &Stored) -> Option<DateTime<Utc>> {
@@ -381,7 +410,7 @@ fn refused(refused: Refused) -> Error {
     let hint = match &refused {
         Refused::Score(_) => "A drift score is 0 for equal costs and grows with their distance.",
         Refused::Count { .. } => "Pass how many comparisons the score stands for.",
-        Refused::Blank(_) => "Say who does it and why: whoever is paged will read it.",
+        Refused::Blank(_) => SAY_WHO_AND_WHY,
         Refused::PastEnd => "Leave it out for the breaker's disable_ttl.",
         Refused::Contradiction => "Pass either an end or permanent => true.",
         Refused::Setting { .. } => "Correct the breaker's row in costsim_cb_state.",

@@ -3,12 +3,10 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 use costsim_core::alertmanager::{Annotations, LabelSet};
 use costsim_core::breaker::Severity;
-use pgrx::pg_sys;
 use serde_json::json;
 
-use crate::alert;
 use crate::error::Result;
-use crate::guc;
+use crate::{alert, db, guc};
 
 /// What the alert says.
 pub struct Notice<'a> {
@@ -29,7 +27,7 @@ impl Notice<'_> {
             "severity": self.severity.as_str().to_lowercase(),
             "component": "costsim",
             "circuit_breaker": self.breaker,
-            "instance": guc::instance_id().unwrap_or_else(database_name),
+            "instance": guc::instance_id().unwrap_or_else(db::database_name),
             "incident_id": self.incident_id,
         }))
     }
@@ -51,16 +49,5 @@ impl Notice<'_> {
             annotations["runbook_url"] = url.into();
         }
         alert::read_annotations(&annotations)
-    }
-}
-
-fn database_name() -> String {
-    // SAFETY: a look-up by this session's own database oid; the name is palloc'd and copied before it is freed.
-    unsafe {
-        let name = pg_sys::get_database_name(pg_sys::MyDatabaseId);
-        if name.is_null() {
-            return "unknown".to_owned();
-        }
-        std::ffi::CStr::from_ptr(name).to_string_lossy().into_owned()
     }
 }

@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use costsim_core::breaker::{Config, Intent, Outage, Phase, Severity, State, Term};
-use pgrx::pg_sys::BuiltinOid::{BOOLOID, FLOAT8OID, INT4OID, TEXTOID, TIMESTAMPTZOID};
+use pgrx::pg_sys;
+use pgrx::pg_sys::BuiltinOid::{BOOLOID, FLOAT8OID, INT4OID, OIDOID, TEXTOID, TIMESTAMPTZOID};
 use pgrx::prelude::*;
 
 use crate::convert;
@@ -31,19 +32,24 @@ impl Default for Stored {
     }
 }
 
-/// One statement for the state and its open incident. Operators are named by schema because costsim_is_open runs it under
-/// whatever search_path its caller has.
+/// One statement for the state and its open incident.
 const READ_TEXT: &str = "SELECT s.disabled, s.disabled_until, s.auto_recover, s.disabled_by, s.disabled_reason, s.opened_at, s.updated_at,
             s.requested_term, s.requested_until, s.consecutive_failures, s.last_failure_at,
             s.drift_threshold, s.failure_threshold, s.disable_ttl, i.id, i.severity, i.\"timestamp\"
        FROM @schema@.costsim_cb_state s
        LEFT JOIN @schema@.costsim_cb_incidents i
-              ON i.circuit_breaker_name OPERATOR(pg_catalog.=) s.name AND NOT i.resolved
-      WHERE s.name OPERATOR(pg_catalog.=) $1";
+              ON i.circuit_breaker_name = s.name AND NOT i.resolved
+      WHERE s.name = $1";
 
 static READ: Statement = Statement::deciding(READ_TEXT, &[TEXTOID]);
 
 static PEEK: Statement = Statement::reading(READ_TEXT, &[TEXTOID]);
+
+/// What the hot path needs, and no text that somebody may have made long.
+static PEEK_OPENNESS: Statement = Statement::reading(
+    "SELECT disabled, disabled_until, auto_recover FROM @schema@.costsim_cb_state WHERE name = $1",
+    &[TEXTOID],
+);
 
 static LOCK: Statement =
     Statement::deciding("SELECT id FROM @schema@.costsim_cb_state WHERE name = $1 FOR UPDATE", &[TEXTOID]);
@@ -94,37 +100,37 @@ static ESCALATE: Statement = Statement::deciding(
     &[TEXTOID, TEXTOID],
 );
 
-static LABEL: Statement = Statement::deciding(
-    "UPDATE @schema@.costsim_cb_incidents SET alert_labels = $2::jsonb WHERE circuit_breaker_name = $1 AND NOT resolved",
-    &[TEXTOID, TEXTOID],
-);
-
-static LABELS: Statement = Statement::deciding(
-    "SELECT alert_labels::text FROM @schema@.costsim_cb_incidents WHERE circuit_breaker_name = $1 AND NOT resolved",
+static MEASURED: Statement = Statement::deciding(
+    "SELECT coalesce(drift_score, 0), coalesce(sample_count, 0) FROM @schema@.costsim_cb_incidents WHERE id = $1",
     &[TEXTOID],
 );
 
-/// See [`resolve_incident`].
+static IS_INCIDENT_TABLE: Statement =
+    Statement::deciding("SELECT '@schema@.costsim_cb_incidents'::pg_catalog.regclass = $1", &[OIDOID]);
+
 static RESOLVE_INCIDENT: Statement = Statement::deciding(
     "UPDATE @schema@.costsim_cb_incidents
         SET resolved = true, resolved_at = pg_catalog.clock_timestamp(), resolved_by = $2, resolution_notes = $3
       WHERE circuit_breaker_name = $1 AND NOT resolved
-     RETURNING alert_labels::text",
+     RETURNING id",
     &[TEXTOID, TEXTOID, TEXTOID],
 );
 
 static INCIDENT: Statement = Statement::deciding(
     "SELECT id, circuit_breaker_name, \"timestamp\", reason, severity, drift_score, sample_count, details_json, resolved,
-            resolved_at, resolved_by, resolution_notes, alert_sent, alert_sent_at, alert_response, alert_labels,
-            reports_while_open, worst_drift_score
+            resolved_at, resolved_by, resolution_notes, alert_sent, alert_sent_at, alert_response, reports_while_open, worst_drift_score
        FROM @schema@.costsim_cb_incidents WHERE id = $1",
     &[TEXTOID],
 );
 
+/// Skips an incident that somebody works on just now, rather than wait for a transaction of unknown length.
 static MARK_ALERTED: Statement = Statement::deciding(
-    "UPDATE @schema@.costsim_cb_incidents
-        SET alert_sent = true, alert_sent_at = pg_catalog.clock_timestamp(), alert_response = $2
-      WHERE id = $1 AND NOT alert_sent",
+    "WITH free AS (SELECT id FROM @schema@.costsim_cb_incidents WHERE id = $1 AND NOT alert_sent FOR UPDATE SKIP LOCKED),
+          marked AS (UPDATE @schema@.costsim_cb_incidents i
+                        SET alert_sent = true, alert_sent_at = pg_catalog.clock_timestamp(), alert_response = $2
+                       FROM free WHERE i.id = free.id RETURNING i.id)
+     SELECT EXISTS (SELECT FROM marked)
+         OR NOT EXISTS (SELECT FROM @schema@.costsim_cb_incidents WHERE id = $1 AND NOT alert_sent)",
     &[TEXTOID, TEXTOID],
 );
 
@@ -136,6 +142,20 @@ pub fn read(name: &str) -> Result<Option<Stored>> {
 /// What is stored, as the caller's snapshot sees it: for a plain read, in a parallel worker or on a standby too.
 pub fn peek(name: &str) -> Result<Option<Stored>> {
     PEEK.row(&[name.into()], stored)
+}
+
+/// What decides whether it is open, and nothing else, as the caller's snapshot sees it.
+pub fn peek_openness(name: &str) -> Result<Option<Stored>> {
+    PEEK_OPENNESS.row(&[name.into()], |row| {
+        let mut stored = Stored::default();
+        stored.config.auto_recover = column(row, 3)?;
+        if column(row, 1)? {
+            let until = until(nullable(row, 2)?);
+            stored.state.phase =
+                Phase::Open(Outage { since: DateTime::UNIX_EPOCH, until, incident: None, intent: None });
+        }
+        Ok(stored)
+    })
 }
 
 /// Locks the breaker's row to the end of the transaction: whether there is one.
@@ -272,24 +292,26 @@ pub fn escalate(name: &str, to: Severity) -> Result<()> {
     ESCALATE.run(&[name.into(), to.as_str().into()]).map(drop)
 }
 
-/// Remembers under which labels the open incident's alert fires.
-pub fn label(name: &str, labels: &str) -> Result<()> {
-    LABEL.run(&[name.into(), labels.into()]).map(drop)
+/// The score and the samples of an incident.
+pub fn measured(incident_id: &str) -> Result<(f64, i32)> {
+    let found = MEASURED.row(&[incident_id.into()], |row| Ok((column(row, 1)?, column(row, 2)?)))?;
+    Ok(found.unwrap_or_default())
 }
 
-/// The labels of the open incident's alert.
-pub fn labels(name: &str) -> Result<Option<String>> {
-    Ok(LABELS.row(&[name.into()], |row| nullable(row, 1))?.flatten())
+/// Whether the table is that of the incidents.
+pub fn is_incident_table(table: pg_sys::Oid) -> Result<bool> {
+    Ok(IS_INCIDENT_TABLE.row(&[table.into()], |row| column(row, 1))?.unwrap_or(false))
 }
 
-/// Resolves the open incident: the labels of its alert, if it had any.
+/// Resolves the open incident, if there is one: its id.
 pub fn resolve_incident(name: &str, by: &str, notes: &str) -> Result<Option<String>> {
-    Ok(RESOLVE_INCIDENT.row(&[name.into(), by.into(), notes.into()], |row| nullable(row, 1))?.flatten())
+    RESOLVE_INCIDENT.row(&[name.into(), by.into(), notes.into()], |row| column(row, 1))
 }
 
-/// Notes that Alertmanager has taken the incident's alert.
-pub fn mark_alerted(incident_id: &str, response: &str) -> Result<()> {
-    MARK_ALERTED.run(&[incident_id.into(), response.into()]).map(drop)
+/// Notes that Alertmanager has taken the incident's alert: false while somebody else works on the incident.
+pub fn mark_alerted(incident_id: &str, response: &str) -> Result<bool> {
+    let done = MARK_ALERTED.row(&[incident_id.into(), response.into()], |row| column(row, 1))?;
+    Ok(done.unwrap_or(true))
 }
 
 /// An incident as the table holds it.
@@ -311,9 +333,8 @@ pub fn incident(id: &str) -> Result<Option<super::Incident>> {
             column(row, 13)?,
             nullable(row, 14)?,
             nullable(row, 15)?,
-            nullable(row, 16)?,
-            column(row, 17)?,
-            nullable(row, 18)?,
+            column(row, 16)?,
+            nullable(row, 17)?,
         ))
     })
 }

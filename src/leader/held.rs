@@ -10,8 +10,8 @@
 //! ```
 //!
 //! [`Session::settle`] applies the rule after every end of a (sub)transaction. The memory is a cache of a truth that the lock
-//! manager and the row hold: `DISCARD ALL` or `pg_advisory_unlock_all()` end a term behind our back, and the bare lock that the
-//! same session may take later does not bring it back. [`term`] asks both.
+//! manager holds: `DISCARD ALL` or `pg_advisory_unlock_all()` end a term behind our back, and the bare lock that the same session, or
+//! the next client a pooler puts on it, takes later does not bring it back. [`crate::lock`] tells the two apart.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -20,8 +20,8 @@ use std::rc::Rc;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
-use super::store;
-use crate::error::{Error, Result};
+use crate::error::Error;
+use crate::lock;
 
 /// A term that this session leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,8 +44,21 @@ struct Session {
     terms: HashMap<i64, Term>,
     /// Oldest first; empty outside a transaction that changed something.
     changes: Vec<Change>,
-    /// Locks of which this module holds one count.
-    locked: Vec<i64>,
+    /// Locks of which this module took one count.
+    locked: Vec<Lock>,
+}
+
+#[derive(Clone, Copy)]
+struct Lock {
+    lock_id: i64,
+    /// Whether the mark was set that tells this lock from one that the session takes by hand.
+    is_marked: bool,
+}
+
+impl Lock {
+    fn give_back(self) {
+        if self.is_marked { lock::release(self.lock_id) } else { lock::release_key(self.lock_id) }
+    }
 }
 
 thread_local! {
@@ -53,40 +66,52 @@ thread_local! {
     static IS_WATCHING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The term this session leads, if it still holds the lock and nobody has led since.
-pub fn term(lock_id: i64) -> Result<Option<Term>> {
-    match remembered(lock_id) {
-        Some(term) if store::is_latest(lock_id, term.token)? => Ok(Some(term)),
-        _ => Ok(None),
+/// The term this session leads, if it still holds what came with it.
+pub fn term(lock_id: i64) -> Option<Term> {
+    let term = SESSION.with_borrow(|session| session.terms.get(&lock_id).cloned())?;
+    if lock::leads(lock_id) {
+        return Some(term);
     }
+    forget_lost(lock_id);
+    None
 }
 
-/// The term this session remembers, if it holds the lock.
-pub fn remembered(lock_id: i64) -> Option<Term> {
-    SESSION.with_borrow(|session| session.terms.get(&lock_id).cloned()).filter(|_| holds(lock_id))
+/// A term that was lost behind our back is over whatever becomes of this transaction, and nothing left of it may count for the
+/// next one.
+fn forget_lost(lock_id: i64) {
+    lock::release(lock_id);
+    SESSION.with_borrow_mut(|session| {
+        session.locked.retain(|lock| lock.lock_id != lock_id);
+        session.terms.remove(&lock_id);
+        session.changes.retain(|change| change.lock_id != lock_id);
+    });
 }
 
 /// Takes the advisory lock without waiting: whether this session has it now. It is given back when the (sub)transaction
 /// aborts, or when no [`begin`] follows before its end.
 pub fn try_lock(lock_id: i64) -> bool {
     watch();
-    let has_ours = SESSION.with_borrow(|session| session.locked.contains(&lock_id)) && holds(lock_id);
-    if has_ours {
-        return true;
+    if SESSION.with_borrow(|session| session.locked.iter().any(|lock| lock.lock_id == lock_id)) {
+        if lock::leads(lock_id) {
+            return true;
+        }
+        forget_lost(lock_id);
     }
-    // SAFETY: the tag is a plain struct; a session-level lock (third argument) without waiting (fourth).
-    let result = unsafe { pg_sys::LockAcquire(&tag(lock_id), pg_sys::ExclusiveLock as i32, true, true) };
-    if result == pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL {
+    if !lock::try_key(lock_id) {
         return false;
     }
+    // Written down before the mark is set: should that fail, the abort gives the key back.
     SESSION.with_borrow_mut(|session| {
-        if !session.locked.contains(&lock_id) {
-            session.locked.push(lock_id);
-        }
-        let before = session.terms.remove(&lock_id);
-        // A remembered term whose lock was gone is over whatever becomes of this transaction.
-        drop(before);
+        session.locked.push(Lock { lock_id, is_marked: false });
         session.changes.push(Change { subtransaction: current(), lock_id, before: None });
+    });
+    lock::mark(lock_id);
+    SESSION.with_borrow_mut(|session| {
+        session
+            .locked
+            .iter_mut()
+            .filter(|lock| lock.lock_id == lock_id)
+            .for_each(|lock| lock.is_marked = true);
     });
     true
 }
@@ -126,12 +151,11 @@ impl Session {
     /// Gives back every lock that nothing needs any more.
     fn settle(&mut self) {
         let (terms, changes) = (&self.terms, &self.changes);
-        self.locked.retain(|lock_id| {
-            let is_needed = terms.contains_key(lock_id)
-                || changes.iter().any(|change| change.lock_id == *lock_id && change.before.is_some());
-            if !is_needed && holds(*lock_id) {
-                // SAFETY: a session-level lock of which this module took one count.
-                unsafe { pg_sys::LockRelease(&tag(*lock_id), pg_sys::ExclusiveLock as i32, true) };
+        self.locked.retain(|lock| {
+            let is_needed = terms.contains_key(&lock.lock_id)
+                || changes.iter().any(|change| change.lock_id == lock.lock_id && change.before.is_some());
+            if !is_needed {
+                lock.give_back();
             }
             is_needed
         });
@@ -141,30 +165,6 @@ impl Session {
 fn current() -> pg_sys::SubTransactionId {
     // SAFETY: reads a number of the transaction state.
     unsafe { pg_sys::GetCurrentSubTransactionId() }
-}
-
-fn tag(lock_id: i64) -> pg_sys::LOCKTAG {
-    // The four fields of SET_LOCKTAG_ADVISORY for a bigint key, as pg_try_advisory_lock(bigint) fills them.
-    let halves = lock_id.cast_unsigned();
-    pg_sys::LOCKTAG {
-        locktag_field1: store::database().to_u32(),
-        locktag_field2: (halves >> 32) as u32,
-        locktag_field3: (halves & u64::from(u32::MAX)) as u32,
-        locktag_field4: 1,
-        locktag_type: pg_sys::LockTagType::LOCKTAG_ADVISORY as u8,
-        locktag_lockmethodid: pg_sys::USER_LOCKMETHOD as u8,
-    }
-}
-
-fn holds(lock_id: i64) -> bool {
-    let tag = tag(lock_id);
-    // SAFETY: looks the tag up in this backend's own table of locks.
-    unsafe {
-        #[cfg(any(feature = "pg14", feature = "pg15", feature = "pg16"))]
-        return pg_sys::LockHeldByMe(&tag, pg_sys::ExclusiveLock as i32);
-        #[cfg(any(feature = "pg17", feature = "pg18"))]
-        return pg_sys::LockHeldByMe(&tag, pg_sys::ExclusiveLock as i32, false);
-    }
 }
 
 fn watch() {

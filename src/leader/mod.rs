@@ -25,6 +25,7 @@ use costsim_core::lease;
 use held::Term;
 use pgrx::prelude::*;
 
+use crate::convert::short_text;
 use crate::db;
 use crate::error::{Answer, Error, Result, required};
 
@@ -38,8 +39,9 @@ const LONGEST_NODE_ID: usize = 200;
 #[search_path(pg_catalog, pg_temp)]
 fn costsim_try_leader(lock_id: Option<i64>, node_id: default!(Option<&str>, "NULL")) -> Answer<bool> {
     let lock_id = required(lock_id, "lock_id")?;
-    let node_id = checked_node_id(node_id)?;
-    if let Some(term) = held::term(lock_id)? {
+    let hint = "Pass a name that tells this replica from the others, or leave it out.";
+    let node_id = node_id.map(|name| short_text(name, "node_id", LONGEST_NODE_ID, hint)).transpose()?;
+    if let Some(term) = held::term(lock_id) {
         return Ok(is_same_node(&term, node_id));
     }
     db::require_writable(c"costsim_try_leader()");
@@ -56,7 +58,7 @@ fn costsim_try_leader(lock_id: Option<i64>, node_id: default!(Option<&str>, "NUL
 #[search_path(pg_catalog, pg_temp)]
 fn costsim_release_leader(lock_id: Option<i64>) -> Answer<bool> {
     let lock_id = required(lock_id, "lock_id")?;
-    let Some(term) = held::term(lock_id)? else { return Ok(false) };
+    let Some(term) = held::term(lock_id) else { return Ok(false) };
     db::require_writable(c"costsim_release_leader()");
     db::make_commit_durable();
     store::end_term(lock_id, term.token)?;
@@ -65,11 +67,10 @@ fn costsim_release_leader(lock_id: Option<i64>) -> Answer<bool> {
     Ok(true)
 }
 
-/// Whether this session leads `lock_id`: a look into its memory, its own locks and, if both say so, the row.
-#[pg_extern(volatile, strict, parallel_restricted, security_definer)]
-#[search_path(pg_catalog, pg_temp)]
-fn costsim_is_leader(lock_id: i64) -> Answer<bool> {
-    Ok(held::term(lock_id)?.is_some())
+/// Whether this session leads `lock_id`. Reads this session's memory and its own locks, nothing else.
+#[pg_extern(volatile, strict, parallel_restricted)]
+fn costsim_is_leader(lock_id: i64) -> bool {
+    held::term(lock_id).is_some()
 }
 
 fn begin_term(lock_id: i64, node_id: Option<&str>) -> Result<()> {
@@ -88,17 +89,5 @@ fn is_same_node(term: &Term, node_id: Option<&str>) -> bool {
     match (&term.node_id, node_id) {
         (Some(leading), Some(asking)) => leading.as_ref() == asking,
         (None, _) | (_, None) => true,
-    }
-}
-
-fn checked_node_id(node_id: Option<&str>) -> Result<Option<&str>> {
-    match node_id {
-        Some(name) if name.trim().is_empty() || name.chars().count() > LONGEST_NODE_ID => {
-            Err(Error::invalid(
-                format!("node_id must have 1 to {LONGEST_NODE_ID} characters"),
-                "Pass a name that tells this replica from the others, or leave it out.",
-            ))
-        }
-        _ => Ok(node_id),
     }
 }

@@ -1,6 +1,5 @@
 //! The leader room's memory: the row of a lock id's latest term.
 
-use pgrx::pg_sys;
 use pgrx::pg_sys::BuiltinOid::{INT8OID, TEXTOID};
 
 use crate::db::{Statement, column, nullable};
@@ -31,12 +30,6 @@ static END: Statement = Statement::deciding(
     &[INT8OID, INT8OID],
 );
 
-static IS_LATEST: Statement = Statement::deciding(
-    "SELECT true FROM @schema@.costsim_leaders
-      WHERE lock_id OPERATOR(pg_catalog.=) $1 AND token OPERATOR(pg_catalog.=) $2 AND released_at IS NULL",
-    &[INT8OID, INT8OID],
-);
-
 static ANNOUNCE: Statement = Statement::deciding(
     "SELECT pg_catalog.pg_notify('costsim_leader_released', $1::pg_catalog.text)",
     &[INT8OID],
@@ -58,18 +51,7 @@ pub fn end_term(lock_id: i64, token: i64) -> Result<()> {
     END.run(&[lock_id.into(), token.into()]).map(drop)
 }
 
-/// Whether the token is that of the lock id's latest term, and the term still runs.
-pub fn is_latest(lock_id: i64, token: i64) -> Result<bool> {
-    Ok(IS_LATEST.row(&[lock_id.into(), token.into()], |_| Ok(()))?.is_some())
-}
-
 /// Tells listeners that the lock is free; the server delivers it after the commit has unlocked.
 pub fn announce_release(lock_id: i64) -> Result<()> {
     ANNOUNCE.run(&[lock_id.into()]).map(drop)
-}
-
-/// The database this session is connected to.
-pub fn database() -> pg_sys::Oid {
-    // SAFETY: set once, before any function of ours can run.
-    unsafe { pg_sys::MyDatabaseId }
 }

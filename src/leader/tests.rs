@@ -33,7 +33,7 @@ mod tests {
         let unlocks = || Spi::get_one::<bool>("SELECT pg_advisory_unlock(-7001)").unwrap().unwrap();
         assert!(unlocks());
         assert_eq!(locks(), 0, "one unlock opens it");
-        assert_eq!(held::remembered(LOCK), None, "and ends the term");
+        assert_eq!(held::term(LOCK), None, "and ends the term");
     }
 
     #[pg_test]
@@ -57,15 +57,15 @@ mod tests {
             let inner = db::subtransaction(|| {
                 held::end(LOCK);
                 held::begin(LOCK, term(3));
-                assert_eq!(held::remembered(LOCK), Some(term(3)));
+                assert_eq!(held::term(LOCK), Some(term(3)));
                 Err::<(), _>(Error::NotInstalled)
             });
             assert!(inner.is_err());
-            assert_eq!(held::remembered(LOCK), Some(term(2)));
+            assert_eq!(held::term(LOCK), Some(term(2)));
             Err::<(), _>(Error::NotInstalled)
         });
         assert!(outer.is_err());
-        assert_eq!(held::remembered(LOCK), Some(term(1)));
+        assert_eq!(held::term(LOCK), Some(term(1)));
         assert_eq!(locks(), 1);
     }
 
@@ -77,11 +77,11 @@ mod tests {
                 held::begin(LOCK, term(1));
                 Ok(())
             })?;
-            assert_eq!(held::remembered(LOCK), Some(term(1)));
+            assert_eq!(held::term(LOCK), Some(term(1)));
             Err::<(), _>(Error::NotInstalled)
         });
         assert!(outer.is_err());
-        assert_eq!(held::remembered(LOCK), None);
+        assert_eq!(held::term(LOCK), None);
         assert_eq!(locks(), 0);
     }
 

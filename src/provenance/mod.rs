@@ -10,6 +10,8 @@ mod store;
 #[cfg(any(test, feature = "pg_test"))]
 mod tests;
 
+use std::borrow::Cow;
+
 use costsim_core::canonical::Malformed;
 use costsim_core::digest;
 use pgrx::pg_sys::panic::ErrorReport;
@@ -24,21 +26,34 @@ use crate::error::{Answer, Error, Result, required};
 /// The most records of one batch: their columns are built in memory, and one statement should not hold a lock for minutes.
 const LARGEST_BATCH: usize = 100_000;
 
+/// The most bytes of one batch, payloads included.
+const LONGEST_BATCH: usize = 64 << 20;
+
+/// The most bytes of a document that is hashed: what core takes.
+const LONGEST_HASHED: usize = 16 << 20;
+
 /// One row to be written. The names are the keys of a batch record.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Record {
-    pub run_id: Option<String>,
-    pub tenant_id: Option<String>,
-    #[serde(default = "default_variant")]
-    pub variant_slug: Option<String>,
-    #[serde(default = "default_source")]
-    pub source: Option<String>,
-    pub model_version: Option<String>,
-    pub adapter_version: Option<String>,
-    pub commit_sha: Option<String>,
-    pub input_hash: Option<String>,
-    pub output_hash: Option<String>,
+pub struct Record<'a> {
+    #[serde(borrow)]
+    pub run_id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub tenant_id: Option<Cow<'a, str>>,
+    #[serde(borrow, default = "default_variant")]
+    pub variant_slug: Option<Cow<'a, str>>,
+    #[serde(borrow, default = "default_source")]
+    pub source: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub model_version: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub adapter_version: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub commit_sha: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub input_hash: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub output_hash: Option<Cow<'a, str>>,
     pub v1_cost: Option<f64>,
     pub v2_cost: Option<f64>,
     pub runtime_ms: Option<i32>,
@@ -48,16 +63,16 @@ pub struct Record {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "serde wants the field's own type")]
-fn default_variant() -> Option<String> {
+fn default_variant() -> Option<Cow<'static, str>> {
     Some("v2".into())
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "serde wants the field's own type")]
-fn default_source() -> Option<String> {
+fn default_source() -> Option<Cow<'static, str>> {
     Some("sandbox".into())
 }
 
-impl Record {
+impl Record<'_> {
     /// What makes a record unfit to be stored, if anything does.
     fn fault(&self) -> Option<String> {
         let costs = [("v1_cost", self.v1_cost), ("v2_cost", self.v2_cost)];
@@ -81,15 +96,15 @@ impl Record {
 #[pg_extern(volatile, parallel_unsafe)]
 #[expect(clippy::too_many_arguments, reason = "the arguments are the columns, in the order callers know")]
 fn costsim_write_provenance(
-    run_id: Option<String>,
-    tenant_id: default!(Option<String>, "NULL"),
-    variant_slug: default!(Option<String>, "'v2'"),
-    source: default!(Option<String>, "'sandbox'"),
-    model_version: default!(Option<String>, "NULL"),
-    adapter_version: default!(Option<String>, "NULL"),
-    commit_sha: default!(Option<String>, "NULL"),
-    input_hash: default!(Option<String>, "NULL"),
-    output_hash: default!(Option<String>, "NULL"),
+    run_id: Option<&str>,
+    tenant_id: default!(Option<&str>, "NULL"),
+    variant_slug: default!(Option<&str>, "'v2'"),
+    source: default!(Option<&str>, "'sandbox'"),
+    model_version: default!(Option<&str>, "NULL"),
+    adapter_version: default!(Option<&str>, "NULL"),
+    commit_sha: default!(Option<&str>, "NULL"),
+    input_hash: default!(Option<&str>, "NULL"),
+    output_hash: default!(Option<&str>, "NULL"),
     v1_cost: default!(Option<f64>, "NULL"),
     v2_cost: default!(Option<f64>, "NULL"),
     payload: default!(Option<Jsonb>, "NULL"),
@@ -97,15 +112,15 @@ fn costsim_write_provenance(
 ) -> Answer<i64> {
     db::require_writable(c"costsim_write_provenance()");
     let record = Record {
-        run_id,
-        tenant_id,
-        variant_slug,
-        source,
-        model_version,
-        adapter_version,
-        commit_sha,
-        input_hash,
-        output_hash,
+        run_id: run_id.map(Into::into),
+        tenant_id: tenant_id.map(Into::into),
+        variant_slug: variant_slug.map(Into::into),
+        source: source.map(Into::into),
+        model_version: model_version.map(Into::into),
+        adapter_version: adapter_version.map(Into::into),
+        commit_sha: commit_sha.map(Into::into),
+        input_hash: input_hash.map(Into::into),
+        output_hash: output_hash.map(Into::into),
         v1_cost,
         v2_cost,
         runtime_ms,
@@ -126,12 +141,12 @@ fn costsim_write_provenance_batch(
 ) -> Result<SetOfIterator<'static, i64>, ErrorReport> {
     db::require_writable(c"costsim_write_provenance_batch()");
     let records = required(records, "records")?;
-    let checked = parse_batch(&records.text())?;
+    let checked = parse_batch(records.text("records", LONGEST_BATCH)?)?;
     let ids = if checked.is_empty() { Vec::new() } else { store::write_batch(&checked, records)? };
     Ok(SetOfIterator::new(ids))
 }
 
-fn parse_batch(records: &str) -> Result<Vec<Record>> {
+fn parse_batch(records: &str) -> Result<Vec<Record<'_>>> {
     let not_an_array =
         |_| Error::invalid("records must be a JSON array", "Pass an array of objects, one per row.");
     let elements: Vec<&serde_json::value::RawValue> = serde_json::from_str(records).map_err(not_an_array)?;
@@ -145,7 +160,7 @@ fn parse_batch(records: &str) -> Result<Vec<Record>> {
         .into_iter()
         .enumerate()
         .map(|(index, element)| {
-            let record: Record =
+            let record: Record<'_> =
                 serde_json::from_str(element.get()).map_err(|error| bad_element(index, error.to_string()))?;
             match record.fault() {
                 Some(fault) => Err(bad_element(index, fault)),
@@ -166,14 +181,14 @@ fn bad_element(index: usize, detail: String) -> Error {
 /// The first 16 hexadecimal digits of [`costsim_input_digest`].
 #[pg_extern(immutable, strict, parallel_safe)]
 fn costsim_input_hash(payload: JsonText) -> Answer<String> {
-    Ok(digest::input_hash(&payload.0).map_err(refused)?)
+    Ok(digest::input_hash(payload.text("payload", LONGEST_HASHED)?).map_err(refused)?)
 }
 
 /// SHA-256 of the payload's canonical form, 64 hexadecimal digits: what CPython answers for
 /// `hashlib.sha256(json.dumps(payload, sort_keys=True, separators=(",", ":")).encode()).hexdigest()`.
 #[pg_extern(immutable, strict, parallel_safe)]
 fn costsim_input_digest(payload: JsonText) -> Answer<String> {
-    Ok(digest::input_digest(&payload.0).map_err(refused)?)
+    Ok(digest::input_digest(payload.text("payload", LONGEST_HASHED)?).map_err(refused)?)
 }
 
 fn refused(error: Malformed) -> Error {

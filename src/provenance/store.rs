@@ -60,7 +60,7 @@ static WRITE_BATCH: Statement = Statement::deciding(
 );
 
 /// The text columns of a record, in the order of both statements.
-fn texts(record: &Record) -> [Option<&str>; 9] {
+fn texts<'a>(record: &'a Record<'_>) -> [Option<&'a str>; 9] {
     [
         &record.run_id,
         &record.tenant_id,
@@ -72,11 +72,11 @@ fn texts(record: &Record) -> [Option<&str>; 9] {
         &record.input_hash,
         &record.output_hash,
     ]
-    .map(Option::as_deref)
+    .map(|text| text.as_deref())
 }
 
 /// Writes one record and answers its id.
-pub fn write(record: &Record, payload: Option<Jsonb>) -> Result<i64> {
+pub fn write(record: &Record<'_>, payload: Option<Jsonb>) -> Result<i64> {
     let mut arguments: Vec<DatumWithOid<'_>> = texts(record).map(Into::into).into();
     arguments.extend([
         record.v1_cost.into(),
@@ -89,7 +89,7 @@ pub fn write(record: &Record, payload: Option<Jsonb>) -> Result<i64> {
 }
 
 /// Writes the records, which were read from `batch`, and answers their ids in the same order.
-pub fn write_batch(records: &[Record], batch: Jsonb) -> Result<Vec<i64>> {
+pub fn write_batch(records: &[Record<'_>], batch: Jsonb) -> Result<Vec<i64>> {
     let mut columns: [Vec<Option<&str>>; 9] = Default::default();
     for record in records {
         for (column, text) in columns.iter_mut().zip(texts(record)) {

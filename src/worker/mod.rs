@@ -19,7 +19,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 use crate::error::Error;
-use crate::{alert, guc};
+use crate::{alert, db, guc};
 
 /// The library's name as the server finds it.
 const LIBRARY: &str = "costsim_pg";
@@ -67,7 +67,7 @@ fn costsim_worker_status() -> Result<
     >,
     ErrorReport,
 > {
-    let here = tick::current_database();
+    let here = db::database_name();
     let mut rows = Vec::new();
     let reports = shared::reports();
     let is_listed = reports.iter().any(|report| report.database == here);

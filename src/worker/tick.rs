@@ -20,7 +20,7 @@ use super::shared::{self, State};
 use crate::alert::outbox::{self, Attempt, Claim, Item, Settled};
 use crate::alert::store;
 use crate::error::{Error, Result};
-use crate::{breaker, clock, db, guc};
+use crate::{breaker, clock, db, guc, lock};
 
 /// Who the claims belong to.
 const CLAIMANT: &str = "worker";
@@ -33,19 +33,6 @@ const CLAIM_MARGIN: TimeDelta = TimeDelta::seconds(30);
 
 /// The pause after a failed request, on top of each alert's own: a receiver that is down is not asked for every batch at once.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
-
-/// The name of the database this process is connected to.
-pub fn current_database() -> String {
-    // SAFETY: the name is palloc'd by the server and copied here.
-    unsafe {
-        let name = pg_sys::get_database_name(pg_sys::MyDatabaseId);
-        if name.is_null() {
-            String::new()
-        } else {
-            std::ffi::CStr::from_ptr(name).to_string_lossy().into_owned()
-        }
-    }
-}
 
 /// The worker's process.
 #[pg_guard]
@@ -128,6 +115,10 @@ struct Memory {
     client: Option<Client>,
     /// Whether the claims of the process before this one were given back.
     has_forgotten: bool,
+    /// Incidents still to be marked.
+    arrived: Vec<Arrived>,
+    /// Whether this process is the database's one worker.
+    is_alone: bool,
     /// Why the latest attempt failed, until one succeeds.
     trouble: Option<String>,
 }
@@ -151,6 +142,13 @@ fn round(post: &Post<'_>, memory: &mut Memory) -> Result<Next> {
             return Ok(Next::Woken(poll));
         }
     };
+    if !memory.is_alone {
+        memory.is_alone = db::transaction(|| Ok(lock::try_be_the_only_worker()))?;
+    }
+    if !memory.is_alone {
+        post.say(State::Blocked, Some("another worker serves this database"));
+        return Ok(Next::Woken(poll));
+    }
     if !memory.has_forgotten {
         db::transaction(|| store::forget_claims(CLAIMANT))?;
         memory.has_forgotten = true;
@@ -174,10 +172,13 @@ fn round(post: &Post<'_>, memory: &mut Memory) -> Result<Next> {
         post.say(state, memory.trouble.as_deref());
         let due = db::transaction(store::next_due)?;
         let until_due = due.and_then(|at| (at - clock::now()).max(TimeDelta::zero()).to_std().ok());
+        mark_incidents(&mut memory.arrived)?;
+        let poll = if memory.arrived.is_empty() { poll } else { poll.min(PAUSE_AFTER_FAILURE) };
         return Ok(Next::Woken(until_due.map_or(poll, |pause| pause.min(poll))));
     }
     post.say(State::Sending, memory.trouble.as_deref());
-    memory.trouble = deliver(client, &endpoint, &claim)?;
+    memory.trouble = deliver(client, &endpoint, &claim, &mut memory.arrived)?;
+    mark_incidents(&mut memory.arrived)?;
     if memory.trouble.is_some() {
         post.say(State::Blocked, memory.trouble.as_deref());
         return Ok(Next::Paused(PAUSE_AFTER_FAILURE));
@@ -186,24 +187,29 @@ fn round(post: &Post<'_>, memory: &mut Memory) -> Result<Next> {
 }
 
 /// Sends what was claimed and writes down what became of it: the trouble, if the receiver could not be reached or was not well.
-fn deliver(client: &Client, endpoint: &str, claim: &Claim) -> Result<Option<String>> {
+fn deliver(
+    client: &Client,
+    endpoint: &str,
+    claim: &Claim,
+    arrived: &mut Vec<Arrived>,
+) -> Result<Option<String>> {
     let (faulty, fit): (Vec<&Item>, Vec<&Item>) = claim.items.iter().partition(|item| item.fault().is_some());
     for item in faulty {
-        settle(claim.token, &[item], &unfit(item))?;
+        settle(claim.token, &[item], &unfit(item), arrived)?;
     }
     if fit.is_empty() {
         return Ok(None);
     }
     let attempt = post_alerts(client, endpoint, &fit);
     if attempt.verdict != Verdict::Permanent || fit.len() == 1 {
-        settle(claim.token, &fit, &attempt)?;
+        settle(claim.token, &fit, &attempt, arrived)?;
         return Ok(attempt.trouble());
     }
     // One alert the receiver cannot take spoils the answer for all: each is asked about alone, and settled alone, so that a
     // receiver that fails half-way is asked no further and takes nothing back.
     for item in fit {
         let alone = post_alerts(client, endpoint, &[item]);
-        settle(claim.token, &[item], &alone)?;
+        settle(claim.token, &[item], &alone, arrived)?;
         if alone.verdict == Verdict::Retryable {
             db::transaction(|| store::forget_claims(CLAIMANT))?;
             return Ok(alone.trouble());
@@ -213,22 +219,41 @@ fn deliver(client: &Client, endpoint: &str, claim: &Claim) -> Result<Option<Stri
 }
 
 /// Writes down what an attempt brought for each item that was part of it.
-fn settle(token: i64, items: &[&Item], attempt: &Attempt) -> Result<()> {
+fn settle(token: i64, items: &[&Item], attempt: &Attempt, arrived: &mut Vec<Arrived>) -> Result<()> {
     process::show_activity(Some(c"costsim: settling alerts"));
     let settled: Vec<Settled> = items.iter().map(|item| item.judge(attempt, clock::now())).collect();
-    db::transaction(|| store::settle(token, &settled).and_then(|()| mark_incidents(&settled)))
+    db::transaction(|| store::settle(token, &settled))?;
+    let response = attempt.code.map_or_else(String::new, |code| format!("HTTP {code}"));
+    arrived.extend(
+        settled
+            .into_iter()
+            .filter_map(|one| one.incident_id)
+            .map(|incident_id| Arrived { incident_id, response: response.clone() }),
+    );
+    Ok(())
 }
 
-/// Notes on the incidents that their alert has arrived. One that cannot be marked must not keep its alert from being settled, or it
-/// would be sent again for ever.
-fn mark_incidents(settled: &[Settled]) -> Result<()> {
-    for one in settled {
-        let Some(incident_id) = &one.incident_id else { continue };
-        let response = one.code.map_or_else(String::new, |code| format!("HTTP {code}"));
-        if let Err(error) = db::subtransaction(|| breaker::mark_alerted(incident_id, &response)) {
-            pgrx::warning!("incident {incident_id} was not marked as alerted: {error:?}");
+/// An incident whose alert has arrived, to be noted on it.
+struct Arrived {
+    incident_id: String,
+    response: String,
+}
+
+/// Notes on the incidents that their alert has arrived, each in a transaction of its own and after the alerts were settled: whoever
+/// works on an incident locks it first and its alert second, and nobody may wait for the other way round. One that is locked
+/// is left for the next round.
+fn mark_incidents(arrived: &mut Vec<Arrived>) -> Result<()> {
+    let mut left = Vec::new();
+    for one in arrived.drain(..) {
+        let mark = || breaker::mark_alerted(&one.incident_id, &one.response);
+        match db::transaction(|| Ok(db::subtransaction(mark)))? {
+            Ok(true) => {}
+            Ok(false) => left.push(one),
+            // An incident that cannot be marked must not keep others from being told.
+            Err(error) => pgrx::warning!("incident {} was not marked as alerted: {error:?}", one.incident_id),
         }
     }
+    *arrived = left;
     Ok(())
 }
 

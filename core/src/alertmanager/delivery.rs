@@ -96,6 +96,14 @@ impl fmt::Display for Death {
     }
 }
 
+/// The longest pause a receiver may ask for. A receiver that is confused, or hostile, must not park an alert for years.
+pub const LONGEST_ASKED_PAUSE: TimeDelta = TimeDelta::hours(1);
+
+/// The pause before the next attempt, where the receiver asked for one (Retry-After): the longer of both, within reason.
+pub fn with_asked_pause(after: TimeDelta, asked: Option<TimeDelta>) -> TimeDelta {
+    asked.map_or(after, |asked| after.max(asked.min(LONGEST_ASKED_PAUSE)))
+}
+
 /// Settles one attempt on a row that has been pending for `pending_age` and was tried `attempts_before` times before it.
 /// `jitter` is a random number in [0, 1), see [`backoff::delay`].
 pub fn settle(

@@ -2,8 +2,7 @@
 BEGIN;
 SELECT count(*) FROM unnest(ARRAY[0.4, 0.4, 0.5]) AS score, costsim_report_drift(score, 40);
 SELECT a.labels - 'incident_id' AS labels, a.labels ->> 'incident_id' = i.id AS names_the_incident, a.incident_id = i.id AS is_linked,
-       a.labels = i.alert_labels AS is_remembered, a.resolved_at IS NULL AS fires,
-       a.fingerprint = costsim_fire_alert(i.alert_labels, a.annotations) AS is_the_public_one
+       a.resolved_at IS NULL AS fires, a.fingerprint = costsim_fire_alert(a.labels, a.annotations) AS is_the_public_one
   FROM costsim_alerts a, costsim_incidents() i;
 SELECT annotations ->> 'summary' AS summary, regexp_replace(annotations ->> 'description', 'until [0-9TZ:-]+', 'until <end>') AS description
   FROM costsim_alerts;

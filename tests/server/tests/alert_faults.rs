@@ -1,6 +1,6 @@
 //! Receivers that refuse, ask for patience or hang up, and rows that cannot be sent.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use costsim_harness::{Alertmanager, Answer, ScriptedEndpoint, wait_until};
 use costsim_server_tests::{LIMIT, Site, one, wait_for};
 
@@ -92,6 +92,98 @@ fn receiver_that_asks_for_patience_is_given_it() -> Result<()> {
     let kept: bool =
         one(&mut client, &format!("SELECT sent_at >= '{due}' AND attempts = 2 FROM costsim_alert_queue"))?;
     assert!(kept);
+    Ok(())
+}
+
+#[test]
+fn receiver_that_asks_for_ages_is_asked_again_within_the_hour() -> Result<()> {
+    for asked in ["9000000000000000", "1000000000", "99999999999999999999999"] {
+        let endpoint = ScriptedEndpoint::start([Answer::status(503).header("retry-after", asked)])?;
+        let site = Site::start(Site::builder(&endpoint.url()))?;
+        let mut client = site.connect()?;
+        client.batch_execute(&format!("{ENQUEUE}; SELECT costsim_fire_alert('{{\"alertname\": \"b\"}}')"))?;
+        wait_for(
+            &mut client,
+            "both to be settled",
+            "SELECT (SELECT attempts FROM costsim_alert_queue) = 1 AND (SELECT attempts FROM costsim_alerts) = 1",
+        )?;
+        let within: bool = one(
+            &mut client,
+            "SELECT (SELECT next_attempt_at FROM costsim_alert_queue) < now() + interval '61 minutes'
+                AND (SELECT next_send_at FROM costsim_alerts) < now() + interval '61 minutes'",
+        )?;
+        assert!(within, "Retry-After: {asked}");
+    }
+    Ok(())
+}
+
+#[test]
+fn row_with_an_endless_time_stops_nobody() -> Result<()> {
+    let endpoint = ScriptedEndpoint::start([200.into()])?;
+    let site = Site::start(Site::builder(&endpoint.url()))?;
+    let mut client = site.connect()?;
+    client.batch_execute(
+        r#"INSERT INTO costsim_alert_queue (payload, alert_type, created_at) VALUES ('[{"labels": {"a": "1"}}]', 'due', '-infinity');
+           INSERT INTO costsim_alert_queue (payload, alert_type, created_at, next_attempt_at)
+           VALUES ('[{"labels": {"a": "2"}}]', 'due', 'infinity', '-infinity'), ('[{"labels": {"a": "3"}}]', 'never', now(), 'infinity')"#,
+    )?;
+    client.batch_execute(ENQUEUE)?;
+    wait_for(
+        &mut client,
+        "all but one to be sent",
+        "SELECT sent = 3 AND pending = 1 FROM costsim_alert_queue_stats()",
+    )?;
+    Site::wait_for_state(&mut client, "idle")?;
+    assert_eq!(
+        one::<String>(&mut client, "SELECT alert_type FROM costsim_alert_queue WHERE status = 'pending'")?,
+        "never"
+    );
+    Ok(())
+}
+
+#[test]
+fn large_payloads_go_in_several_requests_and_too_large_ones_not_at_all() -> Result<()> {
+    let endpoint = ScriptedEndpoint::start([200.into()])?;
+    let site = Site::start(Site::builder(&endpoint.url()))?;
+    let mut client = site.connect()?;
+    client.batch_execute(
+        "INSERT INTO costsim_alert_queue (payload, alert_type)
+         SELECT jsonb_build_array(jsonb_build_object('labels', jsonb_build_object('a', n), 'annotations',
+                    jsonb_build_object('text', repeat('x', CASE WHEN n = 5 THEN 5000000 ELSE 3000000 END)))),
+                CASE WHEN n = 5 THEN 'too large' ELSE 'large' END
+           FROM generate_series(1, 10) n",
+    )?;
+    wait_for(&mut client, "every row to be settled", "SELECT pending = 0 FROM costsim_alert_queue_stats()")?;
+    let query = "SELECT count(*) FROM costsim_alert_queue WHERE (alert_type, status) IN (('large', 'sent'), ('too large', 'failed'))";
+    assert_eq!(one::<i64>(&mut client, query)?, 10);
+    let longest = endpoint.requests().iter().map(|request| request.body.len()).max().unwrap_or_default();
+    assert!((3_000_000..9_000_000).contains(&longest), "longest request: {longest} bytes");
+    Ok(())
+}
+
+#[test]
+fn breaker_and_worker_never_wait_for_each_other_in_a_circle() -> Result<()> {
+    let endpoint = ScriptedEndpoint::start([Answer::hang_up(), 200.into()])?;
+    let site = Site::start(Site::builder(&endpoint.url()))?;
+    let mut client = site.connect()?;
+    client.batch_execute("SELECT costsim_report_drift(0.9); SELECT costsim_report_drift(0.9)")?;
+    for round in 0..20 {
+        // The third report trips; while the worker delivers, one transaction works on the incident first and on its alert second.
+        client.batch_execute(
+            "SELECT costsim_report_drift(0.9);
+             BEGIN; SELECT costsim_report_drift(0.95);",
+        )?;
+        let mut other = site.connect()?;
+        wait_for(&mut other, "the alert to arrive", "SELECT unsent = 0 FROM costsim_alert_queue_stats()")?;
+        client
+            .batch_execute("SELECT costsim_enable_v2('me'); COMMIT; SELECT costsim_report_drift(0.9); SELECT costsim_report_drift(0.9)")
+            .with_context(|| format!("round {round}"))?;
+    }
+    wait_for(
+        &mut client,
+        "every incident to be marked, the locked ones later",
+        "SELECT bool_and(alert_sent) FROM costsim_incidents(include_resolved => true, \"limit\" => NULL)",
+    )?;
     Ok(())
 }
 
