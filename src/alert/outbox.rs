@@ -121,6 +121,8 @@ pub fn claim(claimant: &str, limit: i64, lease: TimeDelta, now: DateTime<Utc>) -
 
 /// As many rows as one request may carry, at least one, and the rest.
 fn within_budget(mut rows: Vec<Queued>) -> (Vec<Queued>, Vec<Queued>) {
+    // An UPDATE answers its rows as it found them.
+    rows.sort_by_key(|row| row.id);
     let mut bytes = 0;
     let fit = rows.iter().position(|row| {
         bytes += row.bytes.min(LONGEST_PAYLOAD);

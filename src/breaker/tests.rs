@@ -33,7 +33,7 @@ mod tests {
         for text in ["infinity", "-infinity"] {
             let outcome = convert::finite_moment(stamp(text), "disabled_until");
             assert!(
-                matches!(&outcome, Err(Error::Invalid { what, .. }) if what == "disabled_until must be finite"),
+                matches!(&outcome, Err(Error::Invalid { what, .. }) if what == "disabled_until must be a finite date"),
                 "{text}: {outcome:?}"
             );
         }
