@@ -233,7 +233,7 @@ pub fn schema() -> Result<Rc<str>> {
 }
 
 /// Whether the extension is installed in this database, without raising.
-pub fn is_installed() -> bool {
+fn is_installed() -> bool {
     // SAFETY: a catalog look-up; the second argument asks for InvalidOid instead of an error.
     unsafe { pg_sys::get_extension_oid(EXTENSION.as_ptr(), true) != pg_sys::InvalidOid }
 }

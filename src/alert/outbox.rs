@@ -106,10 +106,7 @@ pub fn claim(claimant: &str, limit: i64, lease: TimeDelta, now: DateTime<Utc>) -
     let room = limit - i64::try_from(fired.len()).unwrap_or(limit);
     let queued = if room > 0 { store::claim_queued(claimant, token, room, lease)? } else { Vec::new() };
     let mut items: Vec<Item> = fired.into_iter().map(|alert| spell_fired(alert, now)).collect();
-    let (taken, left) = within_budget(queued);
-    if !left.is_empty() {
-        store::release_queued(left.iter().map(|row| row.id).collect(), token)?;
-    }
+    let taken = within_budget(queued);
     let fitting = taken.iter().filter(|row| row.bytes <= LONGEST_PAYLOAD);
     let mut payloads = store::load_queued(fitting.map(|row| row.id).collect())?;
     items.extend(taken.into_iter().map(|row| {
@@ -119,8 +116,8 @@ pub fn claim(claimant: &str, limit: i64, lease: TimeDelta, now: DateTime<Utc>) -
     Ok(Claim { token, items })
 }
 
-/// As many rows as one request may carry, at least one, and the rest.
-fn within_budget(mut rows: Vec<Queued>) -> (Vec<Queued>, Vec<Queued>) {
+/// As many rows as one request may carry, at least one. The rest is claimed again for the next.
+fn within_budget(mut rows: Vec<Queued>) -> Vec<Queued> {
     // An UPDATE answers its rows as it found them.
     rows.sort_by_key(|row| row.id);
     let mut bytes = 0;
@@ -128,8 +125,8 @@ fn within_budget(mut rows: Vec<Queued>) -> (Vec<Queued>, Vec<Queued>) {
         bytes += row.bytes.min(LONGEST_PAYLOAD);
         bytes > LONGEST_BODY
     });
-    let left = rows.split_off(fit.unwrap_or(rows.len()).max(1).min(rows.len()));
-    (rows, left)
+    rows.truncate(fit.unwrap_or(rows.len()).max(1));
+    rows
 }
 
 fn spell_queued(row: Queued, payload: Option<&str>) -> Item {

@@ -37,30 +37,24 @@ static FIRE: Statement = Statement::deciding(
     &[TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID],
 );
 
+/// By its own labels, or by the incident it was fired for: one of the two arguments is NULL.
 static RESOLVE: Statement = Statement::deciding(
     "UPDATE @schema@.costsim_alerts
         SET resolved_at = greatest(pg_catalog.clock_timestamp(), starts_at), revision = revision + 1, attempts = 0,
             next_send_at = pg_catalog.clock_timestamp()
-      WHERE fingerprint = $1 AND resolved_at IS NULL",
-    &[TEXTOID],
+      WHERE (fingerprint = $1 OR incident_id = $2) AND resolved_at IS NULL",
+    &[TEXTOID, TEXTOID],
 );
 
-static RESOLVE_OF_INCIDENT: Statement = Statement::deciding(
-    "UPDATE @schema@.costsim_alerts
-        SET resolved_at = greatest(pg_catalog.clock_timestamp(), starts_at), revision = revision + 1, attempts = 0,
-            next_send_at = pg_catalog.clock_timestamp()
-      WHERE incident_id = $1 AND resolved_at IS NULL",
-    &[TEXTOID],
-);
-
-/// Longest due first. A row stays claimed until it is settled or the lease is over. The ARRAY makes the planner look each row up by
+/// Longest due first. A row stays claimed until it is settled or the lease is over; what a claimant asks for again it has given up,
+/// be it that it was killed, or that the row came with a dump. The ARRAY makes the planner look each row up by
 /// key: how many there are it cannot know beforehand.
 static CLAIM_QUEUED: Statement = Statement::deciding(
     "UPDATE @schema@.costsim_alert_queue q
         SET claimed_by = $1, claim_token = $2, claimed_until = pg_catalog.clock_timestamp() + $4
       WHERE q.id = ANY (ARRAY(SELECT d.id FROM @schema@.costsim_alert_queue d
                       WHERE d.status = 'pending' AND d.next_attempt_at <= pg_catalog.clock_timestamp()
-                        AND (d.claimed_until IS NULL OR d.claimed_until <= pg_catalog.clock_timestamp())
+                        AND (d.claimed_until IS NULL OR d.claimed_until <= pg_catalog.clock_timestamp() OR d.claimed_by = $1)
                       ORDER BY d.next_attempt_at, d.id
                       LIMIT $3 FOR UPDATE SKIP LOCKED))
      RETURNING q.id, pg_catalog.octet_length(q.payload::text)::int8, q.attempts, q.max_attempts,
@@ -75,18 +69,12 @@ static LOAD_QUEUED: Statement = Statement::deciding(
     &[INT8ARRAYOID],
 );
 
-static RELEASE_QUEUED: Statement = Statement::deciding(
-    "UPDATE @schema@.costsim_alert_queue SET claimed_by = NULL, claim_token = NULL, claimed_until = NULL
-      WHERE id = ANY ($1) AND claim_token = $2",
-    &[INT8ARRAYOID, INT8OID],
-);
-
 static CLAIM_FIRED: Statement = Statement::deciding(
     "UPDATE @schema@.costsim_alerts a
         SET claimed_by = $1, claim_token = $2, claimed_until = pg_catalog.clock_timestamp() + $4
       WHERE a.fingerprint = ANY (ARRAY(SELECT d.fingerprint FROM @schema@.costsim_alerts d
                                WHERE d.next_send_at <= pg_catalog.clock_timestamp()
-                                 AND (d.claimed_until IS NULL OR d.claimed_until <= pg_catalog.clock_timestamp())
+                                 AND (d.claimed_until IS NULL OR d.claimed_until <= pg_catalog.clock_timestamp() OR d.claimed_by = $1)
                                ORDER BY d.next_send_at, d.fingerprint
                                LIMIT $3 FOR UPDATE SKIP LOCKED))
      RETURNING a.fingerprint, a.labels::text, a.annotations::text, a.generator_url, a.starts_at, a.resolved_at, a.revision,
@@ -132,17 +120,6 @@ static SETTLE_FIRED: Statement = Statement::deciding(
     ],
 );
 
-static FORGET_QUEUED_CLAIMS: Statement = Statement::deciding(
-    "UPDATE @schema@.costsim_alert_queue SET claimed_by = NULL, claim_token = NULL, claimed_until = NULL
-      WHERE status = 'pending' AND claimed_by = $1",
-    &[TEXTOID],
-);
-
-static FORGET_FIRED_CLAIMS: Statement = Statement::deciding(
-    "UPDATE @schema@.costsim_alerts SET claimed_by = NULL, claim_token = NULL, claimed_until = NULL WHERE claimed_by = $1",
-    &[TEXTOID],
-);
-
 static NEXT_DUE: Statement = Statement::deciding(
     "SELECT least((SELECT min(greatest(next_attempt_at, claimed_until)) FROM @schema@.costsim_alert_queue
                     WHERE status = 'pending' AND pg_catalog.isfinite(next_attempt_at)),
@@ -184,12 +161,12 @@ pub fn fire(
 
 /// Ends a firing alert: whether it was firing.
 pub fn resolve(fingerprint: &str) -> Result<bool> {
-    Ok(RESOLVE.run(&[fingerprint.into()])? > 0)
+    Ok(RESOLVE.run(&[fingerprint.into(), None::<&str>.into()])? > 0)
 }
 
 /// Ends what fires for an incident: whether anything did.
 pub fn resolve_of_incident(incident_id: &str) -> Result<bool> {
-    Ok(RESOLVE_OF_INCIDENT.run(&[incident_id.into()])? > 0)
+    Ok(RESOLVE.run(&[None::<&str>.into(), incident_id.into()])? > 0)
 }
 
 /// Claims queued payloads that are due, without reading them.
@@ -213,11 +190,6 @@ pub fn claim_queued(claimant: &str, token: i64, limit: i64, lease: TimeDelta) ->
 pub fn load_queued(ids: Vec<i64>) -> Result<HashMap<i64, String>> {
     let rows = LOAD_QUEUED.rows(&[ids.into()], |row| Ok((column(row, 1)?, column(row, 2)?)))?;
     Ok(rows.into_iter().collect())
-}
-
-/// Gives claimed rows back as they were.
-pub fn release_queued(ids: Vec<i64>, token: i64) -> Result<()> {
-    RELEASE_QUEUED.run(&[ids.into(), token.into()]).map(drop)
 }
 
 /// Claims fired or resolved alerts that are due.
@@ -304,12 +276,6 @@ fn settle_fired(token: i64, settled: &[Settled]) -> Result<()> {
         errors.into(),
     ];
     SETTLE_FIRED.run(&arguments).map(drop)
-}
-
-/// Gives back what an earlier process of the same claimant had claimed and cannot settle any more.
-pub fn forget_claims(claimant: &str) -> Result<()> {
-    FORGET_QUEUED_CLAIMS.run(&[claimant.into()])?;
-    FORGET_FIRED_CLAIMS.run(&[claimant.into()]).map(drop)
 }
 
 /// When the next alert is due.

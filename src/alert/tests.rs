@@ -232,14 +232,14 @@ mod tests {
     }
 
     #[pg_test]
-    fn alert_claims_are_forgotten_for_one_claimant_only() {
+    fn alert_claims_keep_others_out_and_not_their_claimant() {
         enqueue("Q");
         fire("first");
-        assert_eq!(claim(9).items.len(), 2);
-        store::forget_claims("somebody else").unwrap();
-        assert_eq!(claim(9).items.len(), 0);
-        store::forget_claims("me").unwrap();
-        assert_eq!(claim(9).items.len(), 2);
+        let claim_by =
+            |claimant| outbox::claim(claimant, 9, TimeDelta::minutes(1), clock::now()).unwrap().items.len();
+        assert_eq!(claim_by("me"), 2);
+        assert_eq!(claim_by("somebody else"), 0);
+        assert_eq!(claim_by("me"), 2, "what it asks for again it has given up");
     }
 
     #[pg_test]

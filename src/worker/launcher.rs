@@ -10,6 +10,8 @@ use std::collections::HashMap;
 use std::ffi::{CStr, CString};
 use std::time::{Duration, Instant};
 
+use chrono::TimeDelta;
+use costsim_core::backoff;
 use pgrx::bgworkers::{
     BackgroundWorkerBuilder, BackgroundWorkerStatus, BgWorkerStartTime, DynamicBackgroundWorker,
 };
@@ -20,10 +22,10 @@ use super::shared::{self, State};
 use super::{LIBRARY, process};
 use crate::guc;
 
-/// The pause before a worker that ended is started again, doubled with every failure in a row.
+/// The pause before the launcher itself is started again; a worker's begins as short, and doubles with every failure in a row.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
-/// A worker that keeps failing is tried this often: a log line a minute.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// A worker that keeps failing is tried after so many seconds: a log line a minute.
+const LONGEST_PAUSE: i64 = 60;
 /// What only waits for somebody else (a database to be created, a slot to come free) is looked at this often: it logs nothing.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// A worker that has run this long was well; its next end is a first failure again.
@@ -137,7 +139,9 @@ fn note_end(database: &str, charge: &mut Charge) {
     } else {
         charge.failures.saturating_add(1)
     };
-    let pause = SHORTEST_PAUSE.saturating_mul(1 << (charge.failures - 1).min(10)).min(LONGEST_PAUSE);
+    let pause = backoff::nominal(charge.failures - 1, TimeDelta::seconds(LONGEST_PAUSE))
+        .to_std()
+        .unwrap_or(LOOK_AGAIN);
     charge.not_before = now + pause;
     let known = shared::reports().into_iter().find(|report| report.database == database);
     let trouble = known.and_then(|report| report.trouble).unwrap_or_else(|| "worker ended".into());

@@ -1,8 +1,8 @@
 //! The worker of one database: claim, commit, POST, settle, commit.
 //!
 //! No transaction, snapshot or lock is open while a request is in flight. The rows say where the work stands, so the process may
-//! end at any point: what was claimed and not settled is claimed again, by the next worker at once, by anyone when the lease is
-//! over. So an alert may arrive twice, and none is marked sent before Alertmanager has answered for it.
+//! end at any point: what was claimed and not settled is claimed again, by the next worker at once, since there is only one at a
+//! time, by anyone else when the lease is over. So an alert may arrive twice, and none is marked sent before Alertmanager has answered for it.
 
 use std::ffi::CString;
 use std::time::{Duration, Instant};
@@ -85,8 +85,10 @@ fn run(database: &str) {
     loop {
         let next = match round(&post, &mut memory) {
             Ok(next) => next,
-            // Dropped since it was last seen: the next round says so.
-            Err(Error::NotInstalled) => Next::Woken(PAUSE_AFTER_FAILURE),
+            Err(Error::NotInstalled) => {
+                post.say(State::Blocked, Some("extension costsim_pg is not installed in this database"));
+                Next::Woken(poll())
+            }
             Err(error) => {
                 // Ends the process: nothing after it runs.
                 pgrx::pg_sys::panic::ErrorReport::from(error).report(PgLogLevel::ERROR);
@@ -109,12 +111,14 @@ fn run(database: &str) {
     }
 }
 
+fn poll() -> Duration {
+    guc::worker_poll_interval().to_std().unwrap_or(Duration::from_secs(30))
+}
+
 /// What a worker remembers between rounds; the rows say everything else.
 #[derive(Default)]
 struct Memory {
     client: Option<Client>,
-    /// Whether the claims of the process before this one were given back.
-    has_forgotten: bool,
     /// Incidents still to be marked.
     arrived: Vec<Arrived>,
     /// Whether this process is the database's one worker.
@@ -125,12 +129,7 @@ struct Memory {
 
 /// Does what is due.
 fn round(post: &Post<'_>, memory: &mut Memory) -> Result<Next> {
-    let poll = guc::worker_poll_interval().to_std().unwrap_or(Duration::from_secs(30));
-    if !db::transaction(|| Ok(db::is_installed()))? {
-        post.say(State::Blocked, Some("extension costsim_pg is not installed in this database"));
-        memory.has_forgotten = false;
-        return Ok(Next::Woken(poll));
-    }
+    let poll = poll();
     let Some(url) = guc::alertmanager_url() else {
         post.say(State::Blocked, Some("costsim.alertmanager_url is empty: alerts stay pending"));
         return Ok(Next::Woken(poll));
@@ -148,10 +147,6 @@ fn round(post: &Post<'_>, memory: &mut Memory) -> Result<Next> {
     if !memory.is_alone {
         post.say(State::Blocked, Some("another worker serves this database"));
         return Ok(Next::Woken(poll));
-    }
-    if !memory.has_forgotten {
-        db::transaction(|| store::forget_claims(CLAIMANT))?;
-        memory.has_forgotten = true;
     }
     let client = match &mut memory.client {
         Some(client) => client,
@@ -211,7 +206,6 @@ fn deliver(
         let alone = post_alerts(client, endpoint, &[item]);
         settle(claim.token, &[item], &alone, arrived)?;
         if alone.verdict == Verdict::Retryable {
-            db::transaction(|| store::forget_claims(CLAIMANT))?;
             return Ok(alone.trouble());
         }
     }

@@ -155,7 +155,7 @@ impl<'a> Document<'a> {
         let key_start = offset(scan.at + 1);
         let raw = scan.string()?;
         scan.skip_blank();
-        scan.expect(b':', "expected ':'")?;
+        scan.demand(b':', "expected ':'")?;
         Ok(Member {
             key_start,
             key_end: key_start + offset(raw.len()),

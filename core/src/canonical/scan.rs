@@ -48,7 +48,7 @@ impl<'a> Scanner<'a> {
         Malformed::Syntax { offset: self.at, what }
     }
 
-    pub(super) fn expect(&mut self, byte: u8, what: &'static str) -> Result<(), Malformed> {
+    pub(super) fn demand(&mut self, byte: u8, what: &'static str) -> Result<(), Malformed> {
         if self.peek() != byte {
             return Err(self.syntax(what));
         }
@@ -67,7 +67,7 @@ impl<'a> Scanner<'a> {
 
     /// A string with its quotes; returns what stands between them.
     pub(super) fn string(&mut self) -> Result<&'a str, Malformed> {
-        self.expect(b'"', "expected a string")?;
+        self.demand(b'"', "expected a string")?;
         let start = self.at;
         loop {
             match self.peek() {

@@ -156,6 +156,11 @@ fn next_worker_does_not_wait_for_the_killed_ones_claims() -> Result<()> {
     let pid = wait_for_the_middle(&mut client, &endpoint, 1)?;
     // Whoever is in the middle of a request goes on with it; the next worker begins with the new address.
     set(&mut client, "costsim.alertmanager_url", &alertmanager.url())?;
+    // A crash restart reads no settings: the postmaster has to know them before. A new session has what it knows.
+    wait_until(LIMIT, "the postmaster to reload", || {
+        let known: String = one(&mut site.connect()?, "SHOW costsim.alertmanager_url")?;
+        Ok((known == alertmanager.url()).then_some(()))
+    })?;
     let killed_at = Instant::now();
     let since = now(&mut client)?;
     let mut client = kill_and_reconnect(&site, pid, client)?;
