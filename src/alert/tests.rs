@@ -33,8 +33,12 @@ mod tests {
         ));
     }
 
+    fn claim_by(claimant: &str, limit: i64) -> Claim {
+        outbox::claim(claimant, limit, TimeDelta::minutes(1), clock::now()).unwrap()
+    }
+
     fn claim(limit: i64) -> Claim {
-        outbox::claim("me", limit, TimeDelta::minutes(1), clock::now()).unwrap()
+        claim_by("me", limit)
     }
 
     fn body(claim: &Claim) -> String {
@@ -59,10 +63,10 @@ mod tests {
             ),
             "(2,me,t) (4,me,t)"
         );
-        assert_eq!(body(&claim(9)), "[1]");
-        assert_eq!(claim(9).items.len(), 0, "what is claimed is not claimed again");
+        assert_eq!(body(&claim_by("another", 9)), "[1]");
+        assert_eq!(claim_by("a third", 9).items.len(), 0, "what is claimed is not claimed again");
         run("UPDATE costsim_alert_queue SET claimed_until = clock_timestamp() WHERE payload = '[4]'");
-        assert_eq!(body(&claim(9)), "[4]", "unless the lease is over");
+        assert_eq!(body(&claim_by("a third", 9)), "[4]", "unless the lease is over");
     }
 
     #[pg_test]
@@ -70,7 +74,7 @@ mod tests {
         enqueue("Q");
         fire("now");
         assert!(body(&claim(1)).contains("\"alertname\":\"F\""));
-        assert_eq!(body(&claim(1)), r#"[{"labels": {"alertname": "Q"}}]"#);
+        assert_eq!(body(&claim_by("another", 1)), r#"[{"labels": {"alertname": "Q"}}]"#);
     }
 
     #[pg_test]
