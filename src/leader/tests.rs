@@ -1,4 +1,5 @@
-//! Tests of the room inside a server: what SQL alone cannot reach.
+//! Tests of the room inside a server: what SQL alone cannot reach. They run side by side in sessions of one database, so each has a
+//! lock id of its own.
 
 #[cfg(any(test, feature = "pg_test"))]
 #[pgrx::pg_schema]
@@ -10,8 +11,6 @@ mod tests {
     use crate::error::Error;
     use crate::leader::held::{self, Term};
     use crate::leader::store;
-
-    const LOCK: i64 = -7001;
 
     /// Locks of the key that SQL knows; the mark beside them comes and goes with the first.
     fn locks() -> i64 {
@@ -25,6 +24,7 @@ mod tests {
 
     #[pg_test]
     fn leader_lock_is_counted_once_however_often_it_is_asked_for() {
+        const LOCK: i64 = -7001;
         assert!(held::try_lock(LOCK));
         assert!(held::try_lock(LOCK));
         held::begin(LOCK, term(1));
@@ -38,6 +38,7 @@ mod tests {
 
     #[pg_test]
     fn leader_lock_without_a_term_goes_with_its_subtransaction() {
+        const LOCK: i64 = -7002;
         let outcome = db::subtransaction(|| {
             assert!(held::try_lock(LOCK));
             assert_eq!(locks(), 1);
@@ -49,6 +50,7 @@ mod tests {
 
     #[pg_test]
     fn leader_abort_puts_back_what_each_level_replaced() {
+        const LOCK: i64 = -7003;
         held::try_lock(LOCK);
         held::begin(LOCK, term(1));
         let outer = db::subtransaction(|| {
@@ -71,6 +73,7 @@ mod tests {
 
     #[pg_test]
     fn leader_subtransaction_that_succeeds_hands_its_changes_to_the_next_level() {
+        const LOCK: i64 = -7004;
         let outer = db::subtransaction(|| {
             db::subtransaction(|| {
                 held::try_lock(LOCK);
@@ -87,6 +90,7 @@ mod tests {
 
     #[pg_test]
     fn leader_timeline_is_the_servers() {
+        const LOCK: i64 = -7005;
         let timeline: i64 =
             Spi::get_one("SELECT timeline_id::bigint FROM pg_control_checkpoint()").unwrap().unwrap();
         assert_eq!(store::previous_token(LOCK).unwrap(), (None, timeline));
@@ -94,10 +98,11 @@ mod tests {
 
     #[pg_test]
     fn leader_end_of_another_term_changes_nothing() {
+        const LOCK: i64 = -7006;
         store::begin_term(LOCK, Some("a"), (1 << 32) | 5).unwrap();
         store::end_term(LOCK, (1 << 32) | 4).unwrap();
         let runs = || {
-            Spi::get_one::<bool>("SELECT released_at IS NULL FROM costsim_leaders WHERE lock_id = -7001")
+            Spi::get_one::<bool>("SELECT released_at IS NULL FROM costsim_leaders WHERE lock_id = -7006")
                 .unwrap()
                 .unwrap()
         };
