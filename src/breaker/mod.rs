@@ -226,11 +226,10 @@ fn supersede(trigger: &PgTrigger<'_>) -> Result<()> {
     let internal = |error: &dyn std::fmt::Display| Error::Internal(error.to_string());
     let table = trigger.relid().map_err(|error| internal(&error))?;
     if !store::is_incident_table(table)? || trigger.event().fired_by_update() {
-        return Err(Error::Invalid {
-            what: "_costsim_supersede_incident() is for inserts into costsim_cb_incidents".into(),
-            detail: None,
-            hint: "Leave the extension's trigger functions to its own tables.".into(),
-        });
+        return Err(Error::invalid(
+            "_costsim_supersede_incident() is for inserts into costsim_cb_incidents",
+            "Leave the extension's trigger functions to its own tables.",
+        ));
     }
     let new = trigger.new().ok_or_else(|| Error::Internal("the trigger has no new row".into()))?;
     let text = |column| new.get_by_name::<String>(column).map_err(|error| internal(&error));
