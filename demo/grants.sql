@@ -4,7 +4,7 @@ CREATE ROLE demo_app LOGIN;
 
 -- Leadership, the breaker and its alerts are reached through functions only.
 GRANT EXECUTE ON FUNCTION
-    costsim_try_leader(bigint, text),
+    costsim_try_leader(bigint, text, interval),
     costsim_release_leader(bigint),
     costsim_is_leader(bigint),
     costsim_leader(bigint),

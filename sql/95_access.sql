@@ -11,6 +11,9 @@ REVOKE ALL ON FUNCTION
     costsim_lock_held(bigint),
     costsim_leader(bigint),
     costsim_is_leader(bigint),
+    costsim_fencing_token(bigint),
+    costsim_lock_id(text),
+    _costsim_leader_status(),
     costsim_is_open(text),
     costsim_cb_get_state(text),
     costsim_incidents(boolean, integer, text),
@@ -20,7 +23,13 @@ REVOKE ALL ON FUNCTION
     costsim_input_digest(json),
     costsim_worker_status(),
     -- lead, report, write
-    costsim_try_leader(bigint, text),
+    costsim_try_leader(bigint, text, interval),
+    costsim_wait_leader(bigint, interval, text, interval),
+    costsim_try_lease(bigint, text, interval),
+    costsim_renew_lease(bigint, bigint),
+    costsim_release_lease(bigint, bigint),
+    costsim_require_leader(bigint, bigint),
+    costsim_run_as_leader(bigint, text, interval),
     costsim_release_leader(bigint),
     costsim_report_drift(double precision, integer, jsonb, text),
     costsim_enqueue_alert(jsonb, text, text, text, integer),
@@ -29,17 +38,28 @@ REVOKE ALL ON FUNCTION
     costsim_write_provenance(text, text, text, text, text, text, text, text, text, double precision, double precision, jsonb, integer),
     costsim_write_provenance_batch(jsonb),
     -- operate
+    costsim_resign_leader(bigint, text),
     costsim_disable_v2(text, text, timestamptz, boolean, text),
     costsim_enable_v2(text, text, text),
     -- of the extension's own
     _costsim_require_utf8(),
+    _costsim_timeline(),
     _costsim_supersede_incident(),
     _costsim_alert_wake()
     FROM PUBLIC;
 
-COMMENT ON FUNCTION costsim_try_leader(bigint, text) IS 'Whether this session leads the lock id from now on. Never waits; asking again while leading is true, takes no second lock and writes nothing. False while another session leads, and when this session leads under another node_id (a pooler has put two clients on it). The lock and the term''s row come together and are given back together when the transaction aborts. Errors: 22004 lock_id null, 22023 blank node_id, 25006 read-only or standby.';
+COMMENT ON FUNCTION costsim_try_leader(bigint, text, interval) IS 'Whether this session leads the lock id from now on. Never waits for a leader. Asking again while leading is true, takes no second lock and writes nothing, except that it renews the lease if one is passed. Without a lease the term lasts as long as the session; with one, a candidate may evict the session once it is over. False while somebody else leads, and when this session leads under another node_id (a pooler has put two clients on it; noted once in costsim_leader_events). Lock and row come together and are given back together when the transaction aborts. Errors: 22004 lock_id null, 22023 blank node_id or a lease that is not positive, 25006 read-only or standby.';
+COMMENT ON FUNCTION costsim_wait_leader(bigint, interval, text, interval) IS 'Waits in the queue of the lock until this session leads: true, or false at the end of timeout. Evicts a leader whose lease is over, otherwise like costsim_try_leader. Who waits is served in order of arrival, old clients of pg_advisory_lock aside. lock_timeout does not apply. The statement holds a snapshot while it waits: wait for minutes, not for days. Errors: those of costsim_try_leader; 22023 negative timeout; cancel, statement_timeout and deadlock as ever, and nothing is left behind.';
 COMMENT ON FUNCTION costsim_release_leader(bigint) IS 'Gives the leadership back: true if this session led, else false. The lock opens at commit, then costsim_leader_released is notified with the lock id; when the transaction aborts this session leads on. Errors: 22004, 25006.';
-COMMENT ON FUNCTION costsim_is_leader(bigint) IS 'Whether this session leads the lock id. NULL for NULL. Works everywhere, writes nothing.';
+COMMENT ON FUNCTION costsim_try_lease(bigint, text, interval) IS 'Leads by a lease that no session has to keep, for clients behind a transaction pooler: the fencing token, or NULL while somebody else leads, by a lease or by a session that holds the lock, or while another transaction is just changing the term. The term is over for everybody at the end of the lease, by the server''s clock, and when a standby takes the server''s place. The same node_id is given the same token again and its lease is renewed, so node_id must be one process'' own. Errors: 22004; 22023 blank node_id, lease not positive; 25006.';
+COMMENT ON FUNCTION costsim_renew_lease(bigint, bigint) IS 'Renews the lease of the term of this token, in either mode, for as long as it was taken: its new end, infinity for a term without a lease, or NULL when the term is over. One row updated. Renew in a transaction of its own: until it ends, others are refused, and whoever renews or gives back the same term waits. Errors: 22004, 25006.';
+COMMENT ON FUNCTION costsim_release_lease(bigint, bigint) IS 'Gives the lease of this token back: true if its term was running. costsim_leader_released is notified with the lock id after commit. Errors: 22004, 25006.';
+COMMENT ON FUNCTION costsim_require_leader(bigint, bigint) IS 'Raises 55000 unless the term of this token, or without one the term of this session, is current; and checks again just before the transaction commits, so that a deposed leader''s transaction cannot commit. Holds no lock until then; from the second check to the end of the commit nobody else begins a term. A rolled-back savepoint takes its requirement along; a transaction with one cannot be prepared (0A000). Errors: 22004, 25006 standby, 55000.';
+COMMENT ON FUNCTION costsim_run_as_leader(bigint, text, interval) IS 'Runs a command, with the caller''s rights, if this session leads or comes to lead within timeout. One row: led, and how many rows the command''s last statement touched or returned (NULL when it was not run). Its errors come out unchanged. The lead is given back with the commit, unless this session had it before. Needs EXECUTE on costsim_wait_leader and costsim_release_leader as well. Errors: 22004; 22023 blank command, negative timeout; 0A000 COMMIT and the like in command; 25006.';
+COMMENT ON FUNCTION costsim_resign_leader(bigint, text) IS 'Ends the term of whoever leads: true if there was one. A lease is closed; a session that leads is terminated, after checking that it is the very process on record, and its exit waited for up to 5 s (false and an event preempt_denied when it does not end); the caller''s own lead is just given back. A session that holds only the bare advisory lock has no term. Errors: 22004, 22023 blank reason, 25006.';
+COMMENT ON FUNCTION costsim_fencing_token(bigint) IS 'The fencing token of the term by which this session leads the lock id; NULL when it does not, and in lease mode. Reads this session''s memory and its own locks.';
+COMMENT ON FUNCTION costsim_lock_id(text) IS 'The lock id that costsim_locks gives this name. Errors: 22004, 42704 no such name.';
+COMMENT ON FUNCTION costsim_is_leader(bigint) IS 'Whether this session leads the lock id by holding it; in lease mode no session does. NULL for NULL. Works everywhere, writes nothing.';
 COMMENT ON FUNCTION costsim_is_open(text) IS 'Whether the breaker is open, that is, whether V2 must not answer; a breaker whose disabled_until has passed counts as closed. Reads only, works on a standby. Errors: 22004, 42704 no such breaker.';
 COMMENT ON FUNCTION costsim_cb_get_state(text) IS 'The breaker''s state as of now, one row: is_open, state (closed or open), opened_at, reason, incident_id, consecutive_failures, last_failure_at, disabled_until (NULL: until enabled by hand), disabled_by. Errors: 22004, 42704.';
 COMMENT ON FUNCTION costsim_report_drift(double precision, integer, jsonb, text) IS 'Reports how far V2 is from V1. Answers the incident if this report opened the breaker, else no row. A score strictly above drift_threshold is a failure; failure_threshold of them in a row open the breaker (severity P1) and fire its alert, in the caller''s transaction; a better score starts the count anew. While open a bad report is noted on the incident. details becomes the incident''s details_json. Errors: 22004; 22023 score NaN, infinite or negative, sample_count negative; 42704; 25006.';
@@ -54,5 +74,6 @@ COMMENT ON FUNCTION costsim_input_hash(json) IS 'The first 16 hexadecimal digits
 COMMENT ON FUNCTION costsim_input_digest(json) IS 'SHA-256, 64 hexadecimal digits, of the canonical form: what CPython answers for hashlib.sha256(json.dumps(payload, sort_keys=True, separators=(",", ":")).encode()).hexdigest(). NULL for NULL. Errors: 54000.';
 COMMENT ON FUNCTION costsim_worker_status() IS 'The background workers: database, pid, state (starting, idle, sending, blocked, down; for the current database also not preloaded, not configured, in recovery, no launcher), since when, last beat, and in trouble what keeps it from delivering.';
 COMMENT ON FUNCTION _costsim_require_utf8() IS 'Refuses with 0A000 a database whose encoding is not UTF8; called by CREATE EXTENSION.';
+COMMENT ON FUNCTION _costsim_timeline() IS 'The timeline on which this server writes; 0 on a standby. A lease given on an earlier one is over.';
 COMMENT ON FUNCTION _costsim_supersede_incident() IS 'Trigger function: resolves the incident that another hand left open, with its alert, before a new one is written.';
 COMMENT ON FUNCTION _costsim_alert_wake() IS 'Trigger function: the commit of this transaction wakes the database''s worker.';

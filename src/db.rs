@@ -1,16 +1,19 @@
 //! The only user of SPI: kept statements, the extension's schema, subtransactions, durability.
 //!
 //! A [`Statement`] is a text that names our objects as `@schema@.costsim_...`; it is prepared at its first use in a backend
-//! and kept, because planning anew costs several times the call itself. Two ways to run one:
+//! and kept, because planning anew costs several times the call itself. Three ways to run one:
 //!
 //! * [`Statement::deciding`] takes a fresh snapshot, as a statement of its own would. Whatever is decided after a lock was
-//!   waited for must be read this way: the caller's snapshot may predate what the other session committed.
+//!   waited for must be read this way: the caller's snapshot may predate what the other session committed. Under REPEATABLE READ and
+//!   SERIALIZABLE a statement of its own sees what the transaction saw first, and a row that changed since is an error.
+//! * [`Statement::current`] sees what is committed at this moment under every isolation level, and may change it, as the server's own
+//!   foreign keys do. For rows that a lock of ours protects from everybody else.
 //! * [`Statement::reading`] uses the caller's snapshot and is right for plain reads inside a query.
 //!
 //! Operators stand bare in the statements of SECURITY DEFINER functions and of the worker, whose search_path is pinned, and with their
 //! schema in those that run as the caller.
 //!
-//! Neither assigns a transaction id by itself, so both work on a standby when the text only reads.
+//! None assigns a transaction id by itself, so all work on a standby when the text only reads.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -18,6 +21,7 @@ use std::ffi::{CStr, CString, c_char};
 use std::panic::{AssertUnwindSafe, UnwindSafe};
 use std::rc::Rc;
 
+use chrono::TimeDelta;
 use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys::panic::CaughtError;
 use pgrx::prelude::*;
@@ -35,18 +39,34 @@ const LANDMARK: &str = "costsim_leaders";
 pub struct Statement {
     text: &'static str,
     arguments: &'static [PgBuiltInOids],
-    takes_fresh_snapshot: bool,
+    snapshot: Snapshot,
+}
+
+/// What a statement sees.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Snapshot {
+    /// What the caller's statement sees.
+    Callers,
+    /// What a statement of its own would see.
+    Fresh,
+    /// What is committed now.
+    Latest,
 }
 
 impl Statement {
     /// A statement that writes, or whose answer decides about a write.
     pub const fn deciding(text: &'static str, arguments: &'static [PgBuiltInOids]) -> Self {
-        Self { text, arguments, takes_fresh_snapshot: true }
+        Self { text, arguments, snapshot: Snapshot::Fresh }
+    }
+
+    /// A statement that sees what is committed at this moment, whatever the isolation level.
+    pub const fn current(text: &'static str, arguments: &'static [PgBuiltInOids]) -> Self {
+        Self { text, arguments, snapshot: Snapshot::Latest }
     }
 
     /// A statement that only reads, under the caller's snapshot.
     pub const fn reading(text: &'static str, arguments: &'static [PgBuiltInOids]) -> Self {
-        Self { text, arguments, takes_fresh_snapshot: false }
+        Self { text, arguments, snapshot: Snapshot::Callers }
     }
 
     /// Runs the statement and turns every row into a value.
@@ -101,8 +121,17 @@ impl Statement {
         // SAFETY: the plan is kept for the life of the backend, the arrays have the length it was prepared for, and the table
         // of rows is not used beyond the connection.
         unsafe {
-            let is_read_only = !self.takes_fresh_snapshot;
-            let status = pg_sys::SPI_execute_plan(plan, values.as_mut_ptr(), nulls.as_ptr(), is_read_only, 0);
+            let (values, nulls) = (values.as_mut_ptr(), nulls.as_ptr());
+            let status = match self.snapshot {
+                Snapshot::Callers => pg_sys::SPI_execute_plan(plan, values, nulls, true, 0),
+                Snapshot::Fresh => pg_sys::SPI_execute_plan(plan, values, nulls, false, 0),
+                // The snapshot is copied before it is used.
+                Snapshot::Latest => {
+                    let latest = pg_sys::GetLatestSnapshot();
+                    let none = std::ptr::null_mut();
+                    pg_sys::SPI_execute_snapshot(plan, values, nulls, latest, none, false, true, 0)
+                }
+            };
             if status < 0 {
                 return Err(Error::Internal(format!("statement ended with SPI code {status}")));
             }
@@ -204,6 +233,8 @@ struct Home {
     schema: Rc<str>,
     /// The landmark table: another oid means another CREATE EXTENSION.
     landmark: pg_sys::Oid,
+    /// Whose tables they are.
+    owner: pg_sys::Oid,
 }
 
 /// The extension's schema, ready to stand in a statement. Resolved once per backend, and again after DROP EXTENSION,
@@ -245,7 +276,7 @@ fn look_up_home() -> Result<Option<Home>> {
     // Not a kept statement: it is what the kept ones need to be prepared.
     Spi::connect(|client| {
         let table = client.select(
-            "SELECT pg_catalog.quote_ident(n.nspname::pg_catalog.text), c.oid
+            "SELECT pg_catalog.quote_ident(n.nspname::pg_catalog.text), c.oid, c.relowner
                FROM pg_catalog.pg_extension e
                JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) e.extnamespace
                JOIN pg_catalog.pg_class c ON c.relnamespace OPERATOR(pg_catalog.=) n.oid
@@ -255,10 +286,11 @@ fn look_up_home() -> Result<Option<Home>> {
             &[LANDMARK.into()],
         )?;
         let Some(row) = table.into_iter().next() else { return Ok(None) };
-        Ok(row
-            .get::<String>(1)?
-            .zip(row.get(2)?)
-            .map(|(schema, landmark)| Home { schema: schema.into(), landmark }))
+        let (Some(schema), Some(landmark), Some(owner)) = (row.get::<String>(1)?, row.get(2)?, row.get(3)?)
+        else {
+            return Ok(None);
+        };
+        Ok(Some(Home { schema: schema.into(), landmark, owner }))
     })
 }
 
@@ -346,12 +378,144 @@ unsafe extern "C-unwind" fn on_transaction(event: pg_sys::XactEvent::Type, _argu
     }
 }
 
+/// Refuses with 25006 on a standby, whose rows are behind and whose locks are its own.
+pub fn require_primary(command: &CStr) {
+    // SAFETY: raises an ERROR or returns; the name outlives the call.
+    unsafe { pg_sys::PreventCommandDuringRecovery(command.as_ptr()) }
+}
+
+/// How long the server lets a lock be waited for before it looks for a deadlock.
+pub fn deadlock_timeout() -> TimeDelta {
+    // SAFETY: reads an int of the server's settings, in milliseconds.
+    TimeDelta::milliseconds(unsafe { pg_sys::DeadlockTimeout }.into())
+}
+
+/// Whether this transaction may not write.
+pub fn is_read_only() -> bool {
+    // SAFETY: reads a flag of the transaction state.
+    unsafe { pg_sys::XactReadOnly }
+}
+
+/// The timeline on which this server writes. It grows when a standby is promoted; 0 on a standby, which does not write.
+pub fn timeline() -> u32 {
+    // SAFETY: reads numbers of the shared state.
+    unsafe {
+        if pg_sys::RecoveryInProgress() {
+            return 0;
+        }
+        #[cfg(feature = "pg14")]
+        return pg_sys::ThisTimeLineID;
+        #[cfg(not(feature = "pg14"))]
+        return pg_sys::GetWALInsertionTimeLine();
+    }
+}
+
+/// Runs a command of the caller's own, as the caller, and answers how many rows it touched or returned. Its errors are its own, to the
+/// last field.
+pub fn run_command(command: &str) -> Result<u64> {
+    unsafe extern "C-unwind" {
+        // The server's function itself. The library's wrapper turns an error into one of Rust's and back, and what a user's error may
+        // hold besides message and stock SQLSTATE is lost on the way. Unwrapped, it leaves as it would leave a function in C.
+        fn SPI_execute_extended(text: *const c_char, options: *const pg_sys::SPIExecuteOptions) -> i32;
+    }
+    // SAFETY: an error passes over this frame without looking at it, so nothing here waits to be dropped: the text lies in the server's
+    // memory, and the connection is closed by hand, or by the abort. The options hold no pointers but the receiver, which is the server's
+    // own. It drops the rows as they come: what is answered is their number.
+    let (status, processed) = unsafe {
+        let text = pg_sys::pnstrdup(command.as_ptr().cast(), command.len());
+        let options = pg_sys::SPIExecuteOptions { dest: pg_sys::None_Receiver, ..Default::default() };
+        pg_sys::SPI_connect();
+        let status = SPI_execute_extended(text, &raw const options);
+        let processed = pg_sys::SPI_processed;
+        pg_sys::SPI_finish();
+        (status, processed)
+    };
+    match status {
+        0.. => Ok(processed),
+        pg_sys::SPI_ERROR_TRANSACTION => Err(Error::Unsupported {
+            what: "command must not begin or end a transaction",
+            hint: "Leave BEGIN, COMMIT and ROLLBACK to the caller.",
+        }),
+        pg_sys::SPI_ERROR_COPY => Err(Error::Unsupported {
+            what: "command must not COPY to or from the client",
+            hint: "Use a file, or INSERT.",
+        }),
+        code => Err(Error::Internal(format!("command ended with SPI code {code}"))),
+    }
+}
+
+/// Runs `wait`, in which this session waits for one lock, for at most `limit`: whether it got it. What was locked for the
+/// transaction stays locked. All other errors, cancel and the statement's own timeout among them, pass through.
+pub fn wait_at_most(limit: TimeDelta, wait: impl FnOnce() + UnwindSafe) -> Result<bool> {
+    let millis = limit.num_milliseconds().clamp(1, i64::from(i32::MAX));
+    let text = CString::new(millis.to_string()).unwrap_or_default();
+    let outcome = catch(PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE, move || {
+        // SAFETY: the setting is put back when its level ends, here or by the abort of the subtransaction.
+        unsafe {
+            let level = pg_sys::NewGUCNestLevel();
+            set_for_a_while(c"lock_timeout", &text);
+            wait();
+            pg_sys::AtEOXact_GUC(true, level);
+        }
+        Ok(())
+    })?;
+    Ok(outcome.is_some())
+}
+
 /// The name of the database this process is connected to.
 pub fn database_name() -> String {
     // SAFETY: a look-up by this process's own database; the name is palloc'd by the server and copied here.
     unsafe {
         let name = pg_sys::get_database_name(pg_sys::MyDatabaseId);
         if name.is_null() { String::new() } else { CStr::from_ptr(name).to_string_lossy().into_owned() }
+    }
+}
+
+/// Runs `body` as a SECURITY DEFINER function of ours would run: as the owner of our tables, with a search_path nobody else chose. For
+/// what is called by the server itself, and for a function whose usual call needs nothing of it and shall not pay for it.
+pub fn as_owner<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+    schema()?;
+    let owner = HOME.with_borrow(|home| home.as_ref().map(|home| home.owner)).ok_or(Error::NotInstalled)?;
+    // SAFETY: what the server does around such a function. After an error the abort puts user and settings back.
+    unsafe {
+        let (mut user, mut context) = (pg_sys::InvalidOid, 0);
+        pg_sys::GetUserIdAndSecContext(&mut user, &mut context);
+        let level = pg_sys::NewGUCNestLevel();
+        set_for_a_while(c"search_path", c"pg_catalog, pg_temp");
+        let restricted = context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32;
+        pg_sys::SetUserIdAndSecContext(owner, restricted);
+        let outcome = body();
+        pg_sys::SetUserIdAndSecContext(user, context);
+        pg_sys::AtEOXact_GUC(true, level);
+        outcome
+    }
+}
+
+/// Changes a setting until the innermost level of settings ends.
+unsafe fn set_for_a_while(name: &CStr, value: &CStr) {
+    // SAFETY: the strings outlive the call; the caller has opened a level.
+    unsafe {
+        pg_sys::set_config_option(
+            name.as_ptr(),
+            value.as_ptr(),
+            pg_sys::GucContext::PGC_USERSET,
+            pg_sys::GucSource::PGC_S_SESSION,
+            pg_sys::GucAction::GUC_ACTION_SAVE,
+            true,
+            0,
+            false,
+        );
+    }
+}
+
+/// Runs `body` where the server has no snapshot of its own at hand: just before a commit.
+pub fn with_snapshot<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+    // SAFETY: pushed and popped in pairs; an error in between ends the transaction, which pops it.
+    unsafe {
+        pg_sys::PushActiveSnapshot(pg_sys::GetLatestSnapshot());
+        let outcome = body();
+        pg_sys::PopActiveSnapshot();
+        outcome
     }
 }
 
@@ -378,10 +542,33 @@ pub fn transaction<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     }
 }
 
-/// Runs `body` in a subtransaction of its own: an error rolls back what `body` did and comes back as data. The only place
-/// that catches a server error, since catching one without a subtransaction leaves the data torn. Cancel and shutdown are
+/// Runs `body` in a subtransaction of its own: an error rolls back what `body` did and comes back as data. Cancel and shutdown are
 /// never swallowed.
 pub fn subtransaction<T>(body: impl FnOnce() -> Result<T> + UnwindSafe) -> Result<T> {
+    in_subtransaction(body, |caught| {
+        if must_propagate(&caught) {
+            caught.rethrow()
+        }
+        Err(Error::Internal(message_of(&caught)))
+    })
+}
+
+/// The same for an error that is expected: `None` when the server raised it. All others pass through unchanged.
+pub fn catch<T>(
+    expected: PgSqlErrorCode,
+    body: impl FnOnce() -> Result<T> + UnwindSafe,
+) -> Result<Option<T>> {
+    in_subtransaction(
+        || body().map(Some),
+        |caught| if code_of(&caught) == Some(expected) { Ok(None) } else { caught.rethrow() },
+    )
+}
+
+/// The only place that catches a server error, since catching one without a subtransaction leaves the data torn.
+fn in_subtransaction<T>(
+    body: impl FnOnce() -> Result<T> + UnwindSafe,
+    handle: impl FnOnce(CaughtError) -> Result<T>,
+) -> Result<T> {
     // SAFETY: the sequence of plpgsql's exception blocks: begin, run, release or roll back, and in both cases restore the
     // memory context and resource owner that were current.
     unsafe {
@@ -409,25 +596,30 @@ pub fn subtransaction<T>(body: impl FnOnce() -> Result<T> + UnwindSafe) -> Resul
             Err(caught) => {
                 pg_sys::RollbackAndReleaseCurrentSubTransaction();
                 restore();
-                if must_propagate(&caught) {
-                    caught.rethrow()
-                }
-                Err(Error::Internal(message_of(&caught)))
+                handle(caught)
             }
         }
     }
 }
 
-fn must_propagate(caught: &CaughtError) -> bool {
+fn code_of(caught: &CaughtError) -> Option<PgSqlErrorCode> {
     match caught {
-        CaughtError::PostgresError(report) | CaughtError::ErrorReport(report) => matches!(
-            report.sql_error_code(),
+        CaughtError::PostgresError(report) | CaughtError::ErrorReport(report) => {
+            Some(report.sql_error_code())
+        }
+        CaughtError::RustPanic { .. } => None,
+    }
+}
+
+fn must_propagate(caught: &CaughtError) -> bool {
+    code_of(caught).is_none_or(|code| {
+        matches!(
+            code,
             PgSqlErrorCode::ERRCODE_QUERY_CANCELED
                 | PgSqlErrorCode::ERRCODE_ADMIN_SHUTDOWN
                 | PgSqlErrorCode::ERRCODE_CRASH_SHUTDOWN
-        ),
-        CaughtError::RustPanic { .. } => true,
-    }
+        )
+    })
 }
 
 fn message_of(caught: &CaughtError) -> String {

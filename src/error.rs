@@ -32,7 +32,13 @@ pub enum Error {
     /// A database whose text is not UTF-8.
     NotUtf8,
     /// What cannot survive PREPARE TRANSACTION.
-    CannotPrepare { what: &'static str },
+    CannotPrepare { what: &'static str, detail: &'static str },
+    /// What a command must not do.
+    Unsupported { what: &'static str, hint: &'static str },
+    /// A lock name that nobody has registered.
+    NoSuchLock { name: String },
+    /// The term that a transaction requires is not, or no longer, the caller's.
+    NotLeader { lock_id: i64, detail: String },
     /// A counter that must never run over has run out.
     Exhausted { what: String },
     /// A fault of ours, or of the interface to the server.
@@ -83,12 +89,26 @@ impl From<Error> for ErrorReport {
             )
             .set_detail("JSON, and with it Alertmanager's labels and the hashes, is defined over Unicode.")
             .set_hint("Create the database with ENCODING 'UTF8' TEMPLATE template0."),
-            Error::CannotPrepare { what } => new(
+            Error::CannotPrepare { what, detail } => new(
                 PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
                 format!("cannot PREPARE a transaction that has {what}"),
             )
-            .set_detail("A session lock belongs to its session; a prepared transaction belongs to none.")
-            .set_hint("Acquire and release leadership in a transaction of its own."),
+            .set_detail(detail)
+            .set_hint("Leave leadership to transactions that commit by themselves."),
+            Error::Unsupported { what, hint } => {
+                new(PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED, what.into()).set_hint(hint)
+            }
+            Error::NoSuchLock { name } => new(
+                PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
+                format!("lock \"{name}\" does not exist"),
+            )
+            .set_hint("Register it with INSERT INTO costsim_locks (lock_id, name) VALUES (...), or check the spelling."),
+            Error::NotLeader { lock_id, detail } => new(
+                PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                format!("not the leader of lock {lock_id}"),
+            )
+            .set_detail(detail)
+            .set_hint("Roll back, acquire leadership anew, and look at the data again before writing."),
             Error::Exhausted { what } => new(PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED, what)
                 .set_hint("Use another lock id; a token is never reused."),
             Error::Internal(message) => new(PgSqlErrorCode::ERRCODE_INTERNAL_ERROR, message)

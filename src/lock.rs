@@ -1,8 +1,19 @@
-//! Advisory locks of this session: the bigint keys that users know, and marks beside them that no SQL function can take.
+//! Advisory locks: the bigint keys that users know, and locks beside them, with the same key, that no SQL function can take.
 //!
-//! A key's lock is exactly that of `pg_try_advisory_lock(bigint)`. A mark has the same key in a space of its own, is shared, so that
-//! it never stands in anybody's way, and goes when this session gives up all its locks: `DISCARD ALL` and
-//! `pg_advisory_unlock_all()` take it, and taking the key by hand afterwards does not bring it back.
+//! ```text
+//!   space     held by                          from .. to                              mode
+//!   key       who leads by its session         term (also pg_try_advisory_lock)        exclusive
+//!   mark      the same, through us             term                                    share
+//!   leased    the same, with a lease           term                                    share
+//!   change    who begins, renews, ends a term  that call .. end of its transaction     exclusive
+//!   commits   who commits by a term            check before commit .. end of commit    share
+//!             who begins or ends a term        that call .. end of its transaction     exclusive
+//!   line      the first of those who wait      that call                               exclusive
+//! ```
+//!
+//! A mark never stands in anybody's way, and goes when the session gives up all its locks: `DISCARD ALL` and
+//! `pg_advisory_unlock_all()` take it, and taking the key by hand afterwards does not bring it back. `change` lets one transaction at a time
+//! decide about a term, whatever its isolation level; `commits` lets nobody begin the next term while somebody commits by this one.
 
 use pgrx::pg_sys;
 
@@ -15,6 +26,21 @@ enum Space {
     Mark = 3,
     /// Of the one background process of a kind.
     Process = 4,
+    /// Of a term that this session leads with a lease.
+    Leased = 5,
+    /// Of a transaction that changes a term.
+    Change = 6,
+    /// Of the transactions that commit by a term.
+    Commits = 7,
+    /// Of those who wait for a key, but for the first of them.
+    Line = 8,
+}
+
+/// How long a lock lasts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Span {
+    Session,
+    Transaction,
 }
 
 fn tag(key: i64, space: Space) -> pg_sys::LOCKTAG {
@@ -31,10 +57,50 @@ fn tag(key: i64, space: Space) -> pg_sys::LOCKTAG {
     }
 }
 
-fn try_take(tag: &pg_sys::LOCKTAG, mode: u32) -> bool {
-    // SAFETY: the tag is a plain struct; a session-level lock (third argument) without waiting (fourth).
-    let result = unsafe { pg_sys::LockAcquire(tag, mode as i32, true, true) };
+fn try_take(tag: &pg_sys::LOCKTAG, mode: u32, span: Span) -> bool {
+    // SAFETY: the tag is a plain struct; the last argument: without waiting.
+    let result = span.owned(|| unsafe { pg_sys::LockAcquire(tag, mode as i32, span == Span::Session, true) });
     result != pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL
+}
+
+fn wait_for(tag: &pg_sys::LOCKTAG, mode: u32, span: Span) {
+    // SAFETY: the tag is a plain struct. Cancel, timeouts and deadlocks raise.
+    span.owned(|| unsafe { pg_sys::LockAcquire(tag, mode as i32, span == Span::Session, false) });
+}
+
+impl Span {
+    /// Runs `act` so that a lock of the transaction is on the transaction's account, and not on that of the statement that runs: it may
+    /// have been taken in a subtransaction, and be given back after it.
+    fn owned<T>(self, act: impl FnOnce() -> T) -> T {
+        if self == Self::Session {
+            return act();
+        }
+        // SAFETY: both owners outlive the call; after an error the abort puts its own in place.
+        unsafe {
+            let before = pg_sys::CurrentResourceOwner;
+            pg_sys::CurrentResourceOwner = pg_sys::CurTransactionResourceOwner;
+            let outcome = act();
+            pg_sys::CurrentResourceOwner = before;
+            outcome
+        }
+    }
+}
+
+/// What a look at a mark takes for a moment: it meets the share lock of whoever set the mark, and no other look.
+const LOOK: u32 = pg_sys::RowExclusiveLock;
+
+/// Whether nobody else holds a lock that stands in the way of `mode`, at this moment.
+fn is_free(tag: &pg_sys::LOCKTAG, mode: u32) -> bool {
+    let is_free = try_take(tag, mode, Span::Transaction);
+    if is_free {
+        release_one(tag, mode, Span::Transaction);
+    }
+    is_free
+}
+
+fn release_one(tag: &pg_sys::LOCKTAG, mode: u32, span: Span) {
+    // SAFETY: a lock of this process, of which it took one count for this span.
+    span.owned(|| unsafe { pg_sys::LockRelease(tag, mode as i32, span == Span::Session) });
 }
 
 fn holds(tag: &pg_sys::LOCKTAG, mode: u32) -> bool {
@@ -49,14 +115,26 @@ fn holds(tag: &pg_sys::LOCKTAG, mode: u32) -> bool {
 
 fn give_back(tag: &pg_sys::LOCKTAG, mode: u32) {
     if holds(tag, mode) {
-        // SAFETY: a session-level lock that this process holds, and of which it took one count itself.
-        unsafe { pg_sys::LockRelease(tag, mode as i32, true) };
+        release_one(tag, mode, Span::Session);
     }
 }
 
 /// Takes the key's lock without waiting: whether this session has it now.
 pub fn try_key(key: i64) -> bool {
-    try_take(&tag(key, Space::Key), pg_sys::ExclusiveLock)
+    try_take(&tag(key, Space::Key), pg_sys::ExclusiveLock, Span::Session)
+}
+
+/// Waits in the queue of the key's lock, and takes it.
+pub fn wait_for_key(key: i64) {
+    // A lock that is granted in the moment in which its wait is cancelled stays with its owner. So the transaction waits, and gives
+    // it back when it aborts; the session joins what the transaction holds.
+    wait_for(&tag(key, Space::Key), pg_sys::ExclusiveLock, Span::Transaction);
+}
+
+/// Turns the lock that [`wait_for_key`] got into one of the session.
+pub fn keep_key(key: i64) {
+    try_key(key);
+    release_one(&tag(key, Space::Key), pg_sys::ExclusiveLock, Span::Transaction);
 }
 
 /// Gives back one count of the key's lock, whoever took it.
@@ -64,10 +142,35 @@ pub fn release_key(key: i64) {
     give_back(&tag(key, Space::Key), pg_sys::ExclusiveLock);
 }
 
-/// Sets the key's mark: from now on [`leads`] tells whether what this session holds is what it took here.
+/// Whether no session holds the key's lock, exclusively or shared, this one included, at this moment.
+pub fn is_key_free(key: i64) -> bool {
+    let tag = tag(key, Space::Key);
+    let is_mine = [pg_sys::ExclusiveLock, pg_sys::ShareLock].iter().any(|&mode| holds(&tag, mode));
+    !is_mine && is_free(&tag, pg_sys::ExclusiveLock)
+}
+
+/// Sets the key's mark: from now on [`leads`] tells whether what this session holds is what it took here. Waits no longer than
+/// somebody's look in [`has_session`].
 pub fn mark(key: i64) {
-    // Shared locks of a space nobody else uses are always to be had.
-    try_take(&tag(key, Space::Mark), pg_sys::ShareLock);
+    wait_for(&tag(key, Space::Mark), pg_sys::ShareLock, Span::Session);
+}
+
+/// Says that the term of this session has a lease.
+pub fn mark_leased(key: i64) {
+    let tag = tag(key, Space::Leased);
+    if !holds(&tag, pg_sys::ShareLock) {
+        wait_for(&tag, pg_sys::ShareLock, Span::Session);
+    }
+}
+
+/// Whether a session other than this one leads by a term with a lease.
+pub fn is_leased(key: i64) -> bool {
+    !is_free(&tag(key, Space::Leased), LOOK)
+}
+
+/// Whether a session other than this one leads by a term.
+pub fn has_session(key: i64) -> bool {
+    !is_free(&tag(key, Space::Mark), LOOK)
 }
 
 /// Whether this session still holds the key and the mark.
@@ -75,15 +178,51 @@ pub fn leads(key: i64) -> bool {
     holds(&tag(key, Space::Key), pg_sys::ExclusiveLock) && holds(&tag(key, Space::Mark), pg_sys::ShareLock)
 }
 
-/// Gives back key and mark. A lock of the key that the session took by hand after it had lost ours stays its own.
+/// Gives back key and marks. A lock of the key that the session took by hand after it had lost ours stays its own.
 pub fn release(key: i64) {
     if leads(key) {
         release_key(key);
     }
     give_back(&tag(key, Space::Mark), pg_sys::ShareLock);
+    give_back(&tag(key, Space::Leased), pg_sys::ShareLock);
+}
+
+/// Whether this transaction may now change the key's term; another one that does keeps it from that until it ends.
+pub fn try_change(key: i64) -> bool {
+    try_take(&tag(key, Space::Change), pg_sys::ExclusiveLock, Span::Transaction)
+}
+
+/// Waits until this transaction may change the key's term.
+pub fn wait_for_change(key: i64) {
+    wait_for(&tag(key, Space::Change), pg_sys::ExclusiveLock, Span::Transaction);
+}
+
+/// Takes back one [`try_change`] or [`wait_for_change`] that changed nothing.
+pub fn give_up_change(key: i64) {
+    release_one(&tag(key, Space::Change), pg_sys::ExclusiveLock, Span::Transaction);
+}
+
+/// Waits until every commit by the key's term is done; from now on to the end of this transaction nobody else begins one.
+pub fn wait_for_commits(key: i64) {
+    wait_for(&tag(key, Space::Commits), pg_sys::ExclusiveLock, Span::Transaction);
+}
+
+/// Announces that this transaction is about to commit by the key's term.
+pub fn join_commits(key: i64) {
+    wait_for(&tag(key, Space::Commits), pg_sys::ShareLock, Span::Transaction);
+}
+
+/// Waits until this session is the first of those who wait for the key.
+pub fn wait_in_line(key: i64) {
+    wait_for(&tag(key, Space::Line), pg_sys::ExclusiveLock, Span::Transaction);
+}
+
+/// Lets the next one be the first.
+pub fn leave_line(key: i64) {
+    release_one(&tag(key, Space::Line), pg_sys::ExclusiveLock, Span::Transaction);
 }
 
 /// Whether this process is the only one of its kind in its database, from now until it ends.
 pub fn try_be_the_only_worker() -> bool {
-    try_take(&tag(0, Space::Process), pg_sys::ExclusiveLock)
+    try_take(&tag(0, Space::Process), pg_sys::ExclusiveLock, Span::Session)
 }

@@ -5,7 +5,7 @@
 
 use pgrx::extension_sql_file;
 
-extension_sql_file!("../sql/10_leader.sql", name = "leader", bootstrap);
+extension_sql_file!("../sql/10_leader.sql", name = "leader", requires = [leader::_costsim_timeline]);
 extension_sql_file!(
     "../sql/20_breaker.sql",
     name = "breaker",

@@ -1,70 +1,185 @@
-//! Two statements, block by block in turn.
+//! Two ways to the same end, block by block in turn.
 
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 use postgres::{Client, Statement};
 use serde::Serialize;
+
+use crate::written::{self, Written};
+
+/// One statement and what it has to answer: a figure of calls that did something else would be worth nothing.
+#[derive(Clone, Copy)]
+pub struct Call {
+    sql: &'static str,
+    answer: Answer,
+}
+
+#[derive(Clone, Copy)]
+enum Answer {
+    Is(bool),
+    OneRow,
+}
+
+/// A query that answers true.
+pub const fn yes(sql: &'static str) -> Call {
+    Call { sql, answer: Answer::Is(true) }
+}
+
+/// A query that answers false.
+pub const fn no(sql: &'static str) -> Call {
+    Call { sql, answer: Answer::Is(false) }
+}
+
+/// A statement that answers with one row, or writes one.
+pub const fn one_row(sql: &'static str) -> Call {
+    Call { sql, answer: Answer::OneRow }
+}
+
+/// How a side speaks to the server.
+pub enum Way {
+    /// Calls prepared once, each a round trip and a transaction of its own.
+    Calls(&'static [Call]),
+    /// A transaction in one message: one round trip, whatever it holds.
+    Script(&'static str),
+}
 
 /// One side of a comparison.
 pub struct Side {
     pub label: &'static str,
-    pub sql: &'static str,
+    pub way: Way,
 }
 
 /// Our way against the other way.
 pub struct Comparison {
     pub name: &'static str,
+    /// What another session does first, to stand in the way.
+    pub rival: &'static str,
+    /// What the measuring session does then.
+    pub setup: &'static str,
     pub ours: Side,
     pub theirs: Side,
 }
 
-/// Calls per second of each block, in the order they ran.
+/// What was measured. A call is one pass through all statements of a side; rates stand in the order the blocks ran.
 #[derive(Serialize)]
 pub struct Outcome {
     pub name: &'static str,
-    pub ours: &'static str,
-    pub theirs: &'static str,
+    pub ours: String,
+    pub theirs: String,
     pub calls_per_block: usize,
     pub ours_calls_per_second: Vec<f64>,
     pub theirs_calls_per_second: Vec<f64>,
+    pub ours_written: Written,
+    pub theirs_written: Written,
+}
+
+/// The statements of a side, known to the server.
+enum Ready {
+    Calls(Vec<(Statement, Call)>),
+    Script(&'static str),
 }
 
 impl Comparison {
-    /// Runs both sides in turn, after one block of each to warm up.
-    pub fn measure(&self, client: &mut Client, blocks: usize, calls: usize) -> Result<Outcome> {
-        let ours = client.prepare(self.ours.sql)?;
-        let theirs = client.prepare(self.theirs.sql)?;
-        block(client, &ours, calls)?;
-        block(client, &theirs, calls)?;
-        let mut outcome = Outcome {
-            name: self.name,
-            ours: self.ours.sql,
-            theirs: self.theirs.sql,
-            calls_per_block: calls,
-            ours_calls_per_second: Vec::with_capacity(blocks),
-            theirs_calls_per_second: Vec::with_capacity(blocks),
-        };
+    /// Runs both sides in turn, after one block of each to warm up, and then once more to see what they write. A block has
+    /// `statements` statements of the longer side.
+    pub fn measure(
+        &self,
+        client: &mut Client,
+        rival: &mut Client,
+        blocks: usize,
+        statements: usize,
+    ) -> Result<Outcome> {
+        rival.batch_execute(self.rival)?;
+        client.batch_execute(self.setup)?;
+        let calls = (statements / self.ours.way.len().max(self.theirs.way.len())).max(1);
+        let ours = self.ours.way.prepare(client)?;
+        let theirs = self.theirs.way.prepare(client)?;
+        ours.rate(client, calls)?;
+        theirs.rate(client, calls)?;
+        let mut ours_rates = Vec::with_capacity(blocks);
+        let mut theirs_rates = Vec::with_capacity(blocks);
         for turn in 0..blocks {
             // The side that goes first changes, so that neither always runs in the other's wake.
             if turn % 2 == 0 {
-                outcome.ours_calls_per_second.push(block(client, &ours, calls)?);
-                outcome.theirs_calls_per_second.push(block(client, &theirs, calls)?);
+                ours_rates.push(ours.rate(client, calls)?);
+                theirs_rates.push(theirs.rate(client, calls)?);
             } else {
-                outcome.theirs_calls_per_second.push(block(client, &theirs, calls)?);
-                outcome.ours_calls_per_second.push(block(client, &ours, calls)?);
+                theirs_rates.push(theirs.rate(client, calls)?);
+                ours_rates.push(ours.rate(client, calls)?);
             }
         }
-        Ok(outcome)
+        Ok(Outcome {
+            name: self.name,
+            ours: self.ours.way.sql(),
+            theirs: self.theirs.way.sql(),
+            calls_per_block: calls,
+            ours_calls_per_second: ours_rates,
+            theirs_calls_per_second: theirs_rates,
+            ours_written: written::by(client, |client| ours.run(client))?,
+            theirs_written: written::by(client, |client| theirs.run(client))?,
+        })
     }
 }
 
-fn block(client: &mut Client, statement: &Statement, calls: usize) -> Result<f64> {
-    let start = Instant::now();
-    for _ in 0..calls {
-        client.query_one(statement, &[])?;
+impl Way {
+    fn len(&self) -> usize {
+        match self {
+            Self::Calls(calls) => calls.len(),
+            Self::Script(_) => 1,
+        }
     }
-    Ok(calls as f64 / start.elapsed().as_secs_f64())
+
+    fn sql(&self) -> String {
+        match self {
+            Self::Calls(calls) => calls.iter().map(|call| call.sql).collect::<Vec<_>>().join("; "),
+            Self::Script(sql) => (*sql).to_owned(),
+        }
+    }
+
+    fn prepare(&self, client: &mut Client) -> Result<Ready> {
+        match self {
+            Self::Calls(calls) => {
+                let ready = calls.iter().map(|call| Ok((client.prepare(call.sql)?, *call)));
+                Ok(Ready::Calls(ready.collect::<Result<_>>()?))
+            }
+            Self::Script(sql) => Ok(Ready::Script(sql)),
+        }
+    }
+}
+
+impl Ready {
+    /// Calls per second.
+    fn rate(&self, client: &mut Client, calls: usize) -> Result<f64> {
+        let start = Instant::now();
+        for _ in 0..calls {
+            self.run(client)?;
+        }
+        Ok(calls as f64 / start.elapsed().as_secs_f64())
+    }
+
+    fn run(&self, client: &mut Client) -> Result<()> {
+        match self {
+            Self::Calls(calls) => calls.iter().try_for_each(|(statement, call)| call.run(client, statement)),
+            Self::Script(sql) => client.batch_execute(sql).with_context(|| (*sql).to_owned()),
+        }
+    }
+}
+
+impl Call {
+    fn run(&self, client: &mut Client, statement: &Statement) -> Result<()> {
+        match self.answer {
+            Answer::Is(expected) => {
+                let answer: Option<bool> = client.query_one(statement, &[])?.try_get(0)?;
+                ensure!(answer == Some(expected), "{} answered {answer:?}", self.sql);
+            }
+            Answer::OneRow => {
+                let rows = client.execute(statement, &[])?;
+                ensure!(rows == 1, "{} met {rows} rows", self.sql);
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Outcome {

@@ -1,21 +1,36 @@
 //! What a run leaves behind: its raw numbers, and what they were measured on.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use postgres::Client;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::compare::Outcome;
+use crate::handover::{Latencies, percentile};
+
+/// Settings without which the figures cannot be read.
+const SETTINGS: [&str; 8] = [
+    "autovacuum",
+    "fsync",
+    "full_page_writes",
+    "jit",
+    "max_connections",
+    "shared_buffers",
+    "synchronous_commit",
+    "wal_level",
+];
 
 /// Writes `bench/runs/<time>.json` and answers its path.
-pub fn write(client: &mut Client, outcomes: &[Outcome]) -> Result<PathBuf> {
+pub fn write(client: &mut Client, outcomes: &[Outcome], handovers: &[Latencies]) -> Result<PathBuf> {
     let server: String = client.query_one("SELECT version()", &[])?.get(0);
     let now = chrono::Utc::now();
     let record = json!({
         "measured_at": now.to_rfc3339(),
         "version": env!("CARGO_PKG_VERSION"),
         "server": server,
+        "settings": settings(client)?,
         "processor": processor(),
         "cores": std::thread::available_parallelism().map_or(0, std::num::NonZero::get),
         "comparisons": outcomes.iter().map(|outcome| json!({
@@ -24,6 +39,11 @@ pub fn write(client: &mut Client, outcomes: &[Outcome]) -> Result<PathBuf> {
             "theirs_median": outcome.theirs_median(),
             "ratio": outcome.ratio(),
         })).collect::<Vec<_>>(),
+        "handovers": handovers.iter().map(|latencies| json!({
+            "raw": latencies,
+            "ours_ms": summary(&latencies.ours_ms),
+            "theirs_ms": latencies.theirs.map(|_| summary(&latencies.theirs_ms)),
+        })).collect::<Vec<_>>(),
     });
     let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/runs"));
     std::fs::create_dir_all(&folder)?;
@@ -31,6 +51,19 @@ pub fn write(client: &mut Client, outcomes: &[Outcome]) -> Result<PathBuf> {
     std::fs::write(&path, serde_json::to_string_pretty(&record)? + "\n")
         .context(path.display().to_string())?;
     Ok(path)
+}
+
+fn summary(milliseconds: &[f64]) -> Value {
+    json!({
+        "p50": percentile(milliseconds, 50),
+        "p99": percentile(milliseconds, 99),
+        "max": percentile(milliseconds, 100),
+    })
+}
+
+fn settings(client: &mut Client) -> Result<BTreeMap<&'static str, String>> {
+    let setting = |name| Ok((name, client.query_one("SELECT current_setting($1)", &[&name])?.get(0)));
+    SETTINGS.into_iter().map(setting).collect()
 }
 
 fn processor() -> String {

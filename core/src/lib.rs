@@ -12,7 +12,7 @@
 //! | [`canonical`]    | the one byte form of a JSON text                                                     |
 //! | [`digest`]       | the hashes of that form                                                              |
 //! | [`drift`]        | a mergeable summary of cost differences                                              |
-//! | [`lease`]        | fencing tokens that only grow                                                        |
+//! | [`lease`]        | where a term of leadership stands, who may begin the next, with which fencing token  |
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]

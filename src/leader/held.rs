@@ -17,11 +17,12 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use chrono::TimeDelta;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
-use crate::error::Error;
-use crate::lock;
+use crate::error::{Error, Result};
+use crate::{db, lock};
 
 /// A term that this session leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,16 +91,47 @@ fn forget_lost(lock_id: i64) {
 /// Takes the advisory lock without waiting: whether this session has it now. It is given back when the (sub)transaction
 /// aborts, or when no [`begin`] follows before its end.
 pub fn try_lock(lock_id: i64) -> bool {
-    watch();
-    if SESSION.with_borrow(|session| session.locked.iter().any(|lock| lock.lock_id == lock_id)) {
-        if lock::leads(lock_id) {
-            return true;
-        }
-        forget_lost(lock_id);
+    if has_lock(lock_id) {
+        return true;
     }
-    if !lock::try_key(lock_id) {
+    let is_ours = lock::try_key(lock_id);
+    if is_ours {
+        remember_lock(lock_id);
+    }
+    is_ours
+}
+
+/// The same, waiting in the lock's queue for at most `limit`.
+pub fn wait_for_lock(lock_id: i64, limit: TimeDelta) -> Result<bool> {
+    if has_lock(lock_id) {
+        return Ok(true);
+    }
+    let is_ours = db::wait_at_most(limit, || lock::wait_for_key(lock_id))?;
+    if is_ours {
+        lock::keep_key(lock_id);
+        remember_lock(lock_id);
+    }
+    Ok(is_ours)
+}
+
+/// Gives the lock back that was taken in vain: no term shall begin.
+pub fn give_up_lock() {
+    SESSION.with_borrow_mut(Session::settle);
+}
+
+fn has_lock(lock_id: i64) -> bool {
+    watch();
+    if SESSION.with_borrow(|session| session.locked.iter().all(|lock| lock.lock_id != lock_id)) {
         return false;
     }
+    let leads = lock::leads(lock_id);
+    if !leads {
+        forget_lost(lock_id);
+    }
+    leads
+}
+
+fn remember_lock(lock_id: i64) {
     // Written down before the mark is set: should that fail, the abort gives the key back.
     SESSION.with_borrow_mut(|session| {
         session.locked.push(Lock { lock_id, is_marked: false });
@@ -113,7 +145,6 @@ pub fn try_lock(lock_id: i64) -> bool {
             .filter(|lock| lock.lock_id == lock_id)
             .for_each(|lock| lock.is_marked = true);
     });
-    true
 }
 
 /// Remembers a new term of this session.
@@ -124,6 +155,12 @@ pub fn begin(lock_id: i64, term: Term) {
 /// Forgets the term; the lock follows at commit.
 pub fn end(lock_id: i64) {
     change(lock_id, None);
+}
+
+/// Notes that this transaction has changed the term of somebody else's lease: it cannot be prepared either.
+pub fn note_change(lock_id: i64) {
+    let term = SESSION.with_borrow(|session| session.terms.get(&lock_id).cloned());
+    change(lock_id, term);
 }
 
 fn change(lock_id: i64, after: Option<Term>) {
@@ -193,8 +230,11 @@ unsafe extern "C-unwind" fn on_transaction(event: pg_sys::XactEvent::Type, _argu
             session.settle();
         }),
         XACT_EVENT_PRE_PREPARE if SESSION.with_borrow(|session| !session.changes.is_empty()) => {
-            pgrx::pg_sys::panic::ErrorReport::from(Error::CannotPrepare { what: "changed who leads" })
-                .report(pgrx::PgLogLevel::ERROR);
+            pgrx::pg_sys::panic::ErrorReport::from(Error::CannotPrepare {
+                what: "changed who leads",
+                detail: "A session lock belongs to its session; a prepared transaction belongs to none.",
+            })
+            .report(pgrx::PgLogLevel::ERROR);
         }
         _ => {}
     }

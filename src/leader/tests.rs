@@ -5,12 +5,14 @@
 #[pgrx::pg_schema]
 #[expect(clippy::unwrap_used, reason = "a test may fail")]
 mod tests {
+    use chrono::TimeDelta;
+    use costsim_core::lease::Mode;
     use pgrx::prelude::*;
 
-    use crate::db;
     use crate::error::Error;
     use crate::leader::held::{self, Term};
-    use crate::leader::store;
+    use crate::leader::store::{self, NewTerm};
+    use crate::{clock, db, lock};
 
     /// Locks of the key that SQL knows; the mark beside them comes and goes with the first.
     fn locks() -> i64 {
@@ -90,24 +92,67 @@ mod tests {
 
     #[pg_test]
     fn leader_timeline_is_the_servers() {
-        const LOCK: i64 = -7005;
         let timeline: i64 =
             Spi::get_one("SELECT timeline_id::bigint FROM pg_control_checkpoint()").unwrap().unwrap();
-        assert_eq!(store::previous_token(LOCK).unwrap(), (None, timeline));
+        assert_eq!(i64::from(db::timeline()), timeline);
     }
 
     #[pg_test]
     fn leader_end_of_another_term_changes_nothing() {
         const LOCK: i64 = -7006;
-        store::begin_term(LOCK, Some("a"), (1 << 32) | 5).unwrap();
-        store::end_term(LOCK, (1 << 32) | 4).unwrap();
-        let runs = || {
-            Spi::get_one::<bool>("SELECT released_at IS NULL FROM costsim_leaders WHERE lock_id = -7006")
-                .unwrap()
-                .unwrap()
-        };
-        assert!(runs());
-        store::end_term(LOCK, (1 << 32) | 5).unwrap();
-        assert!(!runs());
+        let now = clock::now();
+        store::begin_term(&NewTerm {
+            lock_id: LOCK,
+            node_id: Some("a"),
+            mode: Mode::Session,
+            lease: None,
+            token: (1 << 32) | 5,
+            now,
+            before: None,
+        })
+        .unwrap();
+        let is_over = || store::latest(LOCK).unwrap().unwrap().is_released;
+        store::end_term(LOCK, (1 << 32) | 4, "released", None, now).unwrap();
+        assert!(!is_over());
+        store::end_term(LOCK, (1 << 32) | 5, "released", None, now).unwrap();
+        assert!(is_over());
+    }
+
+    #[pg_test]
+    fn leader_lock_given_up_is_free_at_once_and_one_that_a_rollback_needs_stays() {
+        const LOCK: i64 = -7007;
+        assert!(held::try_lock(LOCK));
+        held::give_up_lock();
+        assert_eq!(locks(), 0, "nothing needs it");
+        assert!(held::try_lock(LOCK));
+        held::begin(LOCK, term(1));
+        held::end(LOCK);
+        assert!(held::try_lock(LOCK));
+        held::give_up_lock();
+        assert_eq!(locks(), 1, "a rollback would have it lead again");
+    }
+
+    #[pg_test]
+    fn leader_marks_tell_the_lease_of_others_only() {
+        const LOCK: i64 = -7008;
+        assert!(held::try_lock(LOCK));
+        held::begin(LOCK, term(1));
+        lock::mark_leased(LOCK);
+        lock::mark_leased(LOCK);
+        assert!(!lock::is_leased(LOCK) && !lock::has_session(LOCK), "one's own is not another's");
+        lock::release(LOCK);
+        let left = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()";
+        assert_eq!(Spi::get_one::<i64>(left).unwrap(), Some(0), "one release gives back all of it");
+    }
+
+    #[pg_test]
+    fn leader_wait_takes_one_count_and_puts_the_lock_timeout_back() {
+        const LOCK: i64 = -7009;
+        Spi::run("SET LOCAL lock_timeout = '7s'").unwrap();
+        assert!(held::wait_for_lock(LOCK, TimeDelta::seconds(1)).unwrap());
+        assert_eq!(locks(), 1);
+        assert_eq!(Spi::get_one::<String>("SHOW lock_timeout").unwrap().unwrap(), "7s");
+        lock::release(LOCK);
+        assert_eq!(locks(), 0);
     }
 }

@@ -5,21 +5,19 @@
 //! [`WebhookSink`]. It keeps alerts in memory only: after a restart there are none until somebody sends them again.
 
 use crate::http::{Answer, Server, get};
+use crate::process::Process;
 use crate::wait_until;
 use anyhow::{Context, Result, bail};
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::fs::{self, File};
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::thread::{self, JoinHandle};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tempfile::TempDir;
 
 /// It is ready within a quarter of a second; a loaded machine may take longer.
 const START_LIMIT: Duration = Duration::from_secs(30);
-const STOP_LIMIT: Duration = Duration::from_secs(10);
 
 /// Which alerts [`Alertmanager::alerts`] answers with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,52 +170,6 @@ fn launch(port: u16, folder: &TempDir) -> Result<Process> {
             fs::read_to_string(format!("{folder}/alertmanager.log")).unwrap_or_default()
         )
     })
-}
-
-/// A child process with a thread that waits for it. The kernel's promise to kill a child with its parent is kept per
-/// thread, so the thread that starts it has to live as long as it does; that of a test may end before.
-#[derive(Debug)]
-struct Process {
-    pid: Pid,
-    keeper: Option<JoinHandle<()>>,
-}
-
-impl Process {
-    fn spawn(mut command: Command) -> Result<Self> {
-        let (started, start) = mpsc::channel();
-        let keeper = thread::spawn(move || match command.spawn() {
-            Ok(mut child) => {
-                started.send(Ok(child.id())).ok();
-                child.wait().ok();
-            }
-            Err(error) => {
-                started.send(Err(error)).ok();
-            }
-        });
-        let pid = start.recv().context("the thread that starts a process ended")??;
-        let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).context("the number of a process")?;
-        Ok(Self { pid, keeper: Some(keeper) })
-    }
-
-    fn has_ended(&self) -> bool {
-        self.keeper.as_ref().is_none_or(JoinHandle::is_finished)
-    }
-
-    fn terminate(self) -> Result<()> {
-        kill_process(self.pid, Signal::TERM).ok();
-        wait_until(STOP_LIMIT, "a process to end", || Ok(self.has_ended().then_some(())))
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        if !self.has_ended() {
-            kill_process(self.pid, Signal::KILL).ok();
-        }
-        if let Some(keeper) = self.keeper.take() {
-            keeper.join().ok();
-        }
-    }
 }
 
 /// The receiver of an Alertmanager's notifications: keeps them all.

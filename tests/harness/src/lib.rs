@@ -2,6 +2,7 @@
 //! that are real, watchful or broken.
 //!
 //! - [`Cluster`]: a PostgreSQL server of its own, made by `tests/cluster.sh`.
+//! - [`PgBouncer`]: Debian's connection pooler in front of a cluster.
 //! - [`Alertmanager`]: Debian's Alertmanager on a port of its own; [`WebhookSink`] receives what it sends out.
 //! - [`ScriptedEndpoint`], [`HangingEndpoint`]: receivers that answer as told, or never.
 //! - [`wait_until`]: the only way to wait. A test waits for a state it can observe, never for a duration.
@@ -12,12 +13,15 @@ mod alertmanager;
 mod cluster;
 mod endpoint;
 mod http;
+mod pgbouncer;
 pub mod proc;
+mod process;
 mod wait;
 
 pub use alertmanager::{AlertState, Alertmanager, Listed, WebhookSink};
 pub use cluster::{Cluster, ClusterBuilder, Mode};
 pub use endpoint::{HangingEndpoint, ScriptedEndpoint};
 pub use http::{Answer, Request};
+pub use pgbouncer::{PgBouncer, Pooling};
 pub use rustix::process::Signal;
 pub use wait::wait_until;

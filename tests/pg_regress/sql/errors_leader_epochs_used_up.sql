@@ -12,3 +12,4 @@ ROLLBACK TO s;
 SELECT costsim_is_leader(7001), costsim_lock_held(7001), costsim_is_leader(7002);
 ROLLBACK;
 DELETE FROM costsim_leaders;
+DELETE FROM costsim_leader_events;

@@ -20,3 +20,4 @@ SELECT pending FROM costsim_alert_queue_stats();
 SELECT costsim_is_leader(7002), costsim_release_leader(7002);
 DELETE FROM costsim_alert_queue;
 DELETE FROM costsim_leaders;
+DELETE FROM costsim_leader_events;

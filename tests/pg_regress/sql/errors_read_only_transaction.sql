@@ -4,7 +4,15 @@
 BEGIN READ ONLY;
 SELECT costsim_try_leader(7001);
 \echo :LAST_ERROR_SQLSTATE
-SELECT costsim_lock_held(7001), costsim_is_leader(7001);
+SELECT costsim_wait_leader(7001);
+\echo :LAST_ERROR_SQLSTATE
+SELECT costsim_try_lease(7001, 'a');
+\echo :LAST_ERROR_SQLSTATE
+SELECT costsim_run_as_leader(7001, 'SELECT 1');
+\echo :LAST_ERROR_SQLSTATE
+SELECT costsim_resign_leader(7001, 'maintenance');
+\echo :LAST_ERROR_SQLSTATE
+SELECT costsim_lock_held(7001), costsim_is_leader(7001), costsim_fencing_token(7001), costsim_lock_id('canary_runner');
 SELECT costsim_report_drift(0.1);
 \echo :LAST_ERROR_SQLSTATE
 SELECT costsim_report_drift('NaN');
@@ -33,6 +41,20 @@ SELECT costsim_release_leader(7001);
 COMMIT;
 SELECT costsim_is_leader(7001);
 SELECT costsim_release_leader(7001);
+-- one by lease
+SELECT costsim_try_lease(7001, 'a', '1 hour') AS token \gset
+BEGIN READ ONLY;
+SELECT costsim_renew_lease(7001, :token);
+\echo :LAST_ERROR_SQLSTATE
+SELECT costsim_release_lease(7001, :token);
+\echo :LAST_ERROR_SQLSTATE
+SELECT costsim_resign_leader(7001, 'maintenance');
+\echo :LAST_ERROR_SQLSTATE
+SELECT costsim_require_leader(7001, :token);
+SELECT costsim_lock_held(7001), leads FROM costsim_leader_status WHERE lock_id = 7001;
+COMMIT;
+SELECT costsim_release_lease(7001, :token);
 DELETE FROM costsim_leaders;
+DELETE FROM costsim_leader_events;
 SELECT (SELECT count(*) FROM costsim_leaders) AS leaders, (SELECT count(*) FROM costsim_cb_state) AS states, (SELECT count(*) FROM costsim_alerts) AS alerts,
        (SELECT count(*) FROM costsim_alert_queue) AS queued, (SELECT count(*) FROM costsim_provenance) AS provenance;

@@ -1,7 +1,7 @@
 -- Leader, breaker and outbox run as their owner: who may call the function needs no right on the tables. Provenance is the tenant's
 -- own data, so it takes the caller's rights.
 CREATE ROLE costsim_regress_app;
-GRANT EXECUTE ON FUNCTION costsim_try_leader(bigint, text), costsim_release_leader(bigint), costsim_is_leader(bigint), costsim_leader(bigint),
+GRANT EXECUTE ON FUNCTION costsim_try_leader(bigint, text, interval), costsim_release_leader(bigint), costsim_is_leader(bigint), costsim_leader(bigint),
     costsim_is_open(text), costsim_cb_get_state(text), costsim_incidents(boolean, integer, text), costsim_alert_queue_stats(),
     costsim_report_drift(double precision, integer, jsonb, text), costsim_disable_v2(text, text, timestamptz, boolean, text), costsim_enable_v2(text, text, text),
     costsim_enqueue_alert(jsonb, text, text, text, integer), costsim_fire_alert(jsonb, jsonb, text), costsim_resolve_alert(jsonb),

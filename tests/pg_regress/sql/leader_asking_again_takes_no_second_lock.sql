@@ -9,3 +9,4 @@ SELECT costsim_release_leader(7001);
 SELECT count(*) AS locks FROM pg_locks WHERE locktype = 'advisory';
 SELECT costsim_release_leader(7001) AS second_release;
 DELETE FROM costsim_leaders;
+DELETE FROM costsim_leader_events;

@@ -9,3 +9,4 @@ SELECT costsim_try_leader(7001);
 SELECT epoch, token >> 32 AS timeline FROM costsim_leaders;
 SELECT costsim_release_leader(7001);
 DELETE FROM costsim_leaders;
+DELETE FROM costsim_leader_events;

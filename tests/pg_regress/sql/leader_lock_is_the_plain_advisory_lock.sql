@@ -6,6 +6,7 @@ SELECT id, costsim_lock_held(id) AS held, costsim_is_leader(id) AS mine, (SELECT
 SELECT bool_and(costsim_release_leader(lock_id)) FROM costsim_leaders;
 SELECT count(*) AS locks FROM pg_locks WHERE locktype = 'advisory';
 DELETE FROM costsim_leaders;
+DELETE FROM costsim_leader_events;
 
 -- [B-10] a pair of integers is another key
 SELECT pg_advisory_lock(0, 7001);

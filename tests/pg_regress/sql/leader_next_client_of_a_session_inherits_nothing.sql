@@ -12,3 +12,4 @@ SELECT costsim_release_leader(7001);
 SELECT costsim_lock_held(7001), pg_advisory_unlock(7001), costsim_lock_held(7001);
 SELECT count(*) AS locks FROM pg_locks WHERE locktype = 'advisory';
 DELETE FROM costsim_leaders;
+DELETE FROM costsim_leader_events;

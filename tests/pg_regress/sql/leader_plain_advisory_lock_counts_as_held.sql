@@ -11,3 +11,4 @@ SELECT costsim_lock_held(7001), costsim_is_leader(7001);
 SELECT pg_advisory_unlock(7001) AS was_still_held;
 SELECT costsim_lock_held(7001);
 DELETE FROM costsim_leaders;
+DELETE FROM costsim_leader_events;

@@ -8,3 +8,4 @@ SELECT costsim_is_leader(NULL), costsim_lock_held(NULL), (SELECT count(*) FROM c
 COMMIT;
 SELECT costsim_release_leader(7001);
 DELETE FROM costsim_leaders;
+DELETE FROM costsim_leader_events;

@@ -8,3 +8,4 @@ SELECT costsim_try_leader(7001, 'replica-b');
 SELECT node_id, epoch FROM costsim_leaders;
 SELECT costsim_release_leader(7001);
 DELETE FROM costsim_leaders;
+DELETE FROM costsim_leader_events;

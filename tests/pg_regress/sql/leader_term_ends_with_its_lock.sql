@@ -13,3 +13,4 @@ SELECT pg_advisory_unlock(7001);
 SELECT costsim_is_leader(7001);
 SELECT count(*) AS locks FROM pg_locks WHERE locktype = 'advisory';
 DELETE FROM costsim_leaders;
+DELETE FROM costsim_leader_events;

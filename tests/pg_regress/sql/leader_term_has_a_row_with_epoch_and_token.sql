@@ -11,3 +11,4 @@ SELECT costsim_release_leader(7001);
 SELECT costsim_is_leader(7001), costsim_lock_held(7001);
 SELECT count(*) AS nobody_leads FROM costsim_leader(7001);
 DELETE FROM costsim_leaders;
+DELETE FROM costsim_leader_events;

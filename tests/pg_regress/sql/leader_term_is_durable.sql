@@ -9,3 +9,5 @@ BEGIN;
 SELECT costsim_release_leader(7001);
 SHOW synchronous_commit;
 COMMIT;
+DELETE FROM costsim_leaders;
+DELETE FROM costsim_leader_events;

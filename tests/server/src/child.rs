@@ -1,7 +1,8 @@
 //! Processes of the server's own programs.
 
+use crate::LIMIT;
 use anyhow::{Context, Result, bail, ensure};
-use costsim_harness::{Cluster, Signal};
+use costsim_harness::{Cluster, Signal, wait_until};
 use rustix::process::{Pid, kill_process};
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
@@ -33,10 +34,25 @@ impl Psql {
 
     /// Sends a query with a one-line answer, and answers with it.
     pub fn ask(&mut self, query: &str) -> Result<String> {
-        writeln!(self.input, "{query};")?;
+        self.send(query)?;
+        self.answer()
+    }
+
+    /// Sends a query and waits for nothing.
+    pub fn send(&mut self, query: &str) -> Result<()> {
+        writeln!(self.input, "{query};").context("writing to psql")
+    }
+
+    /// Waits for the next line that psql prints.
+    pub fn answer(&mut self) -> Result<String> {
         let mut line = String::new();
         ensure!(self.output.read_line(&mut line)? > 0, "psql ended");
         Ok(line.trim_end().to_owned())
+    }
+
+    /// Stops the process as a long pause of its machine does: the connection stays, and nobody answers.
+    pub fn suspend(&self) -> Result<()> {
+        signal(i32::try_from(self.child.id())?, Signal::STOP)
     }
 
     /// kill -9.
@@ -80,6 +96,31 @@ pub fn is_running(pid: i32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
     // The name stands in parentheses and may hold anything; the state follows.
     stat.is_ok_and(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X'])))
+}
+
+/// kill -9 of a whole server: the postmaster and every process it has, as a machine that loses its power.
+pub(crate) fn kill_server(postmaster: i32) -> Result<()> {
+    // Stopped first, it starts no process that the list lacks.
+    signal(postmaster, Signal::STOP)?;
+    let mut family = vec![postmaster];
+    for entry in std::fs::read_dir("/proc")?.flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        if parent_of(pid) == Some(postmaster) {
+            family.push(pid);
+        }
+    }
+    for &pid in &family {
+        // One that has ended by itself is as good.
+        signal(pid, Signal::KILL).ok();
+    }
+    wait_until(LIMIT, "a killed server to be gone", || {
+        Ok(family.iter().all(|&pid| !is_running(pid)).then_some(()))
+    })
+}
+
+fn parent_of(pid: i32) -> Option<i32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
 }
 
 /// Sends a signal to one of the server's own processes.

@@ -3,15 +3,21 @@
 //! Each test file claims something of whole servers. Tests that do not disturb each other share a [`Shared`] cluster;
 //! each that stops a server, or sends its worker elsewhere, has its own.
 
+mod asked;
+mod books;
+pub mod chaos;
 mod child;
+pub mod history;
 mod shared;
 mod site;
 mod standby;
 
+pub use asked::{Asked, sqlstate};
+pub use books::check_the_books;
 pub use child::{Psql, is_running, run_tool};
 pub use shared::Shared;
 pub use site::{Site, WorkerStatus};
-pub use standby::Standby;
+pub use standby::{Standby, crash};
 
 use anyhow::{Context, Result, ensure};
 use costsim_harness::wait_until;

@@ -16,7 +16,8 @@ fn cluster() -> Result<Arc<Cluster>> {
 const FILL: &str = r#"
     SELECT costsim_try_leader(7001, 'node-1'), costsim_try_leader(-1, 'ünï'), costsim_try_leader(7002);
     SELECT costsim_release_leader(7002);
-    SELECT costsim_try_leader(7002);
+    SELECT costsim_try_leader(7002, lease => '1 h'), costsim_try_lease(7004, 'pooled', '1 h');
+    INSERT INTO costsim_locks (lock_id, name, description) VALUES (8001, 'mine', 'of my own');
     INSERT INTO costsim_cb_state (name, drift_threshold) VALUES ('other', 0.5);
     SELECT costsim_report_drift(0.9, 10, '{"why": "drift"}') FROM generate_series(1, 3);
     SELECT costsim_enable_v2('me', 'mended');
@@ -79,7 +80,7 @@ fn restored_database_has_every_row_and_goes_on_where_it_was() -> Result<()> {
     let mut after = cluster.connect("restored")?;
     after.batch_execute(r#"SET search_path = "cost sim", public"#)?;
     let tables = tables(&mut before)?;
-    assert!(tables.len() >= 6, "{tables:?}");
+    assert!(tables.len() >= 8, "{tables:?}");
     for table in &tables {
         let expected = rows(&mut before, "\"cost sim\"", table)?;
         assert!(!expected.is_empty(), "{table} is empty, so nothing is shown of it");

@@ -1,0 +1,379 @@
+//! Every client program of docs/leader.md runs as it stands there: it leads, it stands back, it is deposed.
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use costsim_harness::{Cluster, PgBouncer, Pooling, wait_until};
+use costsim_server_tests::{LIMIT, Shared, one};
+use postgres::Client;
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+/// The clients, as their programs end: `session_` and `lease_` stand before.
+const CLIENTS: [&str; 5] = ["psycopg.py", "asyncpg.py", "sqlalchemy.py", "pg.js", "sqlx.rs"];
+
+/// What a cargo build makes of the programs in Rust, which stand in src/bin.
+const COMPILED: [(&str, &str, &str); 2] = [
+    ("session_sqlx.rs", include_str!("../src/bin/session_sqlx.rs"), env!("CARGO_BIN_EXE_session_sqlx")),
+    ("lease_sqlx.rs", include_str!("../src/bin/lease_sqlx.rs"), env!("CARGO_BIN_EXE_lease_sqlx")),
+];
+
+static CLUSTER: Shared<Cluster> = Shared::new();
+
+fn cluster() -> Result<Arc<Cluster>> {
+    CLUSTER.get(|| Cluster::builder().start())
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// The blocks of the manual that are marked as `language`.
+fn blocks(language: &str) -> Result<Vec<String>> {
+    let path = root().join("docs/leader.md");
+    let manual = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    let fence = format!("```{language}\n");
+    // What stands before the first fence is no block, nor is what follows the end of one.
+    manual
+        .split(&fence)
+        .skip(1)
+        .map(|rest| Ok(rest.split_once("```").context("a block without an end")?.0.to_owned()))
+        .collect()
+}
+
+/// The client programs by the name in their first line.
+fn programs() -> Result<BTreeMap<String, String>> {
+    let mut programs = BTreeMap::new();
+    for (language, comment) in [("python", "# "), ("js", "// "), ("rust", "// ")] {
+        for text in blocks(language)? {
+            let first = text.lines().next().and_then(|line| line.strip_prefix(comment));
+            let name = first.with_context(|| format!("a block in {language} without a name"))?;
+            ensure!(programs.insert(name.to_owned(), text.clone()).is_none(), "{name} stands there twice");
+        }
+    }
+    Ok(programs)
+}
+
+/// Where a program finds a database.
+struct Place<'a> {
+    socket_dir: &'a Path,
+    port: u16,
+    database: &'a str,
+}
+
+impl Place<'_> {
+    fn url(&self) -> String {
+        let Self { socket_dir, port, database } = self;
+        format!("postgresql:///{database}?host={}&port={port}&user=postgres", socket_dir.display())
+    }
+}
+
+/// A program that runs. Killed with the value.
+struct Running {
+    name: String,
+    child: Child,
+}
+
+impl Running {
+    /// A program of the manual.
+    fn start(name: &str, place: &Place<'_>) -> Result<Self> {
+        let programs = programs()?;
+        let text = programs.get(name).with_context(|| format!("docs/leader.md has no {name}"))?;
+        let Some((_, source, compiled)) = COMPILED.iter().find(|(known, ..)| *known == name) else {
+            return Self::interpret(name, text, place);
+        };
+        ensure!(source == text, "{name} is not what stands in docs/leader.md");
+        Self::spawn(name, Command::new(compiled), place)
+    }
+
+    /// A text in Python or JavaScript.
+    fn interpret(name: &str, text: &str, place: &Place<'_>) -> Result<Self> {
+        let mut command;
+        if name.ends_with(".py") {
+            command = Command::new("/usr/bin/python3");
+            command.args(["-I", "-"]);
+        } else {
+            let node =
+                ". .ci/env && NODE_PATH=$COSTSIM_HOME/clients/node/usr/share/nodejs exec /usr/bin/node -";
+            command = Command::new("bash");
+            command.args(["-c", node]).current_dir(root()).env("NODE_NO_WARNINGS", "1");
+        }
+        let mut running = Self::spawn(name, command, place)?;
+        let mut input = running.child.stdin.take().context("its input")?;
+        input.write_all(text.as_bytes()).with_context(|| format!("giving {name} to its interpreter"))?;
+        Ok(running)
+    }
+
+    fn spawn(name: &str, mut command: Command, place: &Place<'_>) -> Result<Self> {
+        let child = command
+            .env("DATABASE_URL", place.url())
+            // Where the address is a socket's, node-postgres takes the other two from nowhere else.
+            .envs([("PGPORT", place.port.to_string()), ("PGUSER", "postgres".into())])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("starting {name}: is 'make setup' done?"))?;
+        Ok(Self { name: name.to_owned(), child })
+    }
+
+    /// What it printed, once it has ended well and without a complaint.
+    fn output(mut self) -> Result<String> {
+        let status = wait_until(LIMIT, &format!("{} to end", self.name), || Ok(self.child.try_wait()?))?;
+        let (mut printed, mut complaint) = (String::new(), String::new());
+        self.child.stdout.take().context("its output")?.read_to_string(&mut printed)?;
+        self.child.stderr.take().context("its complaints")?.read_to_string(&mut complaint)?;
+        if !status.success() || !complaint.is_empty() {
+            bail!("{} ended with {status} and said: {printed}{complaint}", self.name);
+        }
+        Ok(printed)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// The table that the programs write to, from the manual.
+fn create_table(client: &mut Client) -> Result<()> {
+    let blocks = blocks("sql")?;
+    let create = blocks.iter().find(|block| block.starts_with("CREATE TABLE report"));
+    client.batch_execute(create.context("docs/leader.md makes no table report")?)?;
+    Ok(())
+}
+
+fn reports(client: &mut Client) -> Result<i64> {
+    one(client, "SELECT count(*) FROM report")
+}
+
+/// What became of a term, in order.
+fn history(client: &mut Client, token: i64, node: &str) -> Result<String> {
+    let query = "SELECT string_agg(mode || ' ' || event, ', ' ORDER BY id)
+                   FROM costsim_leader_events WHERE lock_id = 7001 AND token = $1 AND node_id = $2";
+    let row = client.query_one(query, &[&token, &node])?;
+    row.get::<_, Option<String>>(0).with_context(|| format!("no term {token} of {node}"))
+}
+
+/// A program of the manual meets another leader, leads, and is deposed while it writes.
+fn lives_through_a_term(name: &str, place: &Place<'_>, client: &mut Client) -> Result<()> {
+    let cluster = cluster()?;
+    let (mode, _) = name.split_once('_').context("session or lease")?;
+    let before = reports(client)?;
+
+    assert!(one::<bool>(client, "SELECT costsim_try_leader(7001, 'another')")?);
+    assert_eq!(Running::start(name, place)?.output()?, "somebody else leads\n");
+    assert_eq!(reports(client)?, before, "who does not lead writes nothing");
+    assert!(one::<bool>(client, "SELECT costsim_release_leader(7001)")?);
+
+    assert_eq!(Running::start(name, place)?.output()?, "done\n");
+    let newest = "SELECT made_by, token, array_agg(day::text ORDER BY day)
+                    FROM report GROUP BY made_by, token ORDER BY token DESC LIMIT 1";
+    let row = client.query_one(newest, &[])?;
+    let (node, token): (String, i64) = (row.get(0), row.get(1));
+    assert_eq!(row.get::<_, Vec<String>>(2), ["2026-01-01", "2026-01-02"]);
+    assert_eq!(history(client, token, &node)?, format!("{mode} acquired, {mode} released"));
+    assert_eq!(reports(client)?, before + 2);
+
+    let mut obstacle = cluster.connect(place.database)?;
+    obstacle.batch_execute("BEGIN; LOCK TABLE report IN SHARE MODE")?;
+    let mut deposed = Running::start(name, place)?;
+    let blocked = "SELECT EXISTS (SELECT FROM pg_locks WHERE relation = 'report'::regclass AND NOT granted)";
+    let writes = wait_until(LIMIT, "the leader to write", || {
+        let has_ended = deposed.child.try_wait()?.is_some();
+        Ok((has_ended || one(client, blocked)?).then_some(!has_ended))
+    })?;
+    if !writes {
+        bail!("it did not write but said: {}", deposed.output()?);
+    }
+    let row = client.query_one("SELECT node_id, token, mode FROM costsim_leader(7001)", &[])?;
+    let (node, later): (String, i64) = (row.get(0), row.get(1));
+    assert_eq!(row.get::<_, String>(2), mode);
+    assert!(later > token);
+    assert!(one::<bool>(client, "SELECT costsim_resign_leader(7001, 'to see it deposed')")?);
+    obstacle.batch_execute("COMMIT")?;
+    let said = deposed.output()?;
+    assert!(said.starts_with("deposed: "), "{said}");
+    assert_eq!(history(client, later, &node)?, format!("{mode} acquired, {mode} resigned"));
+    assert_eq!(reports(client)?, before + 2, "what it had not committed is not there");
+    Ok(())
+}
+
+/// A database of its own for a program, with the table it writes to.
+fn database_for(name: &str) -> Result<(Arc<Cluster>, String, Client)> {
+    let cluster = cluster()?;
+    let database = name.replace('.', "_");
+    let mut client = cluster.create_database_with_extension(&database)?;
+    create_table(&mut client)?;
+    Ok((cluster, database, client))
+}
+
+/// On a connection of its own.
+fn leads_by_its_session(name: &str) -> Result<()> {
+    let (cluster, database, mut client) = database_for(name)?;
+    let place = Place { socket_dir: cluster.socket_dir(), port: cluster.port(), database: &database };
+    lives_through_a_term(name, &place, &mut client)
+}
+
+/// Directly, and through a pooler that hands its two server connections round, among other clients that keep both moving.
+fn leads_by_a_lease(name: &str) -> Result<()> {
+    let (cluster, database, mut client) = database_for(name)?;
+    let place = Place { socket_dir: cluster.socket_dir(), port: cluster.port(), database: &database };
+    lives_through_a_term(name, &place, &mut client)?;
+
+    let pooler = PgBouncer::start(&cluster, Pooling::Transaction, 2)?;
+    let place = Place { socket_dir: pooler.socket_dir(), port: pooler.port(), database: &database };
+    let is_done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let others: Vec<_> = (0..2)
+            .map(|_| {
+                scope.spawn(|| -> Result<()> {
+                    let mut other = pooler.connect(&database)?;
+                    // Short enough to change places often, long enough not to occupy a core.
+                    while !is_done.load(Ordering::Relaxed) {
+                        other.simple_query("SELECT pg_sleep(0.001)")?;
+                    }
+                    Ok(())
+                })
+            })
+            .collect();
+        let outcome = lives_through_a_term(name, &place, &mut client);
+        is_done.store(true, Ordering::Relaxed);
+        let others: Vec<_> = others.into_iter().map(|other| other.join()).collect();
+        outcome?;
+        for other in others {
+            other.map_err(|_| anyhow!("another client of the pooler panicked"))??;
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn every_client_has_a_program_for_each_mode_and_no_program_is_left_out() -> Result<()> {
+    let named: Vec<String> = programs()?.into_keys().collect();
+    let mut wanted: Vec<String> =
+        CLIENTS.iter().flat_map(|client| [format!("session_{client}"), format!("lease_{client}")]).collect();
+    wanted.sort();
+    assert_eq!(named, wanted);
+    Ok(())
+}
+
+#[test]
+fn psycopg_leads_by_its_session() -> Result<()> {
+    leads_by_its_session("session_psycopg.py")
+}
+
+#[test]
+fn psycopg_leads_by_a_lease_and_through_a_transaction_pooler() -> Result<()> {
+    leads_by_a_lease("lease_psycopg.py")
+}
+
+#[test]
+fn asyncpg_leads_by_its_session() -> Result<()> {
+    leads_by_its_session("session_asyncpg.py")
+}
+
+#[test]
+fn asyncpg_leads_by_a_lease_and_through_a_transaction_pooler() -> Result<()> {
+    leads_by_a_lease("lease_asyncpg.py")
+}
+
+#[test]
+fn sqlalchemy_leads_by_its_session() -> Result<()> {
+    leads_by_its_session("session_sqlalchemy.py")
+}
+
+#[test]
+fn sqlalchemy_leads_by_a_lease_and_through_a_transaction_pooler() -> Result<()> {
+    leads_by_a_lease("lease_sqlalchemy.py")
+}
+
+#[test]
+fn node_postgres_leads_by_its_session() -> Result<()> {
+    leads_by_its_session("session_pg.js")
+}
+
+#[test]
+fn node_postgres_leads_by_a_lease_and_through_a_transaction_pooler() -> Result<()> {
+    leads_by_a_lease("lease_pg.js")
+}
+
+#[test]
+fn sqlx_leads_by_its_session() -> Result<()> {
+    leads_by_its_session("session_sqlx.rs")
+}
+
+#[test]
+fn sqlx_leads_by_a_lease_and_through_a_transaction_pooler() -> Result<()> {
+    leads_by_a_lease("lease_sqlx.rs")
+}
+
+const POOLS_IN_PYTHON: &str = r#"
+import asyncio, os
+import asyncpg, psycopg_pool
+from sqlalchemy import text
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import create_async_engine
+
+URL = os.environ["DATABASE_URL"]
+LEAD, LEADS = "SELECT costsim_try_leader({})", "SELECT costsim_is_leader({})"
+
+with psycopg_pool.ConnectionPool(URL, min_size=1, max_size=1) as pool:
+    for query in [LEAD, LEADS]:
+        with pool.connection() as conn:
+            print("psycopg", conn.execute(query.format(1)).fetchone()[0])
+
+async def main():
+    async with asyncpg.create_pool(URL, min_size=1, max_size=1) as pool:
+        for query in [LEAD, LEADS]:
+            async with pool.acquire() as conn:
+                print("asyncpg", await conn.fetchval(query.format(2)))
+    engine = create_async_engine(make_url(URL).set(drivername="postgresql+asyncpg"), pool_size=1, max_overflow=0)
+    for query in [LEAD, LEADS]:
+        async with engine.begin() as conn:
+            print("sqlalchemy", await conn.scalar(text(query.format(3))))
+    await engine.dispose()
+
+asyncio.run(main())
+"#;
+
+const POOL_IN_NODE: &str = r#"
+const { Pool } = require('pg');
+const pool = new Pool({ connectionString: process.env.DATABASE_URL, max: 1 });
+(async () => {
+  for (const query of ['SELECT costsim_try_leader(4) AS it', 'SELECT costsim_is_leader(4) AS it']) {
+    console.log('pg', (await pool.query(query)).rows[0].it);
+  }
+})().finally(() => pool.end());
+"#;
+
+/// Leads on a connection of sqlx's pool, and looks again when the pool hands it out the next time.
+fn sqlx_pool_keeps_the_lead(url: &str) -> Result<bool> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+        let pool = sqlx::postgres::PgPoolOptions::new().max_connections(1).connect(url).await?;
+        let leads: bool = sqlx::query_scalar("SELECT costsim_try_leader(5)").fetch_one(&pool).await?;
+        ensure!(leads, "nobody else leads");
+        let keeps = sqlx::query_scalar("SELECT costsim_is_leader(5)").fetch_one(&pool).await?;
+        pool.close().await;
+        Ok(keeps)
+    })
+}
+
+#[test]
+fn only_the_pool_of_asyncpg_loses_the_lead_of_a_connection_that_comes_back() -> Result<()> {
+    let cluster = cluster()?;
+    cluster.create_database_with_extension("pools")?;
+    let place = Place { socket_dir: cluster.socket_dir(), port: cluster.port(), database: "pools" };
+    assert_eq!(
+        Running::interpret("pools.py", POOLS_IN_PYTHON, &place)?.output()?,
+        "psycopg True\npsycopg True\nasyncpg True\nasyncpg False\nsqlalchemy True\nsqlalchemy True\n"
+    );
+    assert_eq!(Running::interpret("pool.js", POOL_IN_NODE, &place)?.output()?, "pg true\npg true\n");
+    assert!(sqlx_pool_keeps_the_lead(&place.url())?);
+    Ok(())
+}
