@@ -18,6 +18,7 @@ CREATE TABLE costsim_leaders (
     lease_until   timestamptz,
     released_at   timestamptz,
     CHECK ((lease IS NULL) = (lease_until IS NULL)),
+    CHECK (isfinite(lease_until)),
     CHECK (mode = 'session' OR lease IS NOT NULL)
 ) WITH (fillfactor = 50);
 
@@ -149,22 +150,47 @@ CREATE FUNCTION _costsim_leader_status(
     LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 10
     SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-    WITH known AS (
-        SELECT n.lock_id FROM costsim_locks n UNION SELECT t.lock_id FROM costsim_leaders t
-    ), waiting AS (
-        SELECT (l.classid::bigint << 32) | l.objid::bigint AS lock_id, count(*) AS sessions
+    -- pg_locks once: each look at it stops every lock of the server for a moment.
+    WITH locks AS MATERIALIZED (
+        SELECT (l.classid::bigint << 32) | l.objid::bigint AS lock_id, l.pid, l.objsubid AS space, l.granted
           FROM pg_catalog.pg_locks l
-         WHERE l.locktype = 'advisory' AND l.objsubid IN (1, 8) AND NOT l.granted
+         WHERE l.locktype = 'advisory' AND l.objsubid IN (1, 3, 8)
            AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())
-         GROUP BY 1
+    ), sessions AS MATERIALIZED (
+        SELECT a.pid, a.backend_start, a.application_name, a.client_addr FROM pg_catalog.pg_stat_activity a
+    ), waiting AS (
+        SELECT l.lock_id, count(*) AS sessions FROM locks l WHERE l.space IN (1, 8) AND NOT l.granted GROUP BY l.lock_id
+    ), held AS (
+        SELECT t.lock_id, NULL::integer AS pid, t.node_id, NULL::text AS application_name, NULL::inet AS client_addr, t.mode, t.epoch,
+               t.token, t.acquired_at, t.lease_until
+          FROM costsim_leaders t
+         WHERE t.mode = 'lease' AND t.released_at IS NULL
+           AND t.lease_until > pg_catalog.clock_timestamp() AND (t.token >> 32) >= _costsim_timeline()
+        UNION ALL
+        SELECT holder.lock_id, holder.pid, t.node_id, s.application_name, s.client_addr, t.mode, t.epoch, t.token, t.acquired_at,
+               t.lease_until
+          FROM locks holder
+          LEFT JOIN sessions s ON s.pid = holder.pid
+          LEFT JOIN locks mark ON mark.lock_id = holder.lock_id AND mark.pid = holder.pid AND mark.space = 3
+          LEFT JOIN costsim_leaders t
+            ON t.lock_id = holder.lock_id AND t.pid = mark.pid AND t.backend_start = s.backend_start
+           AND t.mode = 'session' AND t.released_at IS NULL
+         WHERE holder.space = 1 AND holder.granted
+    ), leader AS (
+        -- An old client may have taken the bare lock beside a lease: the term is the leader.
+        SELECT DISTINCT ON (h.lock_id) h.* FROM held h ORDER BY h.lock_id, h.token NULLS LAST
+    ), known AS (
+        SELECT n.lock_id FROM costsim_locks n UNION SELECT t.lock_id FROM costsim_leaders t
     )
-    SELECT k.lock_id, n.name, l.healthy IS NOT NULL, l.pid, l.node_id, l.application_name, l.client_addr, l.mode, l.epoch, l.token,
-           l.acquired_at, pg_catalog.clock_timestamp() - l.acquired_at, l.lease_until - pg_catalog.clock_timestamp(), l.healthy,
+    SELECT k.lock_id, n.name, l.lock_id IS NOT NULL, l.pid, l.node_id, l.application_name, l.client_addr, l.mode, l.epoch, l.token,
+           l.acquired_at, pg_catalog.clock_timestamp() - l.acquired_at, l.lease_until - pg_catalog.clock_timestamp(),
+           CASE WHEN l.lock_id IS NOT NULL
+                THEN l.token IS NOT NULL AND (l.lease_until IS NULL OR l.lease_until > pg_catalog.clock_timestamp()) END,
            coalesce(w.sessions, 0)
       FROM known k
       LEFT JOIN costsim_locks n ON n.lock_id = k.lock_id
-      LEFT JOIN waiting w ON w.lock_id = k.lock_id
-      LEFT JOIN LATERAL costsim_leader(k.lock_id) l ON true;
+      LEFT JOIN leader l ON l.lock_id = k.lock_id
+      LEFT JOIN waiting w ON w.lock_id = k.lock_id;
 END;
 COMMENT ON FUNCTION _costsim_leader_status() IS 'The rows of the view costsim_leader_status.';
 

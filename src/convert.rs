@@ -50,8 +50,8 @@ pub fn timestamptz(value: DateTime<Utc>) -> Result<TimestampWithTimeZone> {
 
 /// A span from an interval; months count 30 days, as `extract(epoch ...)` of the server counts them.
 pub fn span(value: Interval) -> TimeDelta {
-    let micros = i64::try_from(value.as_micros()).unwrap_or(i64::MAX);
-    TimeDelta::microseconds(micros)
+    let micros = value.as_micros().clamp(i64::MIN.into(), i64::MAX.into());
+    TimeDelta::microseconds(i64::try_from(micros).unwrap_or(i64::MAX))
 }
 
 /// The server's interval for a span.

@@ -168,9 +168,10 @@ pub fn is_leased(key: i64) -> bool {
     !is_free(&tag(key, Space::Leased), LOOK)
 }
 
-/// Whether a session other than this one leads by a term.
+/// Whether a session other than this one leads by a term: it has the mark, and the key is not free. (A mark stays behind when
+/// its session unlocks the key by hand.) Only when there is a mark is the key looked at, with the weakest lock that meets its holder's.
 pub fn has_session(key: i64) -> bool {
-    !is_free(&tag(key, Space::Mark), LOOK)
+    !is_free(&tag(key, Space::Mark), LOOK) && !is_free(&tag(key, Space::Key), pg_sys::RowShareLock)
 }
 
 /// Whether this session still holds the key and the mark.

@@ -7,7 +7,7 @@ mod tests {
     use pgrx::prelude::*;
     use pgrx::{PgBuiltInOids, pg_sys};
 
-    use crate::db::{self, Statement, column};
+    use crate::db::{self, Statement, column, home};
     use crate::error::{Error, Result};
 
     static COUNT: Statement = Statement::deciding("SELECT count(*) FROM @schema@.costsim_leaders", &[]);
@@ -150,9 +150,9 @@ mod tests {
         );
         let count = || COUNT.row(&[], |row| column::<i64>(row, 1)).unwrap();
         assert_eq!(count(), Some(1));
-        let schema = db::schema().unwrap();
+        let schema = home::schema().unwrap();
         run(&format!("ALTER SCHEMA {schema} RENAME TO \"Renamed Schema\""));
-        assert_eq!(&*db::schema().unwrap(), "\"Renamed Schema\"");
+        assert_eq!(&*home::schema().unwrap(), "\"Renamed Schema\"");
         assert_eq!(count(), Some(1));
         // A table of the old name in the old place is not ours.
         run(&format!("CREATE SCHEMA {schema}; CREATE TABLE {schema}.costsim_leaders (lock_id bigint)"));

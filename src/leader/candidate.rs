@@ -204,7 +204,7 @@ impl Candidate<'_> {
         let may_change =
             if deadline.is_some() { wait(lock::wait_for_change)? } else { lock::try_change(lock_id) };
         if !may_change {
-            held::give_up_lock();
+            held::give_up_lock(lock_id);
             return Ok(Some(Obstacle::Change));
         }
         let latest = store::latest(lock_id)?;
@@ -244,7 +244,7 @@ impl Candidate<'_> {
             }
         };
         lock::give_up_change(lock_id);
-        held::give_up_lock();
+        held::give_up_lock(lock_id);
         Ok(Some(obstacle))
     }
 }

@@ -59,7 +59,7 @@ pub fn require(lock_id: i64, token: Option<i64>) -> Result<()> {
             |known: &Requirement| (known.lock_id, known.token, known.settled_by) == (lock_id, token, None);
         if !required.iter().any(is_known) {
             required.push(Requirement {
-                subtransaction: current_subtransaction(),
+                subtransaction: db::current_subtransaction(),
                 lock_id,
                 token,
                 settled_by: None,
@@ -81,7 +81,7 @@ pub fn settle(lock_id: i64, has_session: bool) -> Result<()> {
         required
             .iter_mut()
             .filter(|requirement| open(requirement))
-            .for_each(|requirement| requirement.settled_by = Some(current_subtransaction()));
+            .for_each(|requirement| requirement.settled_by = Some(db::current_subtransaction()));
     });
     Ok(())
 }
@@ -110,28 +110,20 @@ fn check(lock_id: i64, token: i64, has_session: bool) -> Result<()> {
 fn check_at_commit() -> Result<()> {
     let mut required = REQUIRED.with_borrow(Clone::clone);
     required.retain(|requirement| requirement.settled_by.is_none());
-    for requirement in &required {
-        lock::join_commits(requirement.lock_id);
-    }
+    // In one order in all transactions, so that no two wait for each other.
+    required.sort_by_key(|requirement| requirement.lock_id);
+    db::with_statement_timeout_for_locks(|| {
+        required.iter().for_each(|requirement| lock::join_commits(requirement.lock_id));
+    });
     for requirement in &required {
         check(requirement.lock_id, requirement.token, has_session(requirement.lock_id))?;
     }
     Ok(())
 }
 
-fn current_subtransaction() -> pg_sys::SubTransactionId {
-    // SAFETY: reads a number of the transaction state.
-    unsafe { pg_sys::GetCurrentSubTransactionId() }
-}
-
 fn watch() {
-    if IS_WATCHING.replace(true) {
-        return;
-    }
-    // SAFETY: both callbacks stay registered for the life of the backend, as the library does.
-    unsafe {
-        pg_sys::RegisterXactCallback(Some(on_transaction), std::ptr::null_mut());
-        pg_sys::RegisterSubXactCallback(Some(on_subtransaction), std::ptr::null_mut());
+    if !IS_WATCHING.replace(true) {
+        db::watch_ends(Some(on_transaction), Some(on_subtransaction));
     }
 }
 

@@ -84,7 +84,11 @@ fn forget_lost(lock_id: i64) {
     SESSION.with_borrow_mut(|session| {
         session.locked.retain(|lock| lock.lock_id != lock_id);
         session.terms.remove(&lock_id);
-        session.changes.retain(|change| change.lock_id != lock_id);
+        session
+            .changes
+            .iter_mut()
+            .filter(|change| change.lock_id == lock_id)
+            .for_each(|change| change.before = None);
     });
 }
 
@@ -115,8 +119,14 @@ pub fn wait_for_lock(lock_id: i64, limit: TimeDelta) -> Result<bool> {
 }
 
 /// Gives the lock back that was taken in vain: no term shall begin.
-pub fn give_up_lock() {
-    SESSION.with_borrow_mut(Session::settle);
+pub fn give_up_lock(lock_id: i64) {
+    SESSION.with_borrow_mut(|session| {
+        // Written down by [`remember_lock`]; as if it had never been.
+        session.changes.pop_if(|change| {
+            change.lock_id == lock_id && change.before.is_none() && !session.terms.contains_key(&lock_id)
+        });
+        session.settle();
+    });
 }
 
 fn has_lock(lock_id: i64) -> bool {
@@ -135,7 +145,7 @@ fn remember_lock(lock_id: i64) {
     // Written down before the mark is set: should that fail, the abort gives the key back.
     SESSION.with_borrow_mut(|session| {
         session.locked.push(Lock { lock_id, is_marked: false });
-        session.changes.push(Change { subtransaction: current(), lock_id, before: None });
+        session.changes.push(Change { subtransaction: db::current_subtransaction(), lock_id, before: None });
     });
     lock::mark(lock_id);
     SESSION.with_borrow_mut(|session| {
@@ -159,6 +169,11 @@ pub fn end(lock_id: i64) {
 
 /// Notes that this transaction has changed the term of somebody else's lease: it cannot be prepared either.
 pub fn note_change(lock_id: i64) {
+    let here = db::current_subtransaction();
+    let is_known = |change: &Change| change.lock_id == lock_id && change.subtransaction == here;
+    if SESSION.with_borrow(|session| session.changes.iter().any(is_known)) {
+        return;
+    }
     let term = SESSION.with_borrow(|session| session.terms.get(&lock_id).cloned());
     change(lock_id, term);
 }
@@ -170,7 +185,7 @@ fn change(lock_id: i64, after: Option<Term>) {
             Some(term) => session.terms.insert(lock_id, term),
             None => session.terms.remove(&lock_id),
         };
-        session.changes.push(Change { subtransaction: current(), lock_id, before });
+        session.changes.push(Change { subtransaction: db::current_subtransaction(), lock_id, before });
     });
 }
 
@@ -199,19 +214,9 @@ impl Session {
     }
 }
 
-fn current() -> pg_sys::SubTransactionId {
-    // SAFETY: reads a number of the transaction state.
-    unsafe { pg_sys::GetCurrentSubTransactionId() }
-}
-
 fn watch() {
-    if IS_WATCHING.replace(true) {
-        return;
-    }
-    // SAFETY: both callbacks stay registered for the life of the backend, as the library does.
-    unsafe {
-        pg_sys::RegisterXactCallback(Some(on_transaction), std::ptr::null_mut());
-        pg_sys::RegisterSubXactCallback(Some(on_subtransaction), std::ptr::null_mut());
+    if !IS_WATCHING.replace(true) {
+        db::watch_ends(Some(on_transaction), Some(on_subtransaction));
     }
 }
 

@@ -221,14 +221,7 @@ fn candidate<'a>(
     let lock_id = required(lock_id, "lock_id")?;
     let hint = "Pass a name that tells this replica from the others, or leave it out.";
     let node_id = node_id.map(|name| short_text(name, "node_id", LONGEST_NODE_ID, hint)).transpose()?;
-    if let Some(lease) = lease
-        && !lease::is_sensible(convert::span(lease))
-    {
-        return Err(Error::invalid(
-            format!("lease must be longer than nothing and at most {} days", lease::LONGEST.num_days()),
-            "Pass a few times the pause between two renewals, such as '15 s'.",
-        ));
-    }
+    let lease = lease.map(lease_length).transpose()?;
     Ok(Candidate { lock_id, node_id, lease })
 }
 
@@ -241,6 +234,18 @@ fn now() -> lease::Now {
 #[pg_extern(stable, parallel_safe)]
 fn _costsim_timeline() -> i64 {
     db::timeline().into()
+}
+
+/// A lease's length, in one unit: a month is 30 days, whichever month it is.
+fn lease_length(lease: Interval) -> Result<Interval> {
+    let span = convert::span(lease);
+    if lease::is_sensible(span) {
+        return convert::interval(span);
+    }
+    Err(Error::invalid(
+        format!("lease must be longer than nothing and at most {} days", lease::LONGEST.num_days()),
+        "Pass a few times the pause between two renewals, such as '15 s'.",
+    ))
 }
 
 /// A timeout as a span of time; what is longer than a lease can be is as good as for ever.

@@ -3,7 +3,7 @@
 //! Ending a process is the one thing here that no rollback undoes, so it is done to nobody but the process on record, which must be of
 //! this database, have started when the record says, and hold the lock together with the mark that only a term of ours sets. A renewal
 //! meanwhile is kept out by the change lock; only if the process on record has that itself, in a transaction it does not end, it
-//! does not help it: what it renewed is not committed, and its lease is over.
+//! does not help it: what it renewed was not committed when its lease was over.
 
 use std::cell::Cell;
 

@@ -13,15 +13,21 @@ use super::{fence, held};
 
 /// Leads by a lease: its token, or `None` while somebody else leads.
 pub fn begin(lock_id: i64, node_id: &str, length: Interval) -> Result<Option<i64>> {
-    let is_free = lock::is_key_free(lock_id);
-    match lease::ask(store::latest(lock_id)?.as_ref(), Some(node_id), !is_free, super::now()) {
+    let seen = store::latest(lock_id)?;
+    // Whether a session leads, the lock tells; here only a lease counts that lives, and whose it is.
+    match lease::ask(seen.as_ref(), Some(node_id), false, super::now()) {
         Asked::Renew(token) => return Ok(renew(lock_id, token, Some(length))?.map(|_| token)),
         // The key before the change lock: a session that has the key and not the change lock gives way, so one of the two goes on.
-        Asked::Begin(_) if is_free && lock::try_change(lock_id) => {}
+        Asked::Begin(_) if lock::is_key_free(lock_id) && lock::try_change(lock_id) => {}
         Asked::Begin(_) | Asked::Refused => return Ok(None),
     }
-    // Once more, now that nobody else can change it. No session holds the lock, so none leads.
+    // Once more, now that nobody else can change it. No session held the lock after the first look, so a session that leads now has
+    // begun a term since.
     let latest = store::latest(lock_id)?;
+    if latest.as_ref().map(|term| term.token) != seen.map(|term| term.token) {
+        lock::give_up_change(lock_id);
+        return Ok(None);
+    }
     match lease::ask(latest.as_ref(), Some(node_id), false, super::now()) {
         Asked::Begin(ending) => {
             lock::wait_for_commits(lock_id);
@@ -41,7 +47,7 @@ pub fn begin(lock_id: i64, node_id: &str, length: Interval) -> Result<Option<i64
             held::note_change(lock_id);
             Ok(Some(token))
         }
-        // Another transaction was faster, and has committed.
+        // Its lease was over at the first look, and was renewed since by a clock that went back.
         Asked::Renew(_) | Asked::Refused => {
             lock::give_up_change(lock_id);
             Ok(None)

@@ -122,13 +122,13 @@ mod tests {
     fn leader_lock_given_up_is_free_at_once_and_one_that_a_rollback_needs_stays() {
         const LOCK: i64 = -7007;
         assert!(held::try_lock(LOCK));
-        held::give_up_lock();
+        held::give_up_lock(LOCK);
         assert_eq!(locks(), 0, "nothing needs it");
         assert!(held::try_lock(LOCK));
         held::begin(LOCK, term(1));
         held::end(LOCK);
         assert!(held::try_lock(LOCK));
-        held::give_up_lock();
+        held::give_up_lock(LOCK);
         assert_eq!(locks(), 1, "a rollback would have it lead again");
     }
 

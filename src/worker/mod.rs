@@ -26,14 +26,12 @@ const LIBRARY: &str = "costsim_pg";
 
 /// Registers the launcher when preloaded, and in every backend the wake-up at commit.
 pub fn init() {
-    // SAFETY: read in the postmaster, or in the backend that loads the library; the callback stays for good, as the library.
-    unsafe {
-        if pg_sys::process_shared_preload_libraries_in_progress {
-            shared::init();
-            launcher::register();
-        }
-        pg_sys::RegisterXactCallback(Some(on_transaction), std::ptr::null_mut());
+    // SAFETY: read in the postmaster, or in the backend that loads the library.
+    if unsafe { pg_sys::process_shared_preload_libraries_in_progress } {
+        shared::init();
+        launcher::register();
     }
+    db::watch_ends(Some(on_transaction), None);
 }
 
 /// One wake-up for a transaction, after its commit and however many alerts it left.

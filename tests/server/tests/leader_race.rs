@@ -2,8 +2,10 @@
 
 use anyhow::{Context, Result, ensure};
 use costsim_harness::Cluster;
-use costsim_server_tests::{Shared, one};
+use costsim_server_tests::{Shared, one, wait_for};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use tokio::runtime::Builder;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
@@ -126,5 +128,52 @@ fn old_clients_and_new_ones_elect_one_leader_between_them() -> Result<()> {
     assert!(wins.iter().all(|&count| count > 0), "one side never won, so nothing was shown: {wins:?}");
     let epoch: i64 = one(&mut watcher, "SELECT epoch FROM costsim_leaders WHERE lock_id = 7001")?;
     assert_eq!(epoch, wins[1], "every term of a new client has an epoch, and an old client's has none");
+    Ok(())
+}
+
+/// A session leads as long as it does not let go, and a lease as long as it was told: whoever begins a term beside it would write
+/// that the one before had come to an end by itself.
+#[test]
+fn sessions_and_leases_race_and_none_begins_beside_another() -> Result<()> {
+    let cluster = cluster()?;
+    let mut watcher = cluster.create_database_with_extension("both_modes")?;
+    let is_over = Arc::new(AtomicBool::new(false));
+    let mut racing = Vec::new();
+    for number in 0..4 {
+        let (mut client, is_over) = (cluster.connect("both_modes")?, is_over.clone());
+        racing.push(thread::spawn(move || -> Result<()> {
+            while !is_over.load(Ordering::Relaxed) {
+                if number == 0 {
+                    if one::<bool>(&mut client, "SELECT costsim_try_leader(7001)")? {
+                        client.batch_execute("BEGIN; SELECT costsim_require_leader(7001); COMMIT")?;
+                        ensure!(
+                            one::<bool>(&mut client, "SELECT costsim_release_leader(7001)")?,
+                            "not leading"
+                        );
+                    }
+                } else {
+                    let ask = format!("SELECT costsim_try_lease(7001, 'node {number}', '1 min')");
+                    if let Some(token) = one::<Option<i64>>(&mut client, &ask)? {
+                        let release = format!("SELECT costsim_release_lease(7001, {token})");
+                        ensure!(one::<bool>(&mut client, &release)?, "the lease of token {token} is gone");
+                    }
+                }
+            }
+            Ok(())
+        }));
+    }
+    let both = "SELECT count(*) FILTER (WHERE mode = 'session') >= 2500 AND count(*) FILTER (WHERE mode = 'lease') >= 2500
+                  FROM costsim_leader_events WHERE event = 'acquired'";
+    let waited = wait_for(&mut watcher, "thousands of terms of each kind", both);
+    is_over.store(true, Ordering::Relaxed);
+    for racer in racing {
+        racer.join().map_err(|_| anyhow::anyhow!("a racer has panicked"))??;
+    }
+    waited?;
+    let by_itself: i64 = one(
+        &mut watcher,
+        "SELECT count(*) FROM costsim_leader_events WHERE event NOT IN ('acquired', 'released')",
+    )?;
+    assert_eq!(by_itself, 0, "terms that were begun beside another");
     Ok(())
 }

@@ -1,0 +1,141 @@
+//! Where the extension lives in this database, and whose it is.
+
+use std::cell::{Cell, RefCell};
+use std::ffi::CStr;
+use std::rc::Rc;
+
+use pgrx::pg_sys;
+use pgrx::prelude::*;
+
+use super::server::set_for_a_while;
+use super::statement::forget_plans;
+use crate::error::{Error, Result};
+
+/// The extension's name in pg_extension.
+const EXTENSION: &CStr = c"costsim_pg";
+
+/// The table whose relation-cache messages tell that the extension was dropped or made anew.
+const LANDMARK: &str = "costsim_leaders";
+
+thread_local! {
+    static HOME: RefCell<Option<Home>> = const { RefCell::new(None) };
+    static IS_STALE: Cell<bool> = const { Cell::new(true) };
+    static IS_WATCHING: Cell<bool> = const { Cell::new(false) };
+    /// A copy of the landmark's oid that the callback may read while [`HOME`] is borrowed.
+    static LANDMARK_OID: Cell<pg_sys::Oid> = const { Cell::new(pg_sys::InvalidOid) };
+}
+
+/// Where the extension lives.
+#[derive(PartialEq)]
+struct Home {
+    /// The schema's name, quoted where it needs quotes.
+    schema: Rc<str>,
+    /// The landmark table: another oid means another CREATE EXTENSION.
+    landmark: pg_sys::Oid,
+    /// Whose tables they are.
+    owner: pg_sys::Oid,
+}
+
+/// The extension's schema, ready to stand in a statement. Resolved once per backend, and again after DROP EXTENSION,
+/// CREATE EXTENSION or ALTER SCHEMA RENAME.
+pub fn schema() -> Result<Rc<str>> {
+    if !IS_STALE.get()
+        && let Some(schema) = HOME.with_borrow(|home| home.as_ref().map(|home| Rc::clone(&home.schema)))
+    {
+        return Ok(schema);
+    }
+    watch();
+    // Cleared before the look-up, so that a message that comes in during it is not lost.
+    IS_STALE.set(false);
+    let found = look_up_home();
+    if !matches!(found, Ok(Some(_))) {
+        IS_STALE.set(true);
+    }
+    let found = found?.ok_or(Error::NotInstalled)?;
+    let schema = Rc::clone(&found.schema);
+    // A vacuum of the landmark gets us here too; the plans are given up only when they would name another place.
+    if HOME.with_borrow(|home| home.as_ref() != Some(&found)) {
+        forget_plans();
+        LANDMARK_OID.set(found.landmark);
+        HOME.set(Some(found));
+    }
+    Ok(schema)
+}
+
+/// Whether the extension is installed in this database, without raising.
+fn is_installed() -> bool {
+    // SAFETY: a catalog look-up; the second argument asks for InvalidOid instead of an error.
+    unsafe { pg_sys::get_extension_oid(EXTENSION.as_ptr(), true) != pg_sys::InvalidOid }
+}
+
+fn look_up_home() -> Result<Option<Home>> {
+    if !is_installed() {
+        return Ok(None);
+    }
+    // Not a kept statement: it is what the kept ones need to be prepared.
+    Spi::connect(|client| {
+        let table = client.select(
+            "SELECT pg_catalog.quote_ident(n.nspname::pg_catalog.text), c.oid, c.relowner
+               FROM pg_catalog.pg_extension e
+               JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) e.extnamespace
+               JOIN pg_catalog.pg_class c ON c.relnamespace OPERATOR(pg_catalog.=) n.oid
+                AND c.relname OPERATOR(pg_catalog.=) $1::pg_catalog.name
+              WHERE e.extname OPERATOR(pg_catalog.=) 'costsim_pg'::pg_catalog.name",
+            Some(1),
+            &[LANDMARK.into()],
+        )?;
+        let Some(row) = table.into_iter().next() else { return Ok(None) };
+        let (Some(schema), Some(landmark), Some(owner)) = (row.get::<String>(1)?, row.get(2)?, row.get(3)?)
+        else {
+            return Ok(None);
+        };
+        Ok(Some(Home { schema: schema.into(), landmark, owner }))
+    })
+}
+
+fn watch() {
+    if IS_WATCHING.replace(true) {
+        return;
+    }
+    // SAFETY: both callbacks only set a flag; they stay registered for the life of the backend, as the library does.
+    unsafe {
+        pg_sys::CacheRegisterRelcacheCallback(Some(on_relation_change), pg_sys::Datum::from(0));
+        pg_sys::CacheRegisterSyscacheCallback(
+            pg_sys::SysCacheIdentifier::NAMESPACEOID as i32,
+            Some(on_namespace_change),
+            pg_sys::Datum::from(0),
+        );
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn on_relation_change(_argument: pg_sys::Datum, relation: pg_sys::Oid) {
+    if relation == pg_sys::InvalidOid || relation == LANDMARK_OID.get() {
+        IS_STALE.set(true);
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn on_namespace_change(_argument: pg_sys::Datum, _cache: i32, _hash: u32) {
+    IS_STALE.set(true);
+}
+
+/// Runs `body` as a SECURITY DEFINER function of ours would run: as the owner of our tables, with a search_path nobody else chose. For
+/// what is called by the server itself, and for a function whose usual call needs nothing of it and shall not pay for it.
+pub fn as_owner<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+    schema()?;
+    let owner = HOME.with_borrow(|home| home.as_ref().map(|home| home.owner)).ok_or(Error::NotInstalled)?;
+    // SAFETY: what the server does around such a function. After an error the abort puts user and settings back.
+    unsafe {
+        let (mut user, mut context) = (pg_sys::InvalidOid, 0);
+        pg_sys::GetUserIdAndSecContext(&mut user, &mut context);
+        let level = pg_sys::NewGUCNestLevel();
+        set_for_a_while(c"search_path", c"pg_catalog, pg_temp");
+        let restricted = context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32;
+        pg_sys::SetUserIdAndSecContext(owner, restricted);
+        let outcome = body();
+        pg_sys::SetUserIdAndSecContext(user, context);
+        pg_sys::AtEOXact_GUC(true, level);
+        outcome
+    }
+}

@@ -1,0 +1,233 @@
+//! Transactions and subtransactions: whole ones, waits and errors inside one, what happens at their ends.
+
+use std::cell::Cell;
+use std::ffi::CString;
+use std::panic::{AssertUnwindSafe, UnwindSafe};
+
+use chrono::TimeDelta;
+use pgrx::pg_sys::panic::CaughtError;
+use pgrx::prelude::*;
+use pgrx::{PgTryBuilder, pg_sys};
+
+use super::server::set_for_a_while;
+use crate::error::{Error, Result};
+
+thread_local! {
+    static MUST_BE_DURABLE: Cell<bool> = const { Cell::new(false) };
+    static IS_WATCHING_COMMITS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Has the server call these at the ends of transactions and subtransactions, for the life of the backend.
+pub fn watch_ends(of_transaction: pg_sys::XactCallback, of_subtransaction: pg_sys::SubXactCallback) {
+    // SAFETY: the functions stay as long as the library, which is never unloaded.
+    unsafe {
+        pg_sys::RegisterXactCallback(of_transaction, std::ptr::null_mut());
+        if of_subtransaction.is_some() {
+            pg_sys::RegisterSubXactCallback(of_subtransaction, std::ptr::null_mut());
+        }
+    }
+}
+
+/// The innermost subtransaction that is open; the transaction itself counts as the first.
+pub fn current_subtransaction() -> pg_sys::SubTransactionId {
+    // SAFETY: reads a number of the transaction state.
+    unsafe { pg_sys::GetCurrentSubTransactionId() }
+}
+
+/// Makes the commit of this transaction wait for its WAL even where the session turned that off: a transition or an alert
+/// that was acknowledged must survive a crash. Levels other than `off` stay as the user chose them. What the session says later in
+/// the transaction does not undo it: it is said again just before the commit.
+pub fn make_commit_durable() {
+    switch_durable();
+    if !MUST_BE_DURABLE.replace(true) && !IS_WATCHING_COMMITS.replace(true) {
+        watch_ends(Some(on_transaction), None);
+    }
+}
+
+fn switch_durable() {
+    // SAFETY: reads an int of the server's settings; the strings are static.
+    unsafe {
+        if pg_sys::synchronous_commit >= pg_sys::SyncCommitLevel::SYNCHRONOUS_COMMIT_LOCAL_FLUSH as i32 {
+            return;
+        }
+        pg_sys::set_config_option(
+            c"synchronous_commit".as_ptr(),
+            c"on".as_ptr(),
+            pg_sys::GucContext::PGC_USERSET,
+            pg_sys::GucSource::PGC_S_SESSION,
+            pg_sys::GucAction::GUC_ACTION_LOCAL,
+            true,
+            0,
+            false,
+        );
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn on_transaction(event: pg_sys::XactEvent::Type, _argument: *mut std::ffi::c_void) {
+    use pg_sys::XactEvent::{
+        XACT_EVENT_ABORT, XACT_EVENT_COMMIT, XACT_EVENT_PRE_COMMIT, XACT_EVENT_PRE_PREPARE,
+        XACT_EVENT_PREPARE,
+    };
+    match event {
+        XACT_EVENT_PRE_COMMIT | XACT_EVENT_PRE_PREPARE if MUST_BE_DURABLE.get() => switch_durable(),
+        XACT_EVENT_COMMIT | XACT_EVENT_ABORT | XACT_EVENT_PREPARE => MUST_BE_DURABLE.set(false),
+        _ => {}
+    }
+}
+
+/// Runs `body` where the server has no snapshot of its own at hand: just before a commit.
+pub fn with_snapshot<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+    // SAFETY: pushed and popped in pairs; an error in between ends the transaction, which pops it.
+    unsafe {
+        pg_sys::PushActiveSnapshot(pg_sys::GetLatestSnapshot());
+        let outcome = body();
+        pg_sys::PopActiveSnapshot();
+        outcome
+    }
+}
+
+/// Runs `body` in a transaction of its own, in a process that has none open: commits when it answers, aborts when it refuses.
+/// An error of the server passes through and ends the process, as it must.
+pub fn transaction<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+    // SAFETY: the sequence every background worker uses; nothing of the transaction is kept after it.
+    unsafe {
+        pg_sys::SetCurrentStatementStartTimestamp();
+        pg_sys::StartTransactionCommand();
+        pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
+        let outcome = body();
+        match outcome {
+            Ok(_) => {
+                pg_sys::PopActiveSnapshot();
+                pg_sys::CommitTransactionCommand();
+            }
+            Err(_) => pg_sys::AbortCurrentTransaction(),
+        }
+        // Without this the statistics of a process that never runs a client's command stay unreported, and autovacuum would
+        // not learn of the rows it left behind.
+        pg_sys::pgstat_report_stat(true);
+        outcome
+    }
+}
+
+/// Runs `wait`, in which this session waits for one lock, for at most `limit`: whether it got it. What was locked for the
+/// transaction stays locked. All other errors, cancel and the statement's own timeout among them, pass through.
+pub fn wait_at_most(limit: TimeDelta, wait: impl FnOnce() + UnwindSafe) -> Result<bool> {
+    let millis = limit.num_milliseconds().clamp(1, i64::from(i32::MAX));
+    let text = CString::new(millis.to_string()).unwrap_or_default();
+    let outcome = catch(PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE, move || {
+        // SAFETY: the setting is put back when its level ends, here or by the abort of the subtransaction.
+        unsafe {
+            let level = pg_sys::NewGUCNestLevel();
+            set_for_a_while(c"lock_timeout", &text);
+            wait();
+            pg_sys::AtEOXact_GUC(true, level);
+        }
+        Ok(())
+    })?;
+    Ok(outcome.is_some())
+}
+
+/// Runs `wait`, in which a commit waits for locks. The server has put the timeout of the statement aside by then, so where the session
+/// has one, and none for locks, it counts for each of them: 55P03.
+pub fn with_statement_timeout_for_locks(wait: impl FnOnce()) {
+    // SAFETY: reads settings in milliseconds; what is changed is put back here, or by the abort.
+    unsafe {
+        let limit = pg_sys::StatementTimeout;
+        if limit == 0 || pg_sys::LockTimeout != 0 {
+            return wait();
+        }
+        let millis = CString::new(limit.to_string()).unwrap_or_default();
+        let level = pg_sys::NewGUCNestLevel();
+        set_for_a_while(c"lock_timeout", &millis);
+        wait();
+        pg_sys::AtEOXact_GUC(true, level);
+    }
+}
+
+/// Runs `body` in a subtransaction of its own: an error rolls back what `body` did and comes back as data. Cancel and shutdown are
+/// never swallowed.
+pub fn subtransaction<T>(body: impl FnOnce() -> Result<T> + UnwindSafe) -> Result<T> {
+    in_subtransaction(body, |caught| {
+        if must_propagate(&caught) {
+            caught.rethrow()
+        }
+        Err(Error::Internal(message_of(&caught)))
+    })
+}
+
+/// The same for an error that is expected: `None` when the server raised it. All others pass through unchanged.
+pub fn catch<T>(
+    expected: PgSqlErrorCode,
+    body: impl FnOnce() -> Result<T> + UnwindSafe,
+) -> Result<Option<T>> {
+    in_subtransaction(
+        || body().map(Some),
+        |caught| if code_of(&caught) == Some(expected) { Ok(None) } else { caught.rethrow() },
+    )
+}
+
+/// The only place that catches a server error, since catching one without a subtransaction leaves the data torn.
+fn in_subtransaction<T>(
+    body: impl FnOnce() -> Result<T> + UnwindSafe,
+    handle: impl FnOnce(CaughtError) -> Result<T>,
+) -> Result<T> {
+    // SAFETY: the sequence of plpgsql's exception blocks: begin, run, release or roll back, and in both cases restore the
+    // memory context and resource owner that were current.
+    unsafe {
+        let context = pg_sys::CurrentMemoryContext;
+        let owner = pg_sys::CurrentResourceOwner;
+        let restore = move || {
+            pg_sys::MemoryContextSwitchTo(context);
+            pg_sys::CurrentResourceOwner = owner;
+        };
+        pg_sys::BeginInternalSubTransaction(std::ptr::null());
+        pg_sys::MemoryContextSwitchTo(context);
+        let body = AssertUnwindSafe(body);
+        let outcome = PgTryBuilder::new(move || Ok((body.0)())).catch_others(Err).execute();
+        match outcome {
+            Ok(Ok(value)) => {
+                pg_sys::ReleaseCurrentSubTransaction();
+                restore();
+                Ok(value)
+            }
+            Ok(Err(refused)) => {
+                pg_sys::RollbackAndReleaseCurrentSubTransaction();
+                restore();
+                Err(refused)
+            }
+            Err(caught) => {
+                pg_sys::RollbackAndReleaseCurrentSubTransaction();
+                restore();
+                handle(caught)
+            }
+        }
+    }
+}
+
+fn code_of(caught: &CaughtError) -> Option<PgSqlErrorCode> {
+    match caught {
+        CaughtError::PostgresError(report) | CaughtError::ErrorReport(report) => {
+            Some(report.sql_error_code())
+        }
+        CaughtError::RustPanic { .. } => None,
+    }
+}
+
+fn must_propagate(caught: &CaughtError) -> bool {
+    code_of(caught).is_none_or(|code| {
+        matches!(
+            code,
+            PgSqlErrorCode::ERRCODE_QUERY_CANCELED
+                | PgSqlErrorCode::ERRCODE_ADMIN_SHUTDOWN
+                | PgSqlErrorCode::ERRCODE_CRASH_SHUTDOWN
+        )
+    })
+}
+
+fn message_of(caught: &CaughtError) -> String {
+    match caught {
+        CaughtError::PostgresError(report) | CaughtError::ErrorReport(report) => report.message().to_owned(),
+        CaughtError::RustPanic { ereport, .. } => ereport.message().to_owned(),
+    }
+}
