@@ -15,34 +15,69 @@ CREATE TABLE costsim_cb_state (
     last_failure_at        timestamptz,
     updated_at             timestamptz NOT NULL DEFAULT now(),
     created_at             timestamptz NOT NULL DEFAULT now(),
+    last_score             double precision,
     opened_at              timestamptz,
-    requested_term         text        CHECK (requested_term IN ('default', 'until', 'permanent')),
+    opened_incident_id     text,
+    requested_term         text,
     requested_until        timestamptz,
-    drift_threshold        double precision NOT NULL DEFAULT 0.2
-                           CHECK (drift_threshold >= 0 AND drift_threshold < 'infinity'),
-    failure_threshold      integer     NOT NULL DEFAULT 3 CHECK (failure_threshold >= 1),
-    disable_ttl            interval    DEFAULT '24 hours' CHECK (disable_ttl > '0'),
-    auto_recover           boolean     NOT NULL DEFAULT true
+    warning                text,
+    half_open_at           timestamptz,
+    half_open_since        timestamptz,
+    reopenings             integer     NOT NULL DEFAULT 0,
+    ttl_jitter             double precision NOT NULL DEFAULT 0,
+    probes                 timestamptz[] NOT NULL DEFAULT '{}',
+    probes_passed          integer     NOT NULL DEFAULT 0,
+    drift_threshold        double precision NOT NULL DEFAULT 0.2,
+    warning_threshold      double precision NOT NULL DEFAULT 0.15,
+    failure_threshold      integer     NOT NULL DEFAULT 3,
+    schema_error_threshold integer     NOT NULL DEFAULT 5,
+    disable_ttl            interval    DEFAULT '24 hours',
+    auto_recover           boolean     NOT NULL DEFAULT true,
+    auto_disable           boolean     NOT NULL DEFAULT true,
+    half_open              boolean     NOT NULL DEFAULT false,
+    probe_permits          integer     NOT NULL DEFAULT 3,
+    probe_successes        integer     NOT NULL DEFAULT 3,
+    probe_timeout          interval    NOT NULL DEFAULT '1 minute',
+    half_open_timeout      interval    NOT NULL DEFAULT '1 hour',
+    max_disable_ttl        interval    NOT NULL DEFAULT '7 days'
 ) WITH (fillfactor = 50);
 
 CREATE INDEX idx_costsim_cb_state_name ON costsim_cb_state (name);
 
 COMMENT ON TABLE costsim_cb_state IS 'One row per circuit breaker: its state and its configuration. The breaker costsim_v2 exists without a row and gets one when something first happens to it.';
 COMMENT ON COLUMN costsim_cb_state.name IS 'The breaker''s name.';
-COMMENT ON COLUMN costsim_cb_state.disabled IS 'Whether the breaker is open. It counts as closed again once disabled_until has passed, if auto_recover is on.';
+COMMENT ON COLUMN costsim_cb_state.disabled IS 'Whether the breaker is open or half-open. It counts as closed again once disabled_until has passed, if auto_recover is on.';
 COMMENT ON COLUMN costsim_cb_state.disabled_by IS 'Who opened it: circuit_breaker for a trip, else the caller''s word.';
 COMMENT ON COLUMN costsim_cb_state.disabled_reason IS 'Why it is open, in words.';
-COMMENT ON COLUMN costsim_cb_state.disabled_until IS 'When it closes by itself; NULL means that somebody has to enable it.';
+COMMENT ON COLUMN costsim_cb_state.disabled_until IS 'When time alone closes it; NULL means that somebody has to enable it.';
 COMMENT ON COLUMN costsim_cb_state.incident_id IS 'The open incident, in costsim_cb_incidents.';
 COMMENT ON COLUMN costsim_cb_state.consecutive_failures IS 'Bad drift reports in a row since the last good one.';
 COMMENT ON COLUMN costsim_cb_state.last_failure_at IS 'When the latest bad report came.';
 COMMENT ON COLUMN costsim_cb_state.opened_at IS 'When it opened; later reports do not move it.';
+COMMENT ON COLUMN costsim_cb_state.opened_incident_id IS 'The incident of the outage that opened_at and the columns after it tell of. They count as long as it is incident_id: an application that does not know them opens with another one.';
 COMMENT ON COLUMN costsim_cb_state.requested_term IS 'For how long the last caller of costsim_disable_v2 wanted it open: as long as disable_ttl says, until requested_until, or permanent. Asking for the same again changes nothing. NULL when no person disabled it.';
 COMMENT ON COLUMN costsim_cb_state.requested_until IS 'The end that caller asked for.';
+COMMENT ON COLUMN costsim_cb_state.last_score IS 'The score of the latest bad report.';
+COMMENT ON COLUMN costsim_cb_state.warning IS 'What was warned of and is not over: near_threshold, scores above warning_threshold; would_trip, it would have opened, were auto_disable on. It is told once, when it begins.';
+COMMENT ON COLUMN costsim_cb_state.half_open_at IS 'From when on costsim_cb_allow lets probes through; NULL for an outage without a half-open period.';
+COMMENT ON COLUMN costsim_cb_state.half_open_since IS 'The same moment, once somebody has written down that it has come: the breaker is half-open.';
+COMMENT ON COLUMN costsim_cb_state.reopenings IS 'How often this outage was opened once more because a probe failed or expired.';
+COMMENT ON COLUMN costsim_cb_state.ttl_jitter IS 'Drawn when the breaker opened: the n-th re-opening lasts least(max_disable_ttl, disable_ttl * 2^n) * (1 - 0.2 * ttl_jitter).';
+COMMENT ON COLUMN costsim_cb_state.probes IS 'When the permits expire that were given in this half-open period and not reported on yet.';
+COMMENT ON COLUMN costsim_cb_state.probes_passed IS 'Probes of this half-open period that were reported as good.';
 COMMENT ON COLUMN costsim_cb_state.drift_threshold IS 'A drift score strictly above it is a failure. Default 0.2.';
+COMMENT ON COLUMN costsim_cb_state.warning_threshold IS 'A drift score strictly above it, but not above drift_threshold, is recorded in costsim_cb_events once. Default 0.15.';
 COMMENT ON COLUMN costsim_cb_state.failure_threshold IS 'So many failures in a row open the breaker. Default 3.';
+COMMENT ON COLUMN costsim_cb_state.schema_error_threshold IS 'So many schema errors in one report open the breaker. Default 5.';
 COMMENT ON COLUMN costsim_cb_state.disable_ttl IS 'How long it stays open unless told otherwise; NULL means until somebody enables it. Default 24 hours.';
-COMMENT ON COLUMN costsim_cb_state.auto_recover IS 'Whether it closes by itself when disabled_until has passed.';
+COMMENT ON COLUMN costsim_cb_state.auto_recover IS 'Whether it closes by itself when disabled_until has passed. Default on.';
+COMMENT ON COLUMN costsim_cb_state.auto_disable IS 'Whether reports may open it; else they only count and warn. Default on.';
+COMMENT ON COLUMN costsim_cb_state.half_open IS 'Whether the next outage ends by a half-open period. Default off.';
+COMMENT ON COLUMN costsim_cb_state.probe_permits IS 'Permits that costsim_cb_allow gives in one half-open period. Default 3.';
+COMMENT ON COLUMN costsim_cb_state.probe_successes IS 'Good reports on permits that close the breaker. Default 3.';
+COMMENT ON COLUMN costsim_cb_state.probe_timeout IS 'After this a permit that nobody has reported on counts as failed. Default 1 minute.';
+COMMENT ON COLUMN costsim_cb_state.half_open_timeout IS 'After this a half-open period in which no probe failed or expired ends, and the breaker closes. Default 1 hour.';
+COMMENT ON COLUMN costsim_cb_state.max_disable_ttl IS 'The longest time for which a failed probe opens it once more. Default 7 days.';
 
 CREATE TABLE costsim_cb_incidents (
     id                   text PRIMARY KEY DEFAULT left(gen_random_uuid()::text, 12),
@@ -69,7 +104,7 @@ CREATE INDEX idx_costsim_cb_incidents_timestamp ON costsim_cb_incidents ("timest
 CREATE INDEX idx_costsim_cb_incidents_resolved ON costsim_cb_incidents (resolved);
 CREATE UNIQUE INDEX costsim_cb_incidents_one_open ON costsim_cb_incidents (circuit_breaker_name) WHERE NOT resolved;
 
-COMMENT ON SEQUENCE costsim_cb_state_id_seq IS 'Ids of costsim_cb_state.';
+COMMENT ON SEQUENCE costsim_cb_state_id_seq IS 'Ids of costsim_cb_state; and the relation of which sessions are told when a row of that table has changed.';
 
 COMMENT ON TABLE costsim_cb_incidents IS 'Every time a breaker opened: why, how badly, and how it ended. At most one incident per breaker is unresolved.';
 COMMENT ON COLUMN costsim_cb_incidents.severity IS 'P1 drift, P2 by hand, P3 schema errors.';
@@ -86,14 +121,75 @@ ALTER FUNCTION _costsim_supersede_incident() SECURITY DEFINER SET search_path = 
 CREATE TRIGGER costsim_supersede_incident BEFORE INSERT ON costsim_cb_incidents
     FOR EACH ROW WHEN (NOT NEW.resolved) EXECUTE FUNCTION _costsim_supersede_incident();
 
+CREATE TABLE costsim_cb_events (
+    id                   bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
+    circuit_breaker_name text        NOT NULL,
+    happened_at          timestamptz NOT NULL DEFAULT clock_timestamp(),
+    from_state           text        NOT NULL CHECK (from_state IN ('closed', 'open', 'half_open')),
+    to_state             text        NOT NULL CHECK (to_state IN ('closed', 'open', 'half_open')),
+    cause                text        NOT NULL,
+    actor                text,
+    reason               text,
+    incident_id          text,
+    drift_score          double precision,
+    sample_count         integer,
+    consecutive_failures integer,
+    configuration        jsonb       NOT NULL
+);
+
+CREATE INDEX costsim_cb_events_breaker ON costsim_cb_events (circuit_breaker_name, id);
+
+COMMENT ON SEQUENCE costsim_cb_events_id_seq IS 'Ids of costsim_cb_events.';
+COMMENT ON TABLE costsim_cb_events IS 'What happened to every breaker, and by which settings it was decided. Rows are only ever added.';
+COMMENT ON COLUMN costsim_cb_events.happened_at IS 'When it was written down, by the server''s clock.';
+COMMENT ON COLUMN costsim_cb_events.from_state IS 'Where it stood: closed, open, half_open.';
+COMMENT ON COLUMN costsim_cb_events.to_state IS 'Where it stands.';
+COMMENT ON COLUMN costsim_cb_events.cause IS 'drift, schema_errors, manual; ttl_passed; probes_passed, probe_failed, probe_expired; escalated (the incident became worse), adopted (a breaker opened by another hand got its incident); near_threshold, would_trip (warnings); configured; outside (another hand wrote the row).';
+COMMENT ON COLUMN costsim_cb_events.actor IS 'Who: circuit_breaker, system-auto-recover, the caller''s word, or for outside the session''s user.';
+COMMENT ON COLUMN costsim_cb_events.reason IS 'Why, in words.';
+COMMENT ON COLUMN costsim_cb_events.incident_id IS 'The incident it belongs to.';
+COMMENT ON COLUMN costsim_cb_events.drift_score IS 'The score that decided; 1 for schema errors.';
+COMMENT ON COLUMN costsim_cb_events.sample_count IS 'How many samples it stood for; the number of schema errors.';
+COMMENT ON COLUMN costsim_cb_events.consecutive_failures IS 'Bad drift reports in a row at that moment.';
+COMMENT ON COLUMN costsim_cb_events.configuration IS 'The breaker''s settings at that moment.';
+
+CREATE TRIGGER costsim_cb_events_stay BEFORE UPDATE OR DELETE OR TRUNCATE ON costsim_cb_events
+    FOR EACH STATEMENT EXECUTE FUNCTION _costsim_cb_events_stay();
+
+-- Whatever changes a breaker, by whatever statement, is told to every session's memory of it, and to the worker. Mere counting is
+-- not, unless it begins or ends: it moves no answer. The lists of columns keep the server from looking at it any closer. Settings that make
+-- no sense are refused here rather than by CHECK constraints: those would be read anew for every report that is counted, and the
+-- rules are core's. A subscriber of logical replication applies rows with triggers off, unless they are ALWAYS on.
+ALTER FUNCTION _costsim_breaker_changed() SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+ALTER FUNCTION _costsim_breaker_counted() SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+CREATE TRIGGER costsim_breaker_made_or_removed AFTER INSERT OR DELETE ON costsim_cb_state
+    FOR EACH ROW EXECUTE FUNCTION _costsim_breaker_changed();
+CREATE TRIGGER costsim_breaker_changed
+    AFTER UPDATE OF name, disabled, disabled_by, disabled_reason, disabled_until, incident_id, opened_at, opened_incident_id,
+                    requested_term, requested_until, warning, half_open_at, half_open_since, reopenings, ttl_jitter, probes, probes_passed,
+                    drift_threshold, warning_threshold, failure_threshold, schema_error_threshold, disable_ttl, auto_recover, auto_disable,
+                    half_open, probe_permits, probe_successes, probe_timeout, half_open_timeout, max_disable_ttl ON costsim_cb_state
+    FOR EACH ROW EXECUTE FUNCTION _costsim_breaker_changed();
+CREATE TRIGGER costsim_breaker_counted AFTER UPDATE OF consecutive_failures ON costsim_cb_state
+    FOR EACH ROW WHEN ((OLD.consecutive_failures = 0) <> (NEW.consecutive_failures = 0)) EXECUTE FUNCTION _costsim_breaker_counted();
+CREATE TRIGGER costsim_breaker_truncated AFTER TRUNCATE ON costsim_cb_state
+    FOR EACH STATEMENT EXECUTE FUNCTION _costsim_breaker_changed();
+ALTER TABLE costsim_cb_state ENABLE ALWAYS TRIGGER costsim_breaker_made_or_removed;
+ALTER TABLE costsim_cb_state ENABLE ALWAYS TRIGGER costsim_breaker_changed;
+ALTER TABLE costsim_cb_state ENABLE ALWAYS TRIGGER costsim_breaker_counted;
+ALTER TABLE costsim_cb_state ENABLE ALWAYS TRIGGER costsim_breaker_truncated;
+
 SELECT pg_catalog.pg_extension_config_dump('costsim_cb_state', '');
 SELECT pg_catalog.pg_extension_config_dump('costsim_cb_state_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('costsim_cb_incidents', '');
+SELECT pg_catalog.pg_extension_config_dump('costsim_cb_events', '');
+SELECT pg_catalog.pg_extension_config_dump('costsim_cb_events_id_seq', '');
 
 CREATE FUNCTION costsim_incidents(
     include_resolved boolean DEFAULT false,
     "limit"          integer DEFAULT 10,
-    name             text DEFAULT 'costsim_v2')
+    name             text DEFAULT 'costsim_v2',
+    before_id        text DEFAULT NULL)
     RETURNS SETOF costsim_cb_incidents
     LANGUAGE sql STABLE PARALLEL SAFE
     SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -101,7 +197,9 @@ BEGIN ATOMIC
     SELECT i.*
       FROM costsim_cb_incidents i
      WHERE i.circuit_breaker_name = $3 AND (NOT i.resolved OR $1)
+       AND ($4 IS NULL
+            OR (i."timestamp", i.id) < (SELECT b."timestamp", b.id FROM costsim_cb_incidents b WHERE b.id = $4 AND b.circuit_breaker_name = $3))
      ORDER BY i."timestamp" DESC, i.id DESC
      LIMIT CASE WHEN $2 < 0 THEN 0 ELSE $2 END;
 END;
-COMMENT ON FUNCTION costsim_incidents(boolean, integer, text) IS 'A breaker''s incidents, newest first: the unresolved one, or with include_resolved all of them, at most "limit" rows (NULL: all).';
+COMMENT ON FUNCTION costsim_incidents(boolean, integer, text, text) IS 'A breaker''s incidents, newest first: the unresolved one, or with include_resolved all of them, at most "limit" rows (NULL: all). before_id, the id of the last row of the page before, gives the page after it.';

@@ -15,8 +15,10 @@ REVOKE ALL ON FUNCTION
     costsim_lock_id(text),
     _costsim_leader_status(),
     costsim_is_open(text),
+    costsim_is_closed(text),
     costsim_cb_get_state(text),
-    costsim_incidents(boolean, integer, text),
+    costsim_cb_explain(text),
+    costsim_incidents(boolean, integer, text, text),
     costsim_alert_queue_stats(),
     costsim_drift_stats(timestamptz, timestamptz, text, text),
     costsim_input_hash(json),
@@ -31,7 +33,11 @@ REVOKE ALL ON FUNCTION
     costsim_require_leader(bigint, bigint),
     costsim_run_as_leader(bigint, text, interval),
     costsim_release_leader(bigint),
+    costsim_is_v2_disabled(text),
+    costsim_cb_allow(text),
+    costsim_auto_recover(),
     costsim_report_drift(double precision, integer, jsonb, text),
+    costsim_report_schema_error(integer, jsonb, text),
     costsim_enqueue_alert(jsonb, text, text, text, integer),
     costsim_fire_alert(jsonb, jsonb, text),
     costsim_resolve_alert(jsonb),
@@ -41,10 +47,15 @@ REVOKE ALL ON FUNCTION
     costsim_resign_leader(bigint, text),
     costsim_disable_v2(text, text, timestamptz, boolean, text),
     costsim_enable_v2(text, text, text),
+    costsim_reset_v2(text, text, text),
+    costsim_configure_breaker(text, double precision, double precision, integer, integer, interval, boolean, boolean, boolean, integer, integer, interval, interval, interval),
     -- of the extension's own
     _costsim_require_utf8(),
     _costsim_timeline(),
+    _costsim_breaker_changed(),
+    _costsim_breaker_counted(),
     _costsim_supersede_incident(),
+    _costsim_cb_events_stay(),
     _costsim_alert_wake()
     FROM PUBLIC;
 
@@ -60,11 +71,19 @@ COMMENT ON FUNCTION costsim_resign_leader(bigint, text) IS 'Ends the term of who
 COMMENT ON FUNCTION costsim_fencing_token(bigint) IS 'The fencing token of the term by which this session leads the lock id; NULL when it does not, and in lease mode. Reads this session''s memory and its own locks.';
 COMMENT ON FUNCTION costsim_lock_id(text) IS 'The lock id that costsim_locks gives this name. Errors: 22004, 42704 no such name.';
 COMMENT ON FUNCTION costsim_is_leader(bigint) IS 'Whether this session leads the lock id by holding it; in lease mode no session does. NULL for NULL. Works everywhere, writes nothing.';
-COMMENT ON FUNCTION costsim_is_open(text) IS 'Whether the breaker is open, that is, whether V2 must not answer; a breaker whose disabled_until has passed counts as closed. Reads only, works on a standby. Errors: 22004, 42704 no such breaker.';
-COMMENT ON FUNCTION costsim_cb_get_state(text) IS 'The breaker''s state as of now, one row: is_open, state (closed or open), opened_at, reason, incident_id, consecutive_failures, last_failure_at, disabled_until (NULL: until enabled by hand), disabled_by. Errors: 22004, 42704.';
-COMMENT ON FUNCTION costsim_report_drift(double precision, integer, jsonb, text) IS 'Reports how far V2 is from V1. Answers the incident if this report opened the breaker, else no row. A score strictly above drift_threshold is a failure; failure_threshold of them in a row open the breaker (severity P1) and fire its alert, in the caller''s transaction; a better score starts the count anew. While open a bad report is noted on the incident. details becomes the incident''s details_json. Errors: 22004; 22023 score NaN, infinite or negative, sample_count negative; 42704; 25006.';
+COMMENT ON FUNCTION costsim_is_open(text) IS 'Whether the breaker is open or half-open, that is, whether V2 must not answer; a breaker whose disabled_until has passed counts as closed. What is committed or done by this transaction at the moment of the call, whatever the isolation level. No lock and no write; a session that knows the breaker reads no table. Works on a standby. Errors: 22004, 42704 no such breaker.';
+COMMENT ON FUNCTION costsim_is_closed(text) IS 'The opposite of costsim_is_open. Errors: 22004, 42704.';
+COMMENT ON FUNCTION costsim_is_v2_disabled(text) IS 'The answer of costsim_is_open; in addition, what time has done to the breaker (its end has passed, probing has begun, a probe has expired) is written down, with incident, alert and event, if the transaction can write, is READ COMMITTED and the row is free. Never waits, and answers on a standby. Errors: 22004, 42704.';
+COMMENT ON FUNCTION costsim_cb_allow(text) IS 'Whether the caller may use V2: true while the breaker is closed, false while it is open. While it is half-open, true for at most probe_permits callers of one half-open period: each is a permit that expires after probe_timeout, is redeemed by the next good costsim_report_drift, and opens the breaker once more if it expires. Never waits: false while another transaction has the breaker''s row, and in a read-only transaction. Ask in a transaction of its own: a permit is given at commit, and until then others get none. Under REPEATABLE READ and SERIALIZABLE a row that has changed since the transaction began gives none. Errors: 22004, 42704.';
+COMMENT ON FUNCTION costsim_cb_get_state(text) IS 'The breaker''s state as of now, one row: is_open, state (closed, open or half_open), opened_at, reason, incident_id, consecutive_failures, last_failure_at, disabled_until (when time alone closes it, if auto_recover is on; NULL: until enabled by hand), disabled_by. Errors: 22004, 42704.';
+COMMENT ON FUNCTION costsim_cb_explain(text) IS 'Why the breaker stands where it stands, one fact per line: its state and end, the numbers that the last decision compared and with which settings, what has been counted since. For people; the words may change. Errors: 22004, 42704.';
+COMMENT ON FUNCTION costsim_report_drift(double precision, integer, jsonb, text) IS 'Reports how far V2 is from V1. Answers the incident if this report opened the breaker, else no row. A score strictly above drift_threshold is a failure; failure_threshold of them in a row open the breaker (severity P1) and fire its alert, in the caller''s transaction; a better score starts the count anew, and on a quiet breaker reads and writes nothing. A score above warning_threshold is recorded as an event when that begins. While open a bad report is noted on the incident; while half-open it opens the breaker once more, and a good one redeems the oldest permit. details becomes the incident''s details_json. Errors: 22004; 22023 score NaN, infinite or negative, sample_count negative; 42704; 25006; 40001 under REPEATABLE READ and SERIALIZABLE if the row has changed since.';
+COMMENT ON FUNCTION costsim_report_schema_error(integer, jsonb, text) IS 'Reports answers of V2 in the wrong shape. Answers the incident if this report opened the breaker, else no row. schema_error_threshold or more errors in one report open it (severity P3, drift_score 1, sample_count the number of errors); reports are not added up. Otherwise like costsim_report_drift. Errors: 22004; 22023 negative error_count; 42704; 25006; 40001.';
 COMMENT ON FUNCTION costsim_disable_v2(text, text, timestamptz, boolean, text) IS 'Opens the breaker by hand (severity P2), until disabled_until, for the breaker''s disable_ttl if NULL, or for good with permanent. One row: changed, and the open incident''s id. Asking for the same again changes nothing; another reason or end changes the open breaker and makes no second incident. Errors: 22004; 22023 blank reason or disabled_by, an end that has passed, an end together with permanent; 42704; 25006.';
-COMMENT ON FUNCTION costsim_enable_v2(text, text, text) IS 'Closes the breaker, resolves its incident and its alert in the caller''s transaction: true if it was open, false if there was nothing to do. Errors: 22004, 22023 blank enabled_by, 42704, 25006.';
+COMMENT ON FUNCTION costsim_enable_v2(text, text, text) IS 'Closes the breaker, resolves its incident and its alert in the caller''s transaction: true if it was open or half-open, false if there was nothing to do. Errors: 22004, 22023 blank enabled_by, 42704, 25006.';
+COMMENT ON FUNCTION costsim_reset_v2(text, text, text) IS 'costsim_enable_v2 with reason and name of the caller the other way round. Errors: 22004, 22023, 42704, 25006.';
+COMMENT ON FUNCTION costsim_auto_recover() IS 'Writes down what time has done to any breaker whose row is free: one row, name and state, for each that moved. The worker does so by itself, on time. Errors: 25006.';
+COMMENT ON FUNCTION costsim_configure_breaker(text, double precision, double precision, integer, integer, interval, boolean, boolean, boolean, integer, integer, interval, interval, interval) IS 'Changes a breaker''s settings and answers its row; what is NULL stays as it is, disable_ttl => ''0'' means until somebody enables it. Makes the breaker if there is none. What time has done by the settings so far is written down first. Holds from the next event on; an outage that runs keeps its end. The columns of costsim_cb_state say what each setting means. Errors: 22004 name null; 22023 settings that make no sense, by themselves or together, blank name; 25006.';
 COMMENT ON FUNCTION costsim_enqueue_alert(jsonb, text, text, text, integer) IS 'Queues a ready payload, a JSON array of alerts as Alertmanager''s API v2 takes them, and answers its id. The worker delivers it at least once after the caller''s commit. max_attempts: 10 if NULL. Errors: 22004; 22023 no array, labels missing or not strings, a bad time, max_attempts below 1; 25006.';
 COMMENT ON FUNCTION costsim_fire_alert(jsonb, jsonb, text) IS 'Starts an alert, or gives a firing one new annotations, and answers its fingerprint (Alertmanager''s own: labels alone make an alert''s identity). The worker repeats it every costsim.alert_resend_interval until costsim_resolve_alert is called with the same labels. Firing again with nothing new changes nothing. Errors: 22004; 22023 labels or annotations no object of strings, no label left; 25006.';
 COMMENT ON FUNCTION costsim_resolve_alert(jsonb) IS 'Ends an alert that was fired with exactly these labels: true if it was firing. The end is repeated for 15 minutes. Errors: 22004, 22023, 25006.';
@@ -75,5 +94,8 @@ COMMENT ON FUNCTION costsim_input_digest(json) IS 'SHA-256, 64 hexadecimal digit
 COMMENT ON FUNCTION costsim_worker_status() IS 'The background workers: database, pid, state (starting, idle, sending, blocked, down; for the current database also not preloaded, not configured, in recovery, no launcher), since when, last beat, and in trouble what keeps it from delivering.';
 COMMENT ON FUNCTION _costsim_require_utf8() IS 'Refuses with 0A000 a database whose encoding is not UTF8; called by CREATE EXTENSION.';
 COMMENT ON FUNCTION _costsim_timeline() IS 'The timeline on which this server writes; 0 on a standby. A lease given on an earlier one is over.';
+COMMENT ON FUNCTION _costsim_breaker_changed() IS 'Trigger function: every session forgets what it remembers of the breakers, the worker looks again, settings that make no sense are refused (22023), and a breaker opened or closed by another hand gets an event.';
+COMMENT ON FUNCTION _costsim_breaker_counted() IS 'Trigger function: every session forgets what it remembers of the breakers, for a count of failures has begun or ended.';
+COMMENT ON FUNCTION _costsim_cb_events_stay() IS 'Trigger function: refuses to change or remove an event (0A000).';
 COMMENT ON FUNCTION _costsim_supersede_incident() IS 'Trigger function: resolves the incident that another hand left open, with its alert, before a new one is written.';
 COMMENT ON FUNCTION _costsim_alert_wake() IS 'Trigger function: the commit of this transaction wakes the database''s worker.';

@@ -14,6 +14,29 @@ pub fn now() -> DateTime<Utc> {
     convert::moment(unsafe { pg_sys::GetCurrentTimestamp() }).unwrap_or_default()
 }
 
+/// Whether a moment has come, by the server's count of microseconds: [`now`] for those who ask very often. Most moments are far away,
+/// and for that a look at the clock that the kernel keeps in passing is enough.
+pub fn has_come(micros: pg_sys::TimestampTz) -> bool {
+    // SAFETY: as above.
+    !is_far(micros) && unsafe { pg_sys::GetCurrentTimestamp() >= micros }
+}
+
+/// How far that clock may be behind: a tick of the kernel, which is 10 ms at the most, and something on top.
+#[cfg(target_os = "linux")]
+const COARSE: i64 = 20_000;
+
+#[cfg(target_os = "linux")]
+fn is_far(micros: pg_sys::TimestampTz) -> bool {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
+    let now = convert::micros_of_unix(time.tv_sec, time.tv_nsec / 1_000);
+    micros > now.saturating_add(COARSE)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_far(_micros: pg_sys::TimestampTz) -> bool {
+    false
+}
+
 /// Waits for as long, or shorter when this process is told something. Cancel and the end of the server are obeyed.
 pub fn pause(span: TimeDelta) {
     let reasons = pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH;

@@ -41,10 +41,20 @@ pub fn finite_moment(value: TimestampWithTimeZone, argument: &'static str) -> Re
     moment(value.into()).ok_or_else(refused)
 }
 
+/// The server's count of microseconds for a moment.
+pub fn micros(value: DateTime<Utc>) -> pg_sys::TimestampTz {
+    value.timestamp_micros() - SERVER_EPOCH * 1_000_000
+}
+
+/// The server's count of microseconds for a count of seconds since 1970 and a rest.
+#[cfg(target_os = "linux")]
+pub fn micros_of_unix(seconds: i64, micros: i64) -> pg_sys::TimestampTz {
+    (seconds - SERVER_EPOCH) * 1_000_000 + micros
+}
+
 /// The server's timestamptz for a moment.
 pub fn timestamptz(value: DateTime<Utc>) -> Result<TimestampWithTimeZone> {
-    let micros = value.timestamp_micros() - SERVER_EPOCH * 1_000_000;
-    TimestampWithTimeZone::try_from(micros)
+    TimestampWithTimeZone::try_from(micros(value))
         .map_err(|_| Error::Internal(format!("timestamp {value} is out of the server's range")))
 }
 
@@ -222,3 +232,53 @@ macro_rules! argument_type {
 
 argument_type!(Jsonb, "jsonb");
 argument_type!(JsonText, "json");
+
+/// A whole row of a table of ours, as a function answers it: of the type that the table's name is.
+macro_rules! row_type {
+    ($type:ident, $table:literal) => {
+        #[doc = concat!("A row of ", $table, ".")]
+        pub struct $type(pgrx::pg_sys::Datum);
+
+        impl pgrx::FromDatum for $type {
+            /// Out of a statement's answer, into the memory of who asked.
+            unsafe fn from_polymorphic_datum(
+                datum: pgrx::pg_sys::Datum,
+                is_null: bool,
+                _type: pgrx::pg_sys::Oid,
+            ) -> Option<Self> {
+                // SAFETY: the caller vouches that the datum is a composite one; the rows of a statement are read while its
+                // connection is open.
+                (!is_null).then(|| Self(unsafe { pgrx::pg_sys::SPI_datumTransfer(datum, false, -1) }))
+            }
+        }
+
+        // SAFETY: the datum is of the type that the SQL mapping names.
+        unsafe impl pgrx::callconv::BoxRet for $type {
+            unsafe fn box_into<'fcx>(
+                self,
+                fcinfo: &mut pgrx::callconv::FcInfo<'fcx>,
+            ) -> pgrx::datum::Datum<'fcx> {
+                // SAFETY: the row lies in the memory of whoever called the function.
+                unsafe { fcinfo.return_raw_datum(self.0) }
+            }
+        }
+
+        // SAFETY: as above.
+        unsafe impl pgrx::pgrx_sql_entity_graph::metadata::SqlTranslatable for $type {
+            const TYPE_IDENT: &'static str = pgrx::pgrx_resolved_type!($type);
+            const TYPE_ORIGIN: pgrx::pgrx_sql_entity_graph::metadata::TypeOrigin =
+                pgrx::pgrx_sql_entity_graph::metadata::TypeOrigin::External;
+            const ARGUMENT_SQL: std::result::Result<
+                pgrx::pgrx_sql_entity_graph::metadata::SqlMappingRef,
+                pgrx::pgrx_sql_entity_graph::metadata::ArgumentError,
+            > = Ok(pgrx::pgrx_sql_entity_graph::metadata::SqlMappingRef::literal($table));
+            const RETURN_SQL: std::result::Result<
+                pgrx::pgrx_sql_entity_graph::metadata::ReturnsRef,
+                pgrx::pgrx_sql_entity_graph::metadata::ReturnsError,
+            > = Ok(pgrx::pgrx_sql_entity_graph::metadata::ReturnsRef::One(
+                pgrx::pgrx_sql_entity_graph::metadata::SqlMappingRef::literal($table),
+            ));
+        }
+    };
+}
+pub(crate) use row_type;

@@ -74,7 +74,7 @@ impl From<Error> for ErrorReport {
                 format!("circuit breaker \"{name}\" does not exist"),
             )
             .set_hint(
-                "Create it with INSERT INTO costsim_cb_state (name) VALUES (...), or check the spelling.",
+                "Make it with SELECT costsim_configure_breaker(...), or check the spelling.",
             ),
             Error::TooComplex { what } => new(PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED, what)
                 .set_hint("Split the document, or hash a digest of its large parts."),

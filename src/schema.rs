@@ -9,7 +9,13 @@ extension_sql_file!("../sql/10_leader.sql", name = "leader", requires = [leader:
 extension_sql_file!(
     "../sql/20_breaker.sql",
     name = "breaker",
-    requires = ["leader", breaker::_costsim_supersede_incident]
+    requires = [
+        "leader",
+        breaker::outside::_costsim_supersede_incident,
+        breaker::outside::_costsim_breaker_changed,
+        breaker::outside::_costsim_breaker_counted,
+        breaker::outside::_costsim_cb_events_stay
+    ]
 );
 extension_sql_file!(
     "../sql/30_alert.sql",

@@ -1,9 +1,10 @@
 //! Figures of costsim_pg, each as a ratio against what a user would do otherwise.
 //!
 //! Both sides run on one throw-away server, in turn, so that whatever else the machine does meets both alike: calls on one
-//! connection, block by block, of which the figure is the median; hand-overs between sessions, round by round. Every run leaves its
-//! raw numbers under `bench/runs/`.
+//! connection, block by block, of which the figure is the median; checks after a write and hand-overs between sessions, round by
+//! round. Every run leaves its raw numbers under `bench/runs/`.
 
+mod breaker;
 mod compare;
 mod handover;
 mod leader;
@@ -12,7 +13,7 @@ mod written;
 
 use anyhow::Result;
 use clap::Parser;
-use compare::{Comparison, Outcome, Side, Way, no, one_row};
+use compare::Outcome;
 use costsim_harness::Cluster;
 use handover::{HANDOVERS, Latencies, percentile};
 use written::Written;
@@ -36,22 +37,14 @@ struct Options {
 
 const DATABASE: &str = "bench";
 
-const BREAKER: Comparison = Comparison {
-    name: "breaker_is_open",
-    rival: "",
-    // A breaker with a history, as in production, has its state in a row.
-    setup: "SELECT costsim_report_drift(0.5)",
-    ours: Side { label: "costsim_is_open", way: Way::Calls(&[no("SELECT costsim_is_open()")]) },
-    theirs: Side { label: "SELECT 1", way: Way::Calls(&[one_row("SELECT 1")]) },
-};
-
 fn main() -> Result<()> {
     let options = Options::parse();
     let cluster = Cluster::builder().start()?;
     let outcomes = compare(&cluster, &options)?;
-    let handovers = hand_over(&cluster, &options)?;
+    let mut latencies = miss(&cluster, &options)?;
+    latencies.extend(hand_over(&cluster, &options)?);
     // Hand-overs may have restarted the server, so the sessions from before are gone.
-    let path = record::write(&mut cluster.connect(DATABASE)?, &outcomes, &handovers)?;
+    let path = record::write(&mut cluster.connect(DATABASE)?, &outcomes, &latencies)?;
     println!("raw run in {}", path.display());
     Ok(())
 }
@@ -59,45 +52,88 @@ fn main() -> Result<()> {
 fn compare(cluster: &Cluster, options: &Options) -> Result<Vec<Outcome>> {
     let mut client = cluster.create_database_with_extension(DATABASE)?;
     client.batch_execute(leader::TABLES)?;
-    let mut rival = cluster.connect(DATABASE)?;
-    let chosen: Vec<_> =
-        leader::COMPARISONS.iter().chain([&BREAKER]).filter(|it| it.name.contains(&options.only)).collect();
-    if chosen.is_empty() {
+    breaker::prepare(&mut client)?;
+    let leader: Vec<_> = leader::COMPARISONS.iter().filter(|it| it.name.contains(&options.only)).collect();
+    let breaker: Vec<_> = breaker::CONTESTS.iter().filter(|it| it.name.contains(&options.only)).collect();
+    if leader.is_empty() && breaker.is_empty() {
         return Ok(Vec::new());
     }
+    let mut rival = cluster.connect(DATABASE)?;
     let mut measured = Vec::new();
-    println!("{:<34}{:>12}   {:<34}{:>12}   ratio", "", "calls/s", "against", "calls/s");
-    for comparison in chosen {
-        let outcome = comparison.measure(&mut client, &mut rival, options.blocks, options.calls)?;
-        println!(
-            "{:<34}{:>12.0}   {:<34}{:>12.0}   {:.2}",
-            comparison.ours.label,
-            outcome.ours_median(),
-            comparison.theirs.label,
-            outcome.theirs_median(),
-            outcome.ratio()
-        );
-        measured.push((comparison, outcome));
+    println!("{:<36}{:>12}   {:<36}{:>12}   ratio", "", "calls/s", "against", "calls/s");
+    for it in leader {
+        let outcome = it.measure(&mut client, &mut rival, options.blocks, options.calls)?;
+        measured.push(print_rates([it.ours.label, it.theirs.label], outcome));
+    }
+    // A session that leads nothing.
+    let mut client = cluster.connect(DATABASE)?;
+    for it in breaker {
+        let outcome = it.measure(&mut client, &mut rival, options.blocks, options.calls)?;
+        measured.push(print_rates([it.ours.label, it.theirs.label], outcome));
     }
     println!("medians of {} blocks of {} statements, both sides in turn\n", options.blocks, options.calls);
 
     println!(
-        "{:<34}{:>12}{:>12}{:>12}{:>14}",
+        "{:<36}{:>12}{:>12}{:>12}{:>14}",
         "written by a call", "WAL bytes", "inserted", "updated", "HOT updates"
     );
-    for (comparison, outcome) in &measured {
-        print_written(comparison.ours.label, &outcome.ours_written);
-        print_written(comparison.theirs.label, &outcome.theirs_written);
+    for ([ours, theirs], outcome) in &measured {
+        print_written(ours, &outcome.ours_written);
+        print_written(theirs, &outcome.theirs_written);
     }
     println!();
     Ok(measured.into_iter().map(|(_, outcome)| outcome).collect())
 }
 
+type Labels = [&'static str; 2];
+
+fn print_rates(labels: Labels, outcome: Outcome) -> (Labels, Outcome) {
+    println!(
+        "{:<36}{:>12.0}   {:<36}{:>12.0}   {:.2}",
+        labels[0],
+        outcome.ours_median(),
+        labels[1],
+        outcome.theirs_median(),
+        outcome.ratio()
+    );
+    (labels, outcome)
+}
+
 fn print_written(label: &str, written: &Written) {
     println!(
-        "{label:<34}{:>12.0}{:>12.2}{:>12.2}{:>14.2}",
+        "{label:<36}{:>12.0}{:>12.2}{:>12.2}{:>14.2}",
         written.wal_bytes, written.rows_inserted, written.rows_updated, written.rows_updated_hot
     );
+}
+
+fn miss(cluster: &Cluster, options: &Options) -> Result<Vec<Latencies>> {
+    let chosen: Vec<_> = breaker::MISSES.iter().filter(|it| it.name.contains(&options.only)).collect();
+    if chosen.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut measured = Vec::new();
+    println!(
+        "{:<36}{:>8}{:>10}{:>10}   {:<12}{:>10}{:>10}{:>20}",
+        "check in microseconds", "rounds", "p50", "p99", "against", "p50", "p99", "memory grown, bytes"
+    );
+    for miss in chosen {
+        let (latencies, grown) = miss.measure(cluster, DATABASE, options.calls)?;
+        let microseconds = |numbers, per_cent| percentile(numbers, per_cent) * 1_000.0;
+        println!(
+            "{:<36}{:>8}{:>10.1}{:>10.1}   {:<12}{:>10.1}{:>10.1}{:>20}",
+            miss.label,
+            latencies.ours_ms.len(),
+            microseconds(&latencies.ours_ms, 50),
+            microseconds(&latencies.ours_ms, 99),
+            "the next one",
+            microseconds(&latencies.theirs_ms, 50),
+            microseconds(&latencies.theirs_ms, 99),
+            grown
+        );
+        measured.push(latencies);
+    }
+    println!("of fewer than 100 rounds, p99 is the longest\n");
+    Ok(measured)
 }
 
 fn hand_over(cluster: &Cluster, options: &Options) -> Result<Vec<Latencies>> {

@@ -35,6 +35,11 @@ pub fn take_wake() -> bool {
     HAS_NEWS.replace(false)
 }
 
+/// Has the commit of this transaction wake the worker.
+pub fn wake_worker() {
+    HAS_NEWS.set(true);
+}
+
 /// Queues a ready Alertmanager payload for delivery and answers its id. Sent when the transaction commits.
 #[pg_extern(volatile, parallel_unsafe, security_definer)]
 #[search_path(pg_catalog, pg_temp)]
@@ -111,7 +116,7 @@ pub fn fire(
     }
     db::make_commit_durable();
     if store::fire(&fingerprint, &labels, &annotations, generator_url, incident_id)? {
-        HAS_NEWS.set(true);
+        wake_worker();
     }
     Ok(fingerprint)
 }
@@ -121,7 +126,7 @@ pub fn resolve(labels: &LabelSet) -> error::Result<bool> {
     db::make_commit_durable();
     let was_firing = store::resolve(&labels.fingerprint().to_string())?;
     if was_firing {
-        HAS_NEWS.set(true);
+        wake_worker();
     }
     Ok(was_firing)
 }
@@ -130,7 +135,7 @@ pub fn resolve(labels: &LabelSet) -> error::Result<bool> {
 pub fn resolve_of_incident(incident_id: &str) -> error::Result<()> {
     db::make_commit_durable();
     if store::resolve_of_incident(incident_id)? {
-        HAS_NEWS.set(true);
+        wake_worker();
     }
     Ok(())
 }
@@ -157,6 +162,6 @@ fn refused(argument: &str, bad: &BadLabels) -> Error {
 fn _costsim_alert_wake<'a>(
     _trigger: &'a PgTrigger<'a>,
 ) -> Result<Option<PgHeapTuple<'a, AllocatedByPostgres>>, PgTriggerError> {
-    HAS_NEWS.set(true);
+    wake_worker();
     Ok(None)
 }

@@ -1,70 +1,99 @@
 //! The circuit breaker: is the new cost model to be trusted just now?
 //!
-//! The state machine is [`costsim_core::breaker`]; its drawing is there. Here a call locks the row, steps the machine and carries
-//! out the effects: state, incident and alert are one transaction, the caller's. A report that changes nothing writes nothing and
-//! takes no lock.
+//! The state machine is [`costsim_core::breaker`]; its drawing is there. A call that looks ([`cache`]) reads nothing but this session's
+//! memory. A call that may change something ([`act`]) locks the row, steps the machine and carries out the effects: state, incident,
+//! event and alert are one transaction, the caller's. A report that changes nothing writes nothing and takes no lock.
 //!
-//! Reads never write: a breaker whose time is over counts as closed at once, and the next report or command writes that down.
+//! Reads never write: a breaker whose time is over counts as closed at once, and the next report or command, or the worker ([`due`]),
+//! writes that down. What other hands do to the tables is noticed by triggers ([`outside`]).
 //!
 //! `costsim_v2` always exists, with a row of its own from the first time something happens to it. Every other breaker is a row
 //! somebody made; a name that nobody made is an error, because it is a spelling mistake more often than not.
 
+mod act;
+mod cache;
+mod due;
 mod notice;
+mod outside;
+mod settings;
 mod store;
+mod stored;
 #[cfg(any(test, feature = "pg_test"))]
 mod tests;
 
+use std::panic::AssertUnwindSafe;
+
+use act::{Outcome, SAY_WHO_AND_WHY, apply, refused};
+use cache::DEFAULT_NAME;
 use chrono::{DateTime, Utc};
-use costsim_core::breaker::{self, Effect, Event, Phase, RECOVERED_BY, Refused, Severity, Term, Trip};
-use notice::Notice;
-use pgrx::iter::TableIterator;
+use costsim_core::breaker::{self, Effect, Event, Term};
+pub use due::write_down_each as write_down_what_is_due;
+use pgrx::iter::{SetOfIterator, TableIterator};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
-use store::Stored;
+use store::Incident;
 pub use store::mark_alerted;
+use stored::Stored;
 
 use crate::convert::{self, Jsonb, LONGEST_DOCUMENT, short_text};
 use crate::error::{Answer, Error, Result, required};
-use crate::{alert, clock, db};
-
-/// The breaker that needs no making.
-const DEFAULT_NAME: &str = "costsim_v2";
+use crate::{clock, db};
 
 /// The most characters of a reason or of a name: it is read at every check and sent with every alert.
 const LONGEST_TEXT: usize = 1_000;
 
-const SAY_WHO_AND_WHY: &str = "Say in a few words who does it and why: whoever is paged will read it.";
-
-/// Recorded as the one who resolved an incident that was left behind.
-const SUPERSEDED_BY: &str = "system-superseded";
-
-/// A row of costsim_cb_incidents.
-pub type Incident = (
-    String,
-    String,
-    TimestampWithTimeZone,
-    String,
-    String,
-    Option<f64>,
-    Option<i32>,
-    Option<String>,
-    bool,
-    Option<TimestampWithTimeZone>,
-    Option<String>,
-    Option<String>,
-    bool,
-    Option<TimestampWithTimeZone>,
-    Option<String>,
-    i64,
-    Option<f64>,
-);
-
-/// Whether the breaker is open: whether V2 must not answer. An end that has passed counts as closed. Reads only.
-#[pg_extern(stable, parallel_safe, security_definer)]
-#[search_path(pg_catalog, pg_temp)]
+/// Whether the breaker holds work back: whether V2 must not answer. What is committed, or done by this transaction, as of now; an end
+/// that has passed counts as closed. No lock, no write, and no table is read once this session knows the breaker.
+#[pg_extern(stable, parallel_safe)]
 fn costsim_is_open(name: default!(Option<&str>, "'costsim_v2'")) -> Answer<bool> {
-    let stored = known(required(name, "name")?, store::peek_openness)?;
-    Ok(breaker::is_open(&stored.state, &stored.config, clock::now()))
+    Ok(cache::look(required(name, "name")?, |known| known.is_open())?)
+}
+
+/// Whether work flows: the opposite of `costsim_is_open`.
+#[pg_extern(stable, parallel_safe)]
+fn costsim_is_closed(name: default!(Option<&str>, "'costsim_v2'")) -> Answer<bool> {
+    Ok(!cache::look(required(name, "name")?, |known| known.is_open())?)
+}
+
+/// The same answer as `costsim_is_open`, and what time has done is written down if the transaction can write and the row is free.
+/// Never waits.
+#[pg_extern(volatile, parallel_unsafe)]
+fn costsim_is_v2_disabled(name: default!(Option<&str>, "'costsim_v2'")) -> Answer<bool> {
+    let name = required(name, "name")?;
+    let (is_open, is_due) = cache::look(name, |known| (known.is_open(), known.is_due()))?;
+    // Under a snapshot that lasts, a row that has changed since could not be written: somebody else will.
+    if is_due && !db::is_read_only() && !db::has_lasting_snapshot() {
+        let outcome = db::as_owner(|| act::apply_if_free(name, &Event::Tick))?;
+        return Ok(outcome.map_or(is_open, |outcome| act::is_open(&outcome.after)));
+    }
+    Ok(is_open)
+}
+
+/// Whether the caller may go ahead: true while the breaker is closed; while it is half-open only with one of its permits, which expires
+/// if nobody reports on it. Never waits: false while somebody else has the row.
+#[pg_extern(volatile, parallel_unsafe)]
+fn costsim_cb_allow(name: default!(Option<&str>, "'costsim_v2'")) -> Answer<bool> {
+    let name = required(name, "name")?;
+    let (is_closed, may_probe, is_open) = cache::look(name, |known| {
+        let is_open = !known.is_closed() && known.is_open();
+        (known.is_closed(), is_open && known.is_half_open(), is_open)
+    })?;
+    if is_closed || !is_open {
+        return Ok(true);
+    }
+    if !may_probe || db::is_read_only() {
+        return Ok(false);
+    }
+    let ask = || Ok(act::apply_if_free(name, &Event::Allow)?.is_some_and(|outcome| outcome.is_allowed));
+    let is_allowed = db::as_owner(|| {
+        // Under a snapshot that lasts, a row that has changed since cannot be written: that is a no, and not the caller's trouble.
+        if db::has_lasting_snapshot() {
+            db::catch(PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE, AssertUnwindSafe(ask))
+        } else {
+            ask().map(Some)
+        }
+    })?;
+    Ok(is_allowed.unwrap_or(false))
 }
 
 /// The breaker's state in one row, as of now.
@@ -90,85 +119,89 @@ fn costsim_cb_get_state(
     >,
     ErrorReport,
 > {
-    let stored = known(required(name, "name")?, store::peek)?;
+    let stored = known(required(name, "name")?)?;
     let stamp = |at: Option<DateTime<Utc>>| at.map(convert::timestamptz).transpose();
-    let last_failure_at = stamp(stored.state.last_failure_at)?;
-    let is_open = breaker::is_open(&stored.state, &stored.config, clock::now());
-    let row = match stored.state.phase {
-        Phase::Open(outage) if is_open => (
-            true,
-            "open".to_owned(),
-            stamp(Some(outage.since))?,
-            stored.disabled_reason,
-            stored.incident_id,
-            stored.state.consecutive_failures,
-            last_failure_at,
-            stamp(outage.until)?,
-            stored.disabled_by,
-        ),
-        Phase::Open(_) | Phase::Closed => {
-            let failures = if matches!(stored.state.phase, Phase::Open(_)) {
-                0
-            } else {
-                stored.state.consecutive_failures
-            };
-            (false, "closed".to_owned(), None, None, None, failures, last_failure_at, None, None)
-        }
-    };
-    Ok(TableIterator::once(row))
+    let state = breaker::as_of(&stored.state, &stored.config, clock::now());
+    let outage = state.phase.outage();
+    let while_open = |text: Option<String>| text.filter(|_| outage.is_some());
+    Ok(TableIterator::once((
+        outage.is_some(),
+        state.phase.standing().as_str().to_owned(),
+        stamp(outage.map(|outage| outage.since))?,
+        while_open(stored.disabled_reason),
+        while_open(stored.incident_id),
+        state.consecutive_failures,
+        stamp(state.last_failure_at)?,
+        stamp(outage.and_then(|outage| outage.until))?,
+        while_open(stored.disabled_by),
+    )))
+}
+
+/// Why the breaker stands where it stands, one fact per line: the numbers that were compared at the last decision, and with what.
+#[pg_extern(stable, parallel_safe, security_definer)]
+#[search_path(pg_catalog, pg_temp)]
+fn costsim_cb_explain(
+    name: default!(Option<&str>, "'costsim_v2'"),
+) -> Result<SetOfIterator<'static, String>, ErrorReport> {
+    let name = required(name, "name")?;
+    let Stored { state, config, .. } = known(name)?;
+    let last = store::last_event(name)?;
+    let lines = breaker::explain(name, &state, &config, last.as_ref(), clock::now());
+    Ok(SetOfIterator::new(lines))
 }
 
 /// Reports how far V2 is from V1. Answers the incident when this very report opened the breaker, else no row. A score strictly
 /// above the breaker's drift_threshold counts as a failure, failure_threshold of them in a row open it; a better score starts the
-/// count anew, and writes nothing when there is nothing to reset. While open, a bad report is noted on the incident.
-#[pg_extern(volatile, parallel_unsafe, security_definer)]
-#[search_path(pg_catalog, pg_temp)]
-#[expect(clippy::type_complexity, reason = "the columns of costsim_cb_incidents")]
+/// count anew, and writes nothing when there is nothing to reset. While open, a bad report is noted on the incident; while half-open, it
+/// opens the breaker once more, and a good one redeems a permit.
+#[pg_extern(volatile, parallel_unsafe, requires = ["breaker"])]
 fn costsim_report_drift(
     drift_score: Option<f64>,
     sample_count: default!(Option<i32>, "1"),
     details: default!(Option<Jsonb>, "NULL"),
     name: default!(Option<&str>, "'costsim_v2'"),
-) -> Result<
-    TableIterator<
-        'static,
-        (
-            name!(id, String),
-            name!(circuit_breaker_name, String),
-            name!(timestamp, TimestampWithTimeZone),
-            name!(reason, String),
-            name!(severity, String),
-            name!(drift_score, Option<f64>),
-            name!(sample_count, Option<i32>),
-            name!(details_json, Option<String>),
-            name!(resolved, bool),
-            name!(resolved_at, Option<TimestampWithTimeZone>),
-            name!(resolved_by, Option<String>),
-            name!(resolution_notes, Option<String>),
-            name!(alert_sent, bool),
-            name!(alert_sent_at, Option<TimestampWithTimeZone>),
-            name!(alert_response, Option<String>),
-            name!(reports_while_open, i64),
-            name!(worst_drift_score, Option<f64>),
-        ),
-    >,
-    ErrorReport,
-> {
+) -> Result<SetOfIterator<'static, Incident>, ErrorReport> {
     db::require_writable(c"costsim_report_drift()");
     let event = Event::Drift {
         score: required(drift_score, "drift_score")?,
         sample_count: required(sample_count, "sample_count")?,
     };
-    let outcome = apply(
-        required(name, "name")?,
-        &event,
-        details.as_ref().map(|details| details.text("details", LONGEST_DOCUMENT)).transpose()?,
-    )?;
-    let incident = match outcome.tripped {
-        Some(id) => store::incident(&id)?,
-        None => None,
-    };
-    Ok(TableIterator::new(incident))
+    Ok(SetOfIterator::new(report(required(name, "name")?, &event, details)?))
+}
+
+/// Reports answers of the wrong shape. Answers the incident when this very report opened the breaker, else no row. As many as the
+/// breaker's schema_error_threshold in one report open it; reports are not added up.
+#[pg_extern(volatile, parallel_unsafe, requires = ["breaker"])]
+fn costsim_report_schema_error(
+    error_count: default!(Option<i32>, "1"),
+    details: default!(Option<Jsonb>, "NULL"),
+    name: default!(Option<&str>, "'costsim_v2'"),
+) -> Result<SetOfIterator<'static, Incident>, ErrorReport> {
+    db::require_writable(c"costsim_report_schema_error()");
+    let event = Event::SchemaErrors { count: required(error_count, "error_count")? };
+    Ok(SetOfIterator::new(report(required(name, "name")?, &event, details)?))
+}
+
+fn report(name: &str, event: &Event, details: Option<Jsonb>) -> Result<Option<Incident>> {
+    // Read in any case: what is wrong with it shall not depend on what the report does.
+    let details = details.as_ref().map(|details| details.text("details", LONGEST_DOCUMENT)).transpose()?;
+    let (foreseen, below) =
+        cache::look(name, |known| (known.foresee(event), known.config().counts_alone_below()))?;
+    let foreseen = foreseen.map_err(refused)?;
+    if foreseen.is_empty() {
+        return Ok(None);
+    }
+    db::as_owner(|| {
+        if let (Event::Drift { score, .. }, [Effect::CountFailure { .. }]) = (event, foreseen.as_slice())
+            && store::count(name, clock::now(), *score, below)?
+        {
+            return Ok(None);
+        }
+        match apply(name, event, details)?.tripped {
+            Some(id) => store::incident(&id),
+            None => Ok(None),
+        }
+    })
 }
 
 /// Opens the breaker by hand. Asking for what is so already changes nothing; another reason or end changes the open breaker
@@ -190,11 +223,12 @@ fn costsim_disable_v2(
         by: said(required(disabled_by, "disabled_by")?, "disabled_by")?,
         term,
     };
-    let outcome = apply(required(name, "name")?, &event, Some("{\"manual_disable\": true}"))?;
-    Ok(TableIterator::once((outcome.changed, outcome.incident_id)))
+    let Outcome { is_changed, after, .. } =
+        apply(required(name, "name")?, &event, Some("{\"manual_disable\": true}"))?;
+    Ok(TableIterator::once((is_changed, after.incident_id)))
 }
 
-/// Closes the breaker, resolves its incident and its alert: true only if it was open.
+/// Closes the breaker, resolves its incident and its alert: true only if it was open or half-open.
 #[pg_extern(volatile, parallel_unsafe, security_definer)]
 #[search_path(pg_catalog, pg_temp)]
 fn costsim_enable_v2(
@@ -205,41 +239,34 @@ fn costsim_enable_v2(
     db::require_writable(c"costsim_enable_v2()");
     let reason = reason.map(|reason| said(reason, "reason")).transpose()?;
     let by = said(required(enabled_by, "enabled_by")?, "enabled_by")?;
-    let event = Event::Enable { reason, by };
-    Ok(apply(required(name, "name")?, &event, None)?.closed)
+    Ok(apply(required(name, "name")?, &Event::Enable { reason, by }, None)?.is_closed)
 }
 
-/// Before an unresolved incident is written, by us or by the application's own ORM, the one before it is resolved: its breaker was
-/// closed, or opened once more, by a hand that left it behind. So one is open at a time, and its alert does not fire for ever.
-#[pg_trigger]
-fn _costsim_supersede_incident<'a>(
-    trigger: &'a PgTrigger<'a>,
-) -> std::result::Result<Option<PgHeapTuple<'a, AllocatedByPostgres>>, PgTriggerError> {
-    // Raised here: what a trigger function answers as an error reaches the client as Rust's own spelling of it.
-    if let Err(error) = supersede(trigger) {
-        ErrorReport::from(error).report(PgLogLevel::ERROR);
-    }
-    Ok(trigger.new())
+/// The same as `costsim_enable_v2`, in the words of the reset that applications know.
+#[pg_extern(volatile, parallel_unsafe, security_definer)]
+#[search_path(pg_catalog, pg_temp)]
+fn costsim_reset_v2(
+    reason: Option<&str>,
+    reset_by: Option<&str>,
+    name: default!(Option<&str>, "'costsim_v2'"),
+) -> Answer<bool> {
+    db::require_writable(c"costsim_reset_v2()");
+    let reason = Some(said(required(reason, "reason")?, "reason")?);
+    let by = said(required(reset_by, "reset_by")?, "reset_by")?;
+    Ok(apply(required(name, "name")?, &Event::Enable { reason, by }, None)?.is_closed)
 }
 
-fn supersede(trigger: &PgTrigger<'_>) -> Result<()> {
-    let internal = |error: &dyn std::fmt::Display| Error::Internal(error.to_string());
-    let table = trigger.relid().map_err(|error| internal(&error))?;
-    if !store::is_incident_table(table)? || trigger.event().fired_by_update() {
-        return Err(Error::invalid(
-            "_costsim_supersede_incident() is for inserts into costsim_cb_incidents",
-            "Leave the extension's trigger functions to its own tables.",
-        ));
-    }
-    let new = trigger.new().ok_or_else(|| Error::Internal("the trigger has no new row".into()))?;
-    let text = |column| new.get_by_name::<String>(column).map_err(|error| internal(&error));
-    let (id, name) = (text("id")?, text("circuit_breaker_name")?);
-    let Some((id, name)) = id.zip(name) else { return Ok(()) };
-    // An upsert of what is there already will insert nothing, and must not end anything.
-    if store::incident(&id)?.is_some() {
-        return Ok(());
-    }
-    resolve_alert(store::resolve_incident(&name, SUPERSEDED_BY, "a new incident was opened")?.as_deref())
+/// Writes down what time has done to any breaker whose row is free: its name and where it stands now. The worker does so by itself.
+#[pg_extern(volatile, parallel_unsafe, security_definer)]
+#[search_path(pg_catalog, pg_temp)]
+fn costsim_auto_recover()
+-> Result<TableIterator<'static, (name!(name, String), name!(state, String))>, ErrorReport> {
+    db::require_writable(c"costsim_auto_recover()");
+    let moved = due::write_down()?.into_iter().map(|(name, outcome)| {
+        let state = outcome.after.state.phase.standing().as_str();
+        (name, state.to_owned())
+    });
+    Ok(TableIterator::new(moved.collect::<Vec<_>>()))
 }
 
 /// A text that somebody said: who does it, or why.
@@ -247,172 +274,11 @@ fn said(text: &str, argument: &'static str) -> Result<String> {
     short_text(text, argument, LONGEST_TEXT, SAY_WHO_AND_WHY).map(str::to_owned)
 }
 
-/// What an event did.
-#[derive(Default)]
-struct Outcome {
-    changed: bool,
-    /// The incident of a trip.
-    tripped: Option<String>,
-    /// A person's close did something.
-    closed: bool,
-    /// The open incident afterwards.
-    incident_id: Option<String>,
-}
-
-/// Steps the machine and carries out what it says, in the caller's transaction.
-fn apply(name: &str, event: &Event, details: Option<&str>) -> Result<Outcome> {
-    let glance = known(name, store::read)?;
-    let (_, effects) = breaker::step(&glance.state, &glance.config, event, clock::now()).map_err(refused)?;
-    if effects.iter().all(is_silent) {
-        return Ok(Outcome { incident_id: glance.incident_id, ..Outcome::default() });
-    }
-    if !store::lock(name)? {
-        store::create(name)?;
-        store::lock(name)?;
-    }
-    db::make_commit_durable();
-    let mut stored = known(name, store::read)?;
-    let now = clock::now();
-    let (state, effects) = breaker::step(&stored.state, &stored.config, event, now).map_err(refused)?;
-    stored.state = state;
-    let mut outcome = Outcome::default();
-    for effect in &effects {
-        carry_out(name, &mut stored, effect, details, now, &mut outcome)?;
-    }
-    if !effects.iter().all(is_silent) {
-        store::save(name, &stored)?;
-    }
-    outcome.incident_id = stored.incident_id;
-    Ok(outcome)
-}
-
-/// An effect that leaves the row as it is.
-fn is_silent(effect: &Effect) -> bool {
-    matches!(effect, Effect::Warn(_))
-}
-
-fn carry_out(
-    name: &str,
-    stored: &mut Stored,
-    effect: &Effect,
-    details: Option<&str>,
-    now: DateTime<Utc>,
-    outcome: &mut Outcome,
-) -> Result<()> {
-    match effect {
-        // The counter is part of the state that is saved; a warning changes nothing.
-        Effect::CountFailure { .. } | Effect::ResetFailures | Effect::Warn(_) => {}
-        Effect::Recover { due } => {
-            close(name, stored, RECOVERED_BY, &format!("its time was over at {due}"))?;
-        }
-        Effect::Close { reason, by } => {
-            close(name, stored, by, reason.as_deref().unwrap_or("enabled by hand"))?;
-            (outcome.changed, outcome.closed) = (true, true);
-        }
-        Effect::Trip(trip) => {
-            let id = open(name, stored, trip, details, now)?;
-            (outcome.changed, outcome.tripped) = (true, Some(id));
-        }
-        Effect::Adopt { severity } => {
-            let reason = stored.disabled_reason.clone().unwrap_or_else(|| "opened by another hand".into());
-            let by = stored.disabled_by.clone().unwrap_or_else(|| "unknown".into());
-            let until = end(stored);
-            let trip = Trip {
-                cause: breaker::Cause::Manual,
-                severity: *severity,
-                reason,
-                by,
-                until,
-                score: 0.0,
-                sample_count: 0,
-            };
-            open(name, stored, &trip, None, now)?;
-        }
-        Effect::Observe { score, sample_count: _ } => store::observe(name, *score)?,
-        Effect::Escalate { from: _, to } => {
-            store::escalate(name, *to)?;
-            // The severity is a label, so this is another alert.
-            resolve_alert(stored.incident_id.as_deref())?;
-            fire_alert(name, stored, *to, end(stored))?;
-        }
-        Effect::ChangeDisable { change: _, until, reason, by } => {
-            (stored.disabled_by, stored.disabled_reason) = (Some(by.clone()), Some(reason.clone()));
-            outcome.changed = true;
-            let severity = match &stored.state.phase {
-                Phase::Open(outage) => outage.incident.unwrap_or(Severity::P2),
-                Phase::Closed => Severity::P2,
-            };
-            fire_alert(name, stored, severity, *until)?;
-        }
-    }
-    Ok(())
-}
-
-fn open(
-    name: &str,
-    stored: &mut Stored,
-    trip: &Trip,
-    details: Option<&str>,
-    now: DateTime<Utc>,
-) -> Result<String> {
-    let Trip { severity, reason, score, sample_count, .. } = trip;
-    let id = store::open_incident(name, now, reason, *severity, *score, *sample_count, details)?;
-    (stored.disabled_by, stored.disabled_reason) = (Some(trip.by.clone()), Some(reason.clone()));
-    stored.incident_id = Some(id.clone());
-    fire_alert(name, stored, *severity, trip.until)?;
-    Ok(id)
-}
-
-fn close(name: &str, stored: &mut Stored, by: &str, notes: &str) -> Result<()> {
-    (stored.disabled_by, stored.disabled_reason, stored.incident_id) = (None, None, None);
-    resolve_alert(store::resolve_incident(name, by, notes)?.as_deref())
-}
-
-/// Fires the open incident's alert, or gives it new text.
-fn fire_alert(name: &str, stored: &Stored, severity: Severity, until: Option<DateTime<Utc>>) -> Result<()> {
-    let Some(incident_id) = stored.incident_id.as_deref() else { return Ok(()) };
-    let (score, sample_count) = store::measured(incident_id)?;
-    let notice = Notice {
-        breaker: name,
-        incident_id,
-        severity,
-        reason: stored.disabled_reason.as_deref().unwrap_or_default(),
-        score,
-        sample_count,
-        until,
-    };
-    alert::fire(&notice.labels()?, &notice.annotations()?, None, Some(incident_id)).map(drop)
-}
-
-/// Resolves what fires for the incident.
-fn resolve_alert(incident_id: Option<&str>) -> Result<()> {
-    incident_id.map_or(Ok(()), alert::resolve_of_incident)
-}
-
-fn end(stored: &Stored) -> Option<DateTime<Utc>> {
-    match &stored.state.phase {
-        Phase::Open(outage) => outage.until,
-        Phase::Closed => None,
-    }
-}
-
 /// What is stored of a breaker that exists.
-fn known(name: &str, read: fn(&str) -> Result<Option<Stored>>) -> Result<Stored> {
-    match read(name)? {
+fn known(name: &str) -> Result<Stored> {
+    match store::peek(name)? {
         Some(stored) => Ok(stored),
         None if name == DEFAULT_NAME => Ok(Stored::default()),
         None => Err(Error::NoSuchBreaker { name: name.to_owned() }),
     }
-}
-
-fn refused(refused: Refused) -> Error {
-    let hint = match &refused {
-        Refused::Score(_) => "A drift score is 0 for equal costs and grows with their distance.",
-        Refused::Count { .. } => "Pass how many comparisons the score stands for.",
-        Refused::Blank(_) => SAY_WHO_AND_WHY,
-        Refused::PastEnd => "Leave it out for the breaker's disable_ttl.",
-        Refused::Contradiction => "Pass either an end or permanent => true.",
-        Refused::Setting { .. } => "Correct the breaker's row in costsim_cb_state.",
-    };
-    Error::invalid(refused.to_string(), hint)
 }

@@ -6,9 +6,11 @@ use std::rc::Rc;
 
 use pgrx::pg_sys;
 use pgrx::prelude::*;
+use pgrx::spi::SpiClient;
 
 use super::server::set_for_a_while;
 use super::statement::forget_plans;
+use super::transaction::with_latest_snapshot;
 use crate::error::{Error, Result};
 
 /// The extension's name in pg_extension.
@@ -21,6 +23,7 @@ thread_local! {
     static HOME: RefCell<Option<Home>> = const { RefCell::new(None) };
     static IS_STALE: Cell<bool> = const { Cell::new(true) };
     static IS_WATCHING: Cell<bool> = const { Cell::new(false) };
+    static LISTENER: Cell<Option<fn(pg_sys::Oid)>> = const { Cell::new(None) };
     /// A copy of the landmark's oid that the callback may read while [`HOME`] is borrowed.
     static LANDMARK_OID: Cell<pg_sys::Oid> = const { Cell::new(pg_sys::InvalidOid) };
 }
@@ -72,25 +75,28 @@ fn look_up_home() -> Result<Option<Home>> {
     if !is_installed() {
         return Ok(None);
     }
-    // Not a kept statement: it is what the kept ones need to be prepared.
-    Spi::connect(|client| {
-        let table = client.select(
-            "SELECT pg_catalog.quote_ident(n.nspname::pg_catalog.text), c.oid, c.relowner
-               FROM pg_catalog.pg_extension e
-               JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) e.extnamespace
-               JOIN pg_catalog.pg_class c ON c.relnamespace OPERATOR(pg_catalog.=) n.oid
-                AND c.relname OPERATOR(pg_catalog.=) $1::pg_catalog.name
-              WHERE e.extname OPERATOR(pg_catalog.=) 'costsim_pg'::pg_catalog.name",
-            Some(1),
-            &[LANDMARK.into()],
-        )?;
-        let Some(row) = table.into_iter().next() else { return Ok(None) };
-        let (Some(schema), Some(landmark), Some(owner)) = (row.get::<String>(1)?, row.get(2)?, row.get(3)?)
-        else {
-            return Ok(None);
-        };
-        Ok(Some(Home { schema: schema.into(), landmark, owner }))
-    })
+    // Not a kept statement: it is what the kept ones need to be prepared. Not under the caller's snapshot, which may show where the
+    // extension once was.
+    with_latest_snapshot(|| Spi::connect(read_home))
+}
+
+fn read_home(client: &SpiClient<'_>) -> Result<Option<Home>> {
+    let table = client.select(
+        "SELECT pg_catalog.quote_ident(n.nspname::pg_catalog.text), c.oid, c.relowner
+           FROM pg_catalog.pg_extension e
+           JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) e.extnamespace
+           JOIN pg_catalog.pg_class c ON c.relnamespace OPERATOR(pg_catalog.=) n.oid
+            AND c.relname OPERATOR(pg_catalog.=) $1::pg_catalog.name
+          WHERE e.extname OPERATOR(pg_catalog.=) 'costsim_pg'::pg_catalog.name",
+        Some(1),
+        &[LANDMARK.into()],
+    )?;
+    let Some(row) = table.into_iter().next() else { return Ok(None) };
+    let (Some(schema), Some(landmark), Some(owner)) = (row.get::<String>(1)?, row.get(2)?, row.get(3)?)
+    else {
+        return Ok(None);
+    };
+    Ok(Some(Home { schema: schema.into(), landmark, owner }))
 }
 
 fn watch() {
@@ -113,6 +119,28 @@ unsafe extern "C-unwind" fn on_relation_change(_argument: pg_sys::Datum, relatio
     if relation == pg_sys::InvalidOid || relation == LANDMARK_OID.get() {
         IS_STALE.set(true);
     }
+    if let Some(listener) = LISTENER.get() {
+        listener(relation);
+    }
+}
+
+/// Has `listener` called with every relation that another session, or this one, has changed or told of; InvalidOid stands for all. It comes
+/// in the middle of anything, so it must not do more than set a flag. The server has few places for such callbacks: one serves us all.
+pub fn watch_relations(listener: fn(pg_sys::Oid)) {
+    LISTENER.set(Some(listener));
+    watch();
+}
+
+/// Takes in what other sessions have told by now.
+pub fn accept_changes() {
+    // SAFETY: called within a transaction, where the server does the same at every lock of a table.
+    unsafe { pg_sys::AcceptInvalidationMessages() }
+}
+
+/// Tells every session at commit, and this one at its next command, that the table has changed.
+pub fn tell_of_change(table: pg_sys::Oid) {
+    // SAFETY: raises if there is no such table, or registers a message with the transaction.
+    unsafe { pg_sys::CacheInvalidateRelcacheByRelid(table) }
 }
 
 #[pg_guard]

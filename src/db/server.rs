@@ -34,6 +34,18 @@ pub fn is_read_only() -> bool {
     unsafe { pg_sys::XactReadOnly }
 }
 
+/// Whether rows are only carried over from a server that has done already what belongs to them.
+pub fn is_replicating() -> bool {
+    // SAFETY: reads a setting of the session.
+    unsafe { pg_sys::SessionReplicationRole == pg_sys::SESSION_REPLICATION_ROLE_REPLICA as i32 }
+}
+
+/// Whether this transaction sees one snapshot to its end: what others have committed since, it may not write over.
+pub fn has_lasting_snapshot() -> bool {
+    // SAFETY: reads a number of the transaction state.
+    unsafe { pg_sys::XactIsoLevel >= pg_sys::XACT_REPEATABLE_READ as i32 }
+}
+
 /// The timeline on which this server writes. It grows when a standby is promoted; 0 on a standby, which does not write.
 pub fn timeline() -> u32 {
     // SAFETY: reads numbers of the shared state.

@@ -9,6 +9,7 @@ use pgrx::prelude::*;
 use pgrx::{PgBuiltInOids, pg_sys};
 
 use super::home::schema;
+use super::transaction::latest_snapshot;
 use crate::error::{Error, Result};
 
 thread_local! {
@@ -36,6 +37,8 @@ enum Snapshot {
     Fresh,
     /// What is committed now.
     Latest,
+    /// What is committed now, and nothing is written.
+    LatestToRead,
 }
 
 impl Statement {
@@ -47,6 +50,11 @@ impl Statement {
     /// A statement that sees what is committed at this moment, whatever the isolation level.
     pub const fn current(text: &'static str, arguments: &'static [PgBuiltInOids]) -> Self {
         Self { text, arguments, snapshot: Snapshot::Latest }
+    }
+
+    /// The same for a statement that only reads, in a parallel worker too.
+    pub const fn looking(text: &'static str, arguments: &'static [PgBuiltInOids]) -> Self {
+        Self { text, arguments, snapshot: Snapshot::LatestToRead }
     }
 
     /// A statement that only reads, under the caller's snapshot.
@@ -111,10 +119,9 @@ impl Statement {
                 Snapshot::Callers => pg_sys::SPI_execute_plan(plan, values, nulls, true, 0),
                 Snapshot::Fresh => pg_sys::SPI_execute_plan(plan, values, nulls, false, 0),
                 // The snapshot is copied before it is used.
-                Snapshot::Latest => {
-                    let latest = pg_sys::GetLatestSnapshot();
-                    let none = std::ptr::null_mut();
-                    pg_sys::SPI_execute_snapshot(plan, values, nulls, latest, none, false, true, 0)
+                Snapshot::Latest | Snapshot::LatestToRead => {
+                    let (none, reads) = (std::ptr::null_mut(), self.snapshot == Snapshot::LatestToRead);
+                    pg_sys::SPI_execute_snapshot(plan, values, nulls, latest_snapshot(), none, reads, true, 0)
                 }
             };
             if status < 0 {

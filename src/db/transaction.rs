@@ -76,11 +76,24 @@ unsafe extern "C-unwind" fn on_transaction(event: pg_sys::XactEvent::Type, _argu
     }
 }
 
-/// Runs `body` where the server has no snapshot of its own at hand: just before a commit.
-pub fn with_snapshot<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+/// What is committed at this moment, whatever the isolation level. The server's own: to be pushed or copied at once.
+pub(super) fn latest_snapshot() -> pg_sys::Snapshot {
+    // SAFETY: within a transaction. A parallel operation may not take the one, but looks at catalogs by the other all the time.
+    unsafe {
+        if pg_sys::IsInParallelMode() {
+            pg_sys::GetCatalogSnapshot(pg_sys::InvalidOid)
+        } else {
+            pg_sys::GetLatestSnapshot()
+        }
+    }
+}
+
+/// Runs `body` under what is committed at this moment: just before a commit, where the server has no snapshot at hand, or where the
+/// caller's may be old.
+pub fn with_latest_snapshot<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     // SAFETY: pushed and popped in pairs; an error in between ends the transaction, which pops it.
     unsafe {
-        pg_sys::PushActiveSnapshot(pg_sys::GetLatestSnapshot());
+        pg_sys::PushActiveSnapshot(latest_snapshot());
         let outcome = body();
         pg_sys::PopActiveSnapshot();
         outcome

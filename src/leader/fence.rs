@@ -136,7 +136,7 @@ unsafe extern "C-unwind" fn on_transaction(event: pg_sys::XactEvent::Type, _argu
         return;
     }
     let outcome = match event {
-        XACT_EVENT_PRE_COMMIT => db::with_snapshot(|| db::as_owner(check_at_commit)),
+        XACT_EVENT_PRE_COMMIT => db::with_latest_snapshot(|| db::as_owner(check_at_commit)),
         XACT_EVENT_PRE_PREPARE => Err(Error::CannotPrepare {
             what: "required leadership",
             detail: "A prepared transaction may commit long after the term is over.",

@@ -84,6 +84,18 @@ pub fn stay_or_leave() {
     unsafe { pg_sys::WaitLatch(pg_sys::MyLatch, reasons as i32, 0, pg_sys::PG_WAIT_EXTENSION) };
 }
 
+/// Whether something has woken this process since it last looked, for where it does not wait.
+pub fn was_woken() -> bool {
+    // SAFETY: this process's own latch.
+    unsafe {
+        let is_set = (*pg_sys::MyLatch).is_set != 0;
+        if is_set {
+            pg_sys::ResetLatch(pg_sys::MyLatch);
+        }
+        is_set
+    }
+}
+
 /// Ends the process if it was told to, and takes over changed settings.
 pub fn obey() {
     check_for_interrupts!();

@@ -7,7 +7,7 @@
 use std::ffi::CString;
 use std::time::{Duration, Instant};
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use costsim_core::alertmanager::{self, Verdict};
 use pgrx::PgTryBuilder;
 use pgrx::bgworkers::BackgroundWorker;
@@ -83,7 +83,7 @@ fn run(database: &str) {
     let post = Post { database };
     let mut memory = Memory::default();
     loop {
-        let next = match round(&post, &mut memory) {
+        let next = match look_after(&post, &mut memory) {
             Ok(next) => next,
             Err(Error::NotInstalled) => {
                 post.say(State::Blocked, Some("extension costsim_pg is not installed in this database"));
@@ -125,10 +125,30 @@ struct Memory {
     is_alone: bool,
     /// Why the latest attempt failed, until one succeeds.
     trouble: Option<String>,
+    /// When time does something to a breaker.
+    breaker_due: Option<DateTime<Utc>>,
 }
 
-/// Does what is due.
-fn round(post: &Post<'_>, memory: &mut Memory) -> Result<Next> {
+/// Does what is due: first what needs no network.
+fn look_after(post: &Post<'_>, memory: &mut Memory) -> Result<Next> {
+    process::show_activity(Some(c"costsim: recovering breakers"));
+    memory.breaker_due = breaker::write_down_what_is_due()?;
+    let next = deliver_alerts(post, memory)?;
+    let until_breaker = memory.breaker_due.map_or(Duration::MAX, until);
+    Ok(match next {
+        Next::Now => Next::Now,
+        Next::Woken(pause) => Next::Woken(pause.min(until_breaker)),
+        Next::Paused(pause) => Next::Paused(pause),
+    })
+}
+
+/// How long it is until then.
+fn until(at: DateTime<Utc>) -> Duration {
+    (at - clock::now()).max(TimeDelta::zero()).to_std().unwrap_or_default()
+}
+
+/// Sends the alerts that are due.
+fn deliver_alerts(post: &Post<'_>, memory: &mut Memory) -> Result<Next> {
     let poll = poll();
     let Some(url) = guc::alertmanager_url() else {
         post.say(State::Blocked, Some("costsim.alertmanager_url is empty: alerts stay pending"));
@@ -166,13 +186,13 @@ fn round(post: &Post<'_>, memory: &mut Memory) -> Result<Next> {
         let state = if memory.trouble.is_some() { State::Blocked } else { State::Idle };
         post.say(state, memory.trouble.as_deref());
         let due = db::transaction(store::next_due)?;
-        let until_due = due.and_then(|at| (at - clock::now()).max(TimeDelta::zero()).to_std().ok());
+        let until_due = due.map(until);
         mark_incidents(&mut memory.arrived)?;
         let poll = if memory.arrived.is_empty() { poll } else { poll.min(PAUSE_AFTER_FAILURE) };
         return Ok(Next::Woken(until_due.map_or(poll, |pause| pause.min(poll))));
     }
     post.say(State::Sending, memory.trouble.as_deref());
-    memory.trouble = deliver(client, &endpoint, &claim, &mut memory.arrived)?;
+    memory.trouble = deliver(client, &endpoint, &claim, &mut memory.arrived, &mut memory.breaker_due)?;
     mark_incidents(&mut memory.arrived)?;
     if memory.trouble.is_some() {
         post.say(State::Blocked, memory.trouble.as_deref());
@@ -187,6 +207,7 @@ fn deliver(
     endpoint: &str,
     claim: &Claim,
     arrived: &mut Vec<Arrived>,
+    breaker_due: &mut Option<DateTime<Utc>>,
 ) -> Result<Option<String>> {
     let (faulty, fit): (Vec<&Item>, Vec<&Item>) = claim.items.iter().partition(|item| item.fault().is_some());
     for item in faulty {
@@ -195,7 +216,7 @@ fn deliver(
     if fit.is_empty() {
         return Ok(None);
     }
-    let attempt = post_alerts(client, endpoint, &fit);
+    let attempt = post_alerts(client, endpoint, &fit, breaker_due)?;
     if attempt.verdict != Verdict::Permanent || fit.len() == 1 {
         settle(claim.token, &fit, &attempt, arrived)?;
         return Ok(attempt.trouble());
@@ -203,7 +224,7 @@ fn deliver(
     // One alert the receiver cannot take spoils the answer for all: each is asked about alone, and settled alone, so that a
     // receiver that fails half-way is asked no further and takes nothing back.
     for item in fit {
-        let alone = post_alerts(client, endpoint, &[item]);
+        let alone = post_alerts(client, endpoint, &[item], breaker_due)?;
         settle(claim.token, &[item], &alone, arrived)?;
         if alone.verdict == Verdict::Retryable {
             return Ok(alone.trouble());
@@ -261,7 +282,13 @@ fn unfit(item: &Item) -> Attempt {
     }
 }
 
-fn post_alerts(client: &Client, endpoint: &str, items: &[&Item]) -> Attempt {
+/// One request. A breaker that is due while it is in flight does not wait for its end; a commit may have brought one near.
+fn post_alerts(
+    client: &Client,
+    endpoint: &str,
+    items: &[&Item],
+    breaker_due: &mut Option<DateTime<Utc>>,
+) -> Result<Attempt> {
     process::show_activity(Some(c"costsim: posting alerts"));
     let timeout = guc::alertmanager_timeout().to_std().unwrap_or(Duration::from_secs(10));
     let mut request = client.post(endpoint, outbox::body(items), timeout);
@@ -270,8 +297,11 @@ fn post_alerts(client: &Client, endpoint: &str, items: &[&Item]) -> Attempt {
             break answer;
         }
         process::stay_or_leave();
+        if process::was_woken() || breaker_due.is_some_and(|at| at <= clock::now()) {
+            *breaker_due = breaker::write_down_what_is_due()?;
+        }
     };
-    match answer {
+    Ok(match answer {
         Answer::Status { code, body, retry_after } => {
             let verdict = alertmanager::verdict(code);
             let error = (verdict != Verdict::Delivered).then(|| alertmanager::error_text(code, &body, &[]));
@@ -285,5 +315,5 @@ fn post_alerts(client: &Client, endpoint: &str, items: &[&Item]) -> Attempt {
             error: Some(alertmanager::scrub(&error, &[])),
             not_before: None,
         },
-    }
+    })
 }

@@ -1,19 +1,36 @@
 //! The words of the circuit breaker: what it remembers, what happens to it, what has to be done. Rules that belong to one
-//! word alone (a term, a severity, a set of settings) stand here too; what they do to each other is `step`'s.
+//! word alone (a term, a severity) stand here too; what they do to each other is `step`'s.
 
 use std::fmt;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
+
+use super::transition::{Cause, Standing, Transition};
 
 /// What a breaker remembers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct State {
-    /// Closed or open.
+    /// Closed, open or half-open.
     pub phase: Phase,
     /// Bad drift reports since the last good one; stays at its largest value rather than overflow.
     pub consecutive_failures: i32,
     /// The last bad drift report; survives recovery, because it is history.
     pub last_failure_at: Option<DateTime<Utc>>,
+    /// Its score.
+    pub last_score: Option<f64>,
+    /// What was warned of and is not over yet.
+    pub warning: Option<Warning>,
+}
+
+impl State {
+    /// A breaker that nothing has happened to.
+    pub const QUIET: Self = Self {
+        phase: Phase::Closed,
+        consecutive_failures: 0,
+        last_failure_at: None,
+        last_score: None,
+        warning: None,
+    };
 }
 
 /// Where a breaker stands.
@@ -23,6 +40,27 @@ pub enum Phase {
     Closed,
     /// Work is held back.
     Open(Outage),
+    /// Work is held back, but for a few probes.
+    HalfOpen(Outage, Probing),
+}
+
+impl Phase {
+    /// The phase without what is known of it.
+    pub fn standing(&self) -> Standing {
+        match self {
+            Self::Closed => Standing::Closed,
+            Self::Open(_) => Standing::Open,
+            Self::HalfOpen(..) => Standing::HalfOpen,
+        }
+    }
+
+    /// What is known of an outage, if there is one.
+    pub fn outage(&self) -> Option<&Outage> {
+        match self {
+            Self::Closed => None,
+            Self::Open(outage) | Self::HalfOpen(outage, _) => Some(outage),
+        }
+    }
 }
 
 /// What is known of an open breaker.
@@ -30,12 +68,36 @@ pub enum Phase {
 pub struct Outage {
     /// When it opened.
     pub since: DateTime<Utc>,
-    /// When it ends by itself; nothing means that a person has to end it.
+    /// When time alone ends it; nothing means that a person has to.
     pub until: Option<DateTime<Utc>>,
+    /// The period of probing before that end, if there is one.
+    pub half_open: Option<HalfOpening>,
     /// The severity of its incident; nothing when a hand outside has opened the breaker without writing one.
     pub incident: Option<Severity>,
     /// What the last person to disable it asked for; nothing when no person did.
     pub intent: Option<Intent>,
+}
+
+/// When probing begins, and what it has come to before.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct HalfOpening {
+    /// From when on probes are let through.
+    pub at: DateTime<Utc>,
+    /// How often this outage was opened once more.
+    pub reopenings: i32,
+    /// A number in [0, 1), drawn when the breaker opened: how much shorter than nominal its re-openings are.
+    pub jitter: f64,
+}
+
+/// A period of probing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Probing {
+    /// When it began.
+    pub since: DateTime<Utc>,
+    /// When the permits that nobody has reported on expire, the oldest first.
+    pub outstanding: Vec<DateTime<Utc>>,
+    /// Probes that passed.
+    pub passed: i32,
 }
 
 /// What a person asked for, as asked. The end alone cannot tell whether a second call asks for the same, because a
@@ -98,80 +160,6 @@ impl Severity {
     }
 }
 
-/// Why a breaker opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Cause {
-    /// Too many bad drift reports in a row.
-    Drift,
-    /// Too many schema errors in one report.
-    SchemaErrors,
-    /// A person.
-    Manual,
-}
-
-/// A breaker's settings.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Config {
-    /// A score strictly above counts as a failure.
-    pub drift_threshold: f64,
-    /// A score strictly above, but not above the drift threshold, warns.
-    pub warning_threshold: f64,
-    /// Failures in a row that open the breaker.
-    pub failure_threshold: i32,
-    /// Schema errors in a single report that open it.
-    pub schema_error_threshold: i32,
-    /// How long it stays open when nobody says otherwise; nothing means until a person closes it.
-    pub disable_ttl: Option<TimeDelta>,
-    /// Whether it closes by itself once its end has passed.
-    pub auto_recover: bool,
-    /// Whether reports may open it at all; otherwise they only warn.
-    pub auto_disable: bool,
-}
-
-impl Default for Config {
-    /// The reference's settings. A day is long enough to be seen by whoever comes to work, and short enough that a
-    /// forgotten outage mends itself.
-    fn default() -> Self {
-        Self {
-            drift_threshold: 0.2,
-            warning_threshold: 0.15,
-            failure_threshold: 3,
-            schema_error_threshold: 5,
-            disable_ttl: Some(TimeDelta::hours(24)),
-            auto_recover: true,
-            auto_disable: true,
-        }
-    }
-}
-
-impl Config {
-    /// Whether these settings make sense together. [`step`](super::step) is total without, but would follow them into nonsense.
-    pub fn validate(&self) -> Result<(), Refused> {
-        let is_score = |score: f64| score.is_finite() && score >= 0.0;
-        let rules = [
-            (is_score(self.drift_threshold), "drift_threshold", "be finite and not negative"),
-            (is_score(self.warning_threshold), "warning_threshold", "be finite and not negative"),
-            (
-                self.warning_threshold <= self.drift_threshold,
-                "warning_threshold",
-                "not exceed drift_threshold",
-            ),
-            (self.failure_threshold >= 1, "failure_threshold", "be at least 1"),
-            (self.schema_error_threshold >= 1, "schema_error_threshold", "be at least 1"),
-            (self.disable_ttl.is_none_or(|ttl| ttl > TimeDelta::zero()), "disable_ttl", "be positive"),
-        ];
-        match rules.into_iter().find(|(holds, ..)| !holds) {
-            Some((_, setting, must)) => Err(Refused::Setting { setting, must }),
-            None => Ok(()),
-        }
-    }
-
-    pub(super) fn default_end(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let later = |ttl| now.checked_add_signed(ttl).unwrap_or(DateTime::<Utc>::MAX_UTC);
-        self.disable_ttl.map(later)
-    }
-}
-
 /// What happens to a breaker.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
@@ -203,6 +191,8 @@ pub enum Event {
         /// Who.
         by: String,
     },
+    /// Somebody asks whether they may go ahead.
+    Allow,
     /// Time has passed.
     Tick,
 }
@@ -210,10 +200,54 @@ pub enum Event {
 /// What has to be done, in this order, with the new state.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
-    /// The end has passed: resolve the incident in the name of [`RECOVERED_BY`](super::RECOVERED_BY) and resolve its alert.
+    /// Time is over: resolve the incident in the name of [`RECOVERED_BY`](super::RECOVERED_BY) and resolve its alert.
     Recover {
+        /// Where it stood.
+        from: Standing,
         /// The end that passed.
         due: DateTime<Utc>,
+    },
+    /// Enough probes have passed: resolve the incident in the name of [`TRIPPED_BY`](super::TRIPPED_BY) and resolve its alert.
+    Heal {
+        /// How many.
+        passed: i32,
+    },
+    /// A person closes it: resolve the incident in their name and resolve its alert.
+    Close {
+        /// Where it stood.
+        from: Standing,
+        /// Why, if they said.
+        reason: Option<String>,
+        /// Who.
+        by: String,
+    },
+    /// Open: write an incident and fire its alert.
+    Trip(Trip),
+    /// Probes may come.
+    BeginProbing {
+        /// Since when.
+        at: DateTime<Utc>,
+    },
+    /// A permit is given.
+    Permit {
+        /// When it expires.
+        expires_at: DateTime<Utc>,
+    },
+    /// A probe has passed, and more are wanted.
+    PassProbe {
+        /// How many have.
+        passed: i32,
+    },
+    /// Open once more: the alert is told of the new end.
+    Reopen {
+        /// [`Cause::ProbeFailed`] or [`Cause::ProbeExpired`].
+        cause: Cause,
+        /// Since when.
+        at: DateTime<Utc>,
+        /// The new end.
+        until: Option<DateTime<Utc>>,
+        /// What speaks against it, in words, with the score and over how many samples; nothing for a probe that expired.
+        evidence: Option<(String, f64, i32)>,
     },
     /// The failure counter has grown.
     CountFailure {
@@ -222,12 +256,23 @@ pub enum Effect {
     },
     /// The failure counter is zero again.
     ResetFailures,
-    /// Tell someone, change nothing.
-    Warn(Warning),
-    /// Open: write an incident and fire its alert.
-    Trip(Trip),
+    /// Something begins that is worth telling and changes nothing else.
+    Warn {
+        /// What.
+        warning: Warning,
+        /// Why, in words.
+        reason: String,
+        /// The score.
+        score: f64,
+        /// Over how many samples.
+        sample_count: i32,
+    },
+    /// What was warned of is over.
+    EndWarning,
     /// The breaker is open but has no incident: write one.
     Adopt {
+        /// Where it stands.
+        standing: Standing,
         /// Of this severity.
         severity: Severity,
     },
@@ -240,6 +285,8 @@ pub enum Effect {
     },
     /// The incident is worse than it was.
     Escalate {
+        /// Where the breaker stands.
+        standing: Standing,
         /// What it was.
         from: Severity,
         /// What it is.
@@ -247,6 +294,8 @@ pub enum Effect {
     },
     /// A person wants the open breaker open in another way.
     ChangeDisable {
+        /// Where it stood.
+        from: Standing,
         /// What it does to the end.
         change: Change,
         /// The new end.
@@ -256,13 +305,32 @@ pub enum Effect {
         /// Who.
         by: String,
     },
-    /// A person closes it: resolve the incident in their name and resolve its alert.
-    Close {
-        /// Why, if they said.
-        reason: Option<String>,
-        /// Who.
-        by: String,
-    },
+}
+
+impl Effect {
+    /// The step in the drawing that the effect stands for, if it is one.
+    pub fn transition(&self) -> Option<Transition> {
+        use Standing::{Closed, HalfOpen, Open};
+        let transition = |from, cause, to| Some(Transition { from, cause, to });
+        match self {
+            Self::Recover { from, .. } => transition(*from, Cause::TtlPassed, Closed),
+            Self::Heal { .. } => transition(HalfOpen, Cause::ProbesPassed, Closed),
+            Self::Close { from, .. } => transition(*from, Cause::Manual, Closed),
+            Self::Trip(trip) => transition(Closed, trip.cause, Open),
+            Self::BeginProbing { .. } => transition(Open, Cause::TtlPassed, HalfOpen),
+            Self::Reopen { cause, .. } => transition(HalfOpen, *cause, Open),
+            Self::Warn { warning, .. } => transition(Closed, warning.cause(), Closed),
+            Self::Adopt { standing, .. } => transition(*standing, Cause::Adopted, *standing),
+            Self::Escalate { standing, .. } => transition(*standing, Cause::Escalated, *standing),
+            Self::ChangeDisable { from, .. } => transition(*from, Cause::Manual, Open),
+            Self::Permit { .. }
+            | Self::PassProbe { .. }
+            | Self::CountFailure { .. }
+            | Self::ResetFailures
+            | Self::EndWarning
+            | Self::Observe { .. } => None,
+        }
+    }
 }
 
 /// How a breaker opens.
@@ -284,21 +352,32 @@ pub struct Trip {
     pub sample_count: i32,
 }
 
-/// Something worth telling that changes nothing.
-#[derive(Debug, Clone, PartialEq)]
+/// Something that was told when it began, and is told again only after it has ended. The greater is the worse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Warning {
-    /// A score above the warning threshold, but not above the drift threshold.
-    NearThreshold {
-        /// The score.
-        score: f64,
-    },
+    /// Scores above the warning threshold, but not above the drift threshold.
+    NearThreshold,
     /// The breaker would have opened, were it allowed to.
-    WouldTrip {
-        /// How bad the incident would be.
-        severity: Severity,
-        /// Why, in words.
-        reason: String,
-    },
+    WouldTrip,
+}
+
+impl Warning {
+    /// As stored.
+    pub fn as_str(self) -> &'static str {
+        self.cause().as_str()
+    }
+
+    /// The warning behind a stored word.
+    pub fn from_stored(word: &str) -> Option<Self> {
+        [Self::NearThreshold, Self::WouldTrip].into_iter().find(|known| known.as_str() == word)
+    }
+
+    fn cause(self) -> Cause {
+        match self {
+            Self::NearThreshold => Cause::NearThreshold,
+            Self::WouldTrip => Cause::WouldTrip,
+        }
+    }
 }
 
 /// What a new intent does to the end of an outage.

@@ -9,7 +9,7 @@ SELECT pg_current_xact_id_if_assigned() IS NULL AS wrote_nothing;
 COMMIT;
 INSERT INTO costsim_cb_state (name) VALUES ('costsim_v2');
 BEGIN;
-SELECT count(*) FROM costsim_report_drift(0.2);
+SELECT count(*) FROM costsim_report_drift(0.15);
 SELECT pg_current_xact_id_if_assigned() IS NULL AS wrote_nothing;
 -- and takes no lock: a row lock would have needed a transaction id
 COMMIT;

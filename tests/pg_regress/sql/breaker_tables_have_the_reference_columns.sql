@@ -16,7 +16,7 @@ SELECT table_name, column_name, data_type, is_nullable,
 
 SELECT table_name, column_name AS ours_that_an_insert_would_have_to_name
   FROM information_schema.columns c
- WHERE table_schema = 'public' AND table_name LIKE 'costsim\_cb\_%' AND is_nullable = 'NO' AND column_default IS NULL
+ WHERE table_schema = 'public' AND table_name IN (SELECT r.table_name FROM reference r) AND is_nullable = 'NO' AND column_default IS NULL
    AND NOT EXISTS (SELECT FROM reference r WHERE (r.table_name, r.column_name) = (c.table_name, c.column_name));
 
 SELECT indexname, regexp_replace(indexdef, '^.* USING ', '') AS definition

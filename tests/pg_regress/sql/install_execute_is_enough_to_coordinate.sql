@@ -2,7 +2,10 @@
 -- own data, so it takes the caller's rights.
 CREATE ROLE costsim_regress_app;
 GRANT EXECUTE ON FUNCTION costsim_try_leader(bigint, text, interval), costsim_release_leader(bigint), costsim_is_leader(bigint), costsim_leader(bigint),
-    costsim_is_open(text), costsim_cb_get_state(text), costsim_incidents(boolean, integer, text), costsim_alert_queue_stats(),
+    costsim_is_open(text), costsim_cb_get_state(text), costsim_incidents(boolean, integer, text, text), costsim_alert_queue_stats(),
+    costsim_is_closed(text), costsim_is_v2_disabled(text), costsim_cb_allow(text), costsim_cb_explain(text), costsim_auto_recover(),
+    costsim_report_schema_error(integer, jsonb, text), costsim_reset_v2(text, text, text),
+    costsim_configure_breaker(text, double precision, double precision, integer, integer, interval, boolean, boolean, boolean, integer, integer, interval, interval, interval),
     costsim_report_drift(double precision, integer, jsonb, text), costsim_disable_v2(text, text, timestamptz, boolean, text), costsim_enable_v2(text, text, text),
     costsim_enqueue_alert(jsonb, text, text, text, integer), costsim_fire_alert(jsonb, jsonb, text), costsim_resolve_alert(jsonb),
     costsim_drift_stats(timestamptz, timestamptz, text, text),
@@ -17,6 +20,11 @@ SELECT costsim_is_open(), costsim_enable_v2('app');
 SELECT changed FROM costsim_disable_v2('a', 'app');
 SELECT state FROM costsim_cb_get_state();
 SELECT count(*) FROM costsim_incidents(true);
+SELECT costsim_is_closed(), costsim_is_v2_disabled(), costsim_cb_allow(), costsim_reset_v2('over', 'app');
+SELECT name, half_open FROM costsim_configure_breaker('probed', half_open => true, disable_ttl => '1 microsecond');
+SELECT severity FROM costsim_report_schema_error(9, name => 'probed');
+SELECT costsim_cb_allow('probed'), costsim_is_v2_disabled('probed'), count(*) FROM costsim_cb_explain('probed');
+SELECT count(*) AS moved FROM costsim_auto_recover();
 SELECT costsim_enqueue_alert('[{"labels": {"alertname": "A"}}]', 'x') IS NOT NULL AS queued, costsim_fire_alert('{"alertname": "A"}') IS NOT NULL AS fired;
 SELECT costsim_resolve_alert('{"alertname": "A"}');
 SELECT pending FROM costsim_alert_queue_stats();

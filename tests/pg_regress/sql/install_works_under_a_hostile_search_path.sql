@@ -23,6 +23,8 @@ CREATE FUNCTION hostile.gen_random_uuid() RETURNS uuid LANGUAGE plpgsql AS $$ BE
 CREATE FUNCTION hostile.jsonb_array_elements(jsonb) RETURNS SETOF jsonb LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'a planted function was used'; END $$;
 CREATE TABLE hostile.costsim_leaders (LIKE costsim_leaders);
 CREATE TABLE hostile.costsim_cb_state (LIKE costsim_cb_state);
+CREATE TABLE hostile.costsim_cb_events (LIKE costsim_cb_events);
+CREATE FUNCTION hostile.pg_notify(text, text) RETURNS void LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'a planted function was used'; END $$;
 CREATE TABLE hostile.costsim_provenance (LIKE costsim_provenance);
 SELECT count(*) > 30 AS the_trap_is_set FROM pg_operator WHERE oprnamespace = 'hostile'::regnamespace;
 
@@ -42,6 +44,12 @@ SELECT severity FROM costsim_report_drift(0.5);
 SELECT severity FROM costsim_incidents();
 SELECT costsim_is_open(), costsim_enable_v2('ann');
 SELECT changed FROM costsim_disable_v2('a', 'ann', '2100-01-01');
+SELECT costsim_is_closed(), costsim_is_v2_disabled(), costsim_cb_allow(), costsim_reset_v2('over', 'ann');
+SELECT name FROM costsim_configure_breaker('probed', half_open => true, disable_ttl => '1 microsecond');
+SELECT severity FROM costsim_report_schema_error(9, name => 'probed');
+SELECT costsim_cb_allow('probed'), count(*) FROM costsim_cb_explain('probed');
+UPDATE public.costsim_cb_state SET disabled = false WHERE name OPERATOR(pg_catalog.=) 'probed';
+SELECT count(*) FROM costsim_auto_recover();
 SELECT costsim_fire_alert('{"alertname": "A"}'), costsim_resolve_alert('{"alertname": "A"}');
 SELECT costsim_enqueue_alert('[{"labels": {"alertname": "A"}}]', 'x') IS NOT NULL AS queued;
 SELECT pending, firing FROM costsim_alert_queue_stats();
@@ -53,6 +61,7 @@ SELECT costsim_input_hash('{"a": 1}');
 ROLLBACK;
 RESET search_path;
 SELECT (SELECT count(*) FROM hostile.costsim_leaders) AS strayed_leaders, (SELECT count(*) FROM hostile.costsim_cb_state) AS strayed_states,
-       (SELECT count(*) FROM hostile.costsim_provenance) AS strayed_provenance;
+       (SELECT count(*) FROM hostile.costsim_provenance) AS strayed_provenance,
+       (SELECT count(*) FROM hostile.costsim_cb_events) AS strayed_events;
 SET client_min_messages = warning;
 DROP SCHEMA hostile CASCADE;

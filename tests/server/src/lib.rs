@@ -5,6 +5,7 @@
 
 mod asked;
 mod books;
+mod breaker;
 pub mod chaos;
 mod child;
 pub mod history;
@@ -14,6 +15,7 @@ mod standby;
 
 pub use asked::{Asked, sqlstate};
 pub use books::check_the_books;
+pub use breaker::check_the_breakers;
 pub use child::{Psql, is_running, run_tool};
 pub use shared::Shared;
 pub use site::{Site, WorkerStatus};

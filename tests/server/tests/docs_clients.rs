@@ -1,16 +1,20 @@
-//! Every client program of docs/leader.md runs as it stands there: it leads, it stands back, it is deposed.
+//! Every client program of the manuals runs as it stands there. Those of docs/leader.md lead, stand back and are deposed; those of
+//! docs/breaker.md ask, report and go on without an answer.
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use costsim_harness::{Cluster, PgBouncer, Pooling, wait_until};
 use costsim_server_tests::{LIMIT, Shared, one};
 use postgres::Client;
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
+
+const LEADER: &str = "docs/leader.md";
+const BREAKER: &str = "docs/breaker.md";
 
 /// The clients, as their programs end: `session_` and `lease_` stand before.
 const CLIENTS: [&str; 5] = ["psycopg.py", "asyncpg.py", "sqlalchemy.py", "pg.js", "sqlx.rs"];
@@ -31,9 +35,9 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// The blocks of the manual that are marked as `language`.
-fn blocks(language: &str) -> Result<Vec<String>> {
-    let path = root().join("docs/leader.md");
+/// The blocks of a manual that are marked as `language`.
+fn blocks(page: &str, language: &str) -> Result<Vec<String>> {
+    let path = root().join(page);
     let manual = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     let fence = format!("```{language}\n");
     // What stands before the first fence is no block, nor is what follows the end of one.
@@ -44,11 +48,11 @@ fn blocks(language: &str) -> Result<Vec<String>> {
         .collect()
 }
 
-/// The client programs by the name in their first line.
-fn programs() -> Result<BTreeMap<String, String>> {
+/// The client programs of a manual by the name in their first line.
+fn programs(page: &str) -> Result<BTreeMap<String, String>> {
     let mut programs = BTreeMap::new();
     for (language, comment) in [("python", "# "), ("js", "// "), ("rust", "// ")] {
-        for text in blocks(language)? {
+        for text in blocks(page, language)? {
             let first = text.lines().next().and_then(|line| line.strip_prefix(comment));
             let name = first.with_context(|| format!("a block in {language} without a name"))?;
             ensure!(programs.insert(name.to_owned(), text.clone()).is_none(), "{name} stands there twice");
@@ -78,19 +82,19 @@ struct Running {
 }
 
 impl Running {
-    /// A program of the manual.
+    /// A program of docs/leader.md.
     fn start(name: &str, place: &Place<'_>) -> Result<Self> {
-        let programs = programs()?;
-        let text = programs.get(name).with_context(|| format!("docs/leader.md has no {name}"))?;
+        let programs = programs(LEADER)?;
+        let text = programs.get(name).with_context(|| format!("{LEADER} has no {name}"))?;
         let Some((_, source, compiled)) = COMPILED.iter().find(|(known, ..)| *known == name) else {
-            return Self::interpret(name, text, place);
+            return Self::interpret(name, text, place, &[]);
         };
-        ensure!(source == text, "{name} is not what stands in docs/leader.md");
+        ensure!(source == text, "{name} is not what stands in {LEADER}");
         Self::spawn(name, Command::new(compiled), place)
     }
 
     /// A text in Python or JavaScript.
-    fn interpret(name: &str, text: &str, place: &Place<'_>) -> Result<Self> {
+    fn interpret(name: &str, text: &str, place: &Place<'_>, environment: &[(&str, &str)]) -> Result<Self> {
         let mut command;
         if name.ends_with(".py") {
             command = Command::new("/usr/bin/python3");
@@ -101,6 +105,7 @@ impl Running {
             command = Command::new("bash");
             command.args(["-c", node]).current_dir(root()).env("NODE_NO_WARNINGS", "1");
         }
+        command.envs(environment.iter().copied());
         let mut running = Self::spawn(name, command, place)?;
         let mut input = running.child.stdin.take().context("its input")?;
         input.write_all(text.as_bytes()).with_context(|| format!("giving {name} to its interpreter"))?;
@@ -131,6 +136,26 @@ impl Running {
         }
         Ok(printed)
     }
+
+    /// The lines it prints, as it prints them.
+    fn lines(mut self) -> Result<Lines> {
+        let output = BufReader::new(self.child.stdout.take().context("its output")?);
+        let (sender, lines) = mpsc::channel();
+        thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        Ok(Lines { lines, program: self })
+    }
+}
+
+/// What a program prints that does not end by itself. It ends with the value.
+struct Lines {
+    lines: mpsc::Receiver<String>,
+    program: Running,
+}
+
+impl Lines {
+    fn next(&self) -> Result<String> {
+        self.lines.recv_timeout(LIMIT).with_context(|| format!("{} to print a line", self.program.name))
+    }
 }
 
 impl Drop for Running {
@@ -142,9 +167,9 @@ impl Drop for Running {
 
 /// The table that the programs write to, from the manual.
 fn create_table(client: &mut Client) -> Result<()> {
-    let blocks = blocks("sql")?;
+    let blocks = blocks(LEADER, "sql")?;
     let create = blocks.iter().find(|block| block.starts_with("CREATE TABLE report"));
-    client.batch_execute(create.context("docs/leader.md makes no table report")?)?;
+    client.batch_execute(create.with_context(|| format!("{LEADER} makes no table report"))?)?;
     Ok(())
 }
 
@@ -255,7 +280,7 @@ fn leads_by_a_lease(name: &str) -> Result<()> {
 
 #[test]
 fn every_client_has_a_program_for_each_mode_and_no_program_is_left_out() -> Result<()> {
-    let named: Vec<String> = programs()?.into_keys().collect();
+    let named: Vec<String> = programs(LEADER)?.into_keys().collect();
     let mut wanted: Vec<String> =
         CLIENTS.iter().flat_map(|client| [format!("session_{client}"), format!("lease_{client}")]).collect();
     wanted.sort();
@@ -370,10 +395,100 @@ fn only_the_pool_of_asyncpg_loses_the_lead_of_a_connection_that_comes_back() -> 
     cluster.create_database_with_extension("pools")?;
     let place = Place { socket_dir: cluster.socket_dir(), port: cluster.port(), database: "pools" };
     assert_eq!(
-        Running::interpret("pools.py", POOLS_IN_PYTHON, &place)?.output()?,
+        Running::interpret("pools.py", POOLS_IN_PYTHON, &place, &[])?.output()?,
         "psycopg True\npsycopg True\nasyncpg True\nasyncpg False\nsqlalchemy True\nsqlalchemy True\n"
     );
-    assert_eq!(Running::interpret("pool.js", POOL_IN_NODE, &place)?.output()?, "pg true\npg true\n");
+    assert_eq!(Running::interpret("pool.js", POOL_IN_NODE, &place, &[])?.output()?, "pg true\npg true\n");
     assert!(sqlx_pool_keeps_the_lead(&place.url())?);
+    Ok(())
+}
+
+/// A program of docs/breaker.md.
+fn guarded(name: &str) -> Result<String> {
+    programs(BREAKER)?.remove(name).with_context(|| format!("{BREAKER} has no {name}"))
+}
+
+/// What `ask_psycopg.py` prints when V2 answers so.
+fn asked(place: &Place<'_>, v2_answers: &str, more: &[(&str, &str)]) -> Result<String> {
+    let environment: Vec<_> = [("V2_ANSWERS", v2_answers)].iter().chain(more).copied().collect();
+    let text = guarded("ask_psycopg.py")?;
+    Running::interpret("ask_psycopg.py", &text, place, &environment)?.output()
+}
+
+#[test]
+fn no_program_of_the_breakers_manual_is_left_out() -> Result<()> {
+    let named: Vec<String> = programs(BREAKER)?.into_keys().collect();
+    assert_eq!(named, ["ask_psycopg.py", "listen_psycopg.py"]);
+    Ok(())
+}
+
+#[test]
+fn psycopg_opens_the_breaker_by_its_reports_and_then_stands_back() -> Result<()> {
+    let cluster = cluster()?;
+    let mut client = cluster.create_database_with_extension("ask_trip")?;
+    let place = Place { socket_dir: cluster.socket_dir(), port: cluster.port(), database: "ask_trip" };
+    assert_eq!(asked(&place, "150", &[])?, "v2 answers 150.0\n");
+    assert_eq!(asked(&place, "150", &[])?, "v2 answers 150.0\n");
+    let opening = asked(&place, "150", &[])?;
+    let incident: String = one(&mut client, "SELECT incident_id FROM costsim_cb_get_state()")?;
+    assert_eq!(opening, format!("opened: incident {incident}\nv2 answers 150.0\n"));
+    assert_eq!(asked(&place, "150", &[])?, "v1 answers 100.0\n");
+    Ok(())
+}
+
+#[test]
+fn psycopg_opens_a_half_open_breaker_by_a_bad_probe_and_closes_it_by_a_good_one() -> Result<()> {
+    let cluster = cluster()?;
+    let mut client = cluster.create_database_with_extension("ask_probe")?;
+    let place = Place { socket_dir: cluster.socket_dir(), port: cluster.port(), database: "ask_probe" };
+    client.batch_execute(
+        "SELECT costsim_configure_breaker('costsim_v2', half_open => true, disable_ttl => '1 microsecond',
+                                          probe_permits => 1, probe_successes => 1)",
+    )?;
+    client.batch_execute("SELECT costsim_disable_v2('to see it probed', 'test')")?;
+    let latest =
+        "SELECT cause FROM costsim_cb_events WHERE from_state = 'half_open' ORDER BY id DESC LIMIT 1";
+    assert_eq!(asked(&place, "150", &[])?, "v2 answers 150.0\n");
+    assert_eq!(one::<String>(&mut client, latest)?, "probe_failed");
+    assert_eq!(asked(&place, "104", &[])?, "v2 answers 104.0\n");
+    assert_eq!(one::<String>(&mut client, latest)?, "probes_passed");
+    assert_eq!(one::<String>(&mut client, "SELECT state FROM costsim_cb_get_state()")?, "closed");
+    Ok(())
+}
+
+#[test]
+fn psycopg_without_a_database_does_what_the_application_chose() -> Result<()> {
+    // Nothing listens there.
+    let nowhere = Place { socket_dir: Path::new("/nonexistent"), port: 1, database: "none" };
+    assert_eq!(asked(&nowhere, "104", &[])?, "not asked: None\nv1 answers 100.0\n");
+    assert_eq!(
+        asked(&nowhere, "104", &[("V2_WHEN_UNKNOWN", "yes")])?,
+        "not asked: None\nnot reported: None\nv2 answers 104.0\n"
+    );
+    Ok(())
+}
+
+#[test]
+fn psycopg_that_listens_hears_of_each_change_and_finds_back_after_a_lost_connection() -> Result<()> {
+    let cluster = cluster()?;
+    let mut client = cluster.create_database_with_extension("listen")?;
+    let place = Place { socket_dir: cluster.socket_dir(), port: cluster.port(), database: "listen" };
+    // Without its net, so that it is the announcement that it hears.
+    let text = guarded("listen_psycopg.py")?.replace("LOOK_AGAIN = 10 ", "LOOK_AGAIN = 100_000 ");
+    ensure!(text.contains("100_000"), "the program looks again at other times");
+    let lines = Running::interpret("listen_psycopg.py", &text, &place, &[])?.lines()?;
+    assert_eq!(lines.next()?, "closed");
+    client.batch_execute("SELECT costsim_disable_v2('to be heard', 'test')")?;
+    assert_eq!(lines.next()?, "open");
+    client.batch_execute("SELECT costsim_enable_v2('test')")?;
+    assert_eq!(lines.next()?, "closed");
+
+    let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+                WHERE datname = 'listen' AND pid <> pg_backend_pid()";
+    assert_eq!(one::<i64>(&mut client, end)?, 1);
+    assert_eq!(lines.next()?, "None");
+    client.batch_execute("SELECT costsim_disable_v2('while nobody listens', 'test')")?;
+    // It may have looked just before.
+    while lines.next()? != "open" {}
     Ok(())
 }

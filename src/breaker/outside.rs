@@ -1,0 +1,210 @@
+//! What other hands do to the tables: the application's own ORM, or an operator with an UPDATE. Trigger functions.
+
+use std::cell::Cell;
+
+use chrono::TimeDelta;
+use costsim_core::breaker::{Cause, Config, Standing, Transition};
+use pgrx::datum::UnboxDatum;
+use pgrx::pg_sys;
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+use pgrx::trigger_support::PgTriggerError;
+
+use super::act::{refused, resolve_alert};
+use super::store::{self, Particulars};
+use super::stored::Marks;
+use crate::error::{Error, Result};
+use crate::{alert, convert, db};
+
+/// Recorded as the one who resolved an incident that was left behind.
+const SUPERSEDED_BY: &str = "system-superseded";
+
+type Returned<'a> = std::result::Result<Option<PgHeapTuple<'a, AllocatedByPostgres>>, PgTriggerError>;
+
+thread_local! {
+    static IS_OURS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs a statement whose change of the state is recorded by whoever runs it.
+pub fn not_outside<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+    /// Ends it when an error unwinds, too.
+    struct Ours;
+    impl Drop for Ours {
+        fn drop(&mut self) {
+            IS_OURS.set(false);
+        }
+    }
+    IS_OURS.set(true);
+    let _ours = Ours;
+    body()
+}
+
+/// After a row of costsim_cb_state has changed, or all are gone: every session forgets what it remembers, the worker looks when
+/// it has to look next, and what another hand opened or closed is recorded.
+#[pg_trigger]
+fn _costsim_breaker_changed<'a>(trigger: &'a PgTrigger<'a>) -> Returned<'a> {
+    raise(changed(trigger));
+    Ok(None)
+}
+
+/// After the count of failures has begun or ended, which every session remembers too.
+#[pg_trigger]
+fn _costsim_breaker_counted<'a>(trigger: &'a PgTrigger<'a>) -> Returned<'a> {
+    raise(ring(trigger));
+    Ok(None)
+}
+
+/// Before an unresolved incident is written, by us or by the application's own ORM, the one before it is resolved: its breaker was
+/// closed, or opened once more, by a hand that left it behind. So one is open at a time, and its alert does not fire for ever.
+#[pg_trigger]
+fn _costsim_supersede_incident<'a>(trigger: &'a PgTrigger<'a>) -> Returned<'a> {
+    raise(supersede(trigger));
+    Ok(trigger.new())
+}
+
+/// Refuses what would change or remove a recorded event.
+#[pg_trigger]
+fn _costsim_cb_events_stay<'a>(_trigger: &'a PgTrigger<'a>) -> Returned<'a> {
+    raise(Err(Error::Unsupported {
+        what: "costsim_cb_events only grows",
+        hint: "Its owner may take old rows out while the trigger costsim_cb_events_stay is disabled.",
+    }));
+    Ok(None)
+}
+
+/// Raised here: what a trigger function answers as an error reaches the client as Rust's own spelling of it.
+fn raise(outcome: Result<()>) {
+    if let Err(error) = outcome {
+        ErrorReport::from(error).report(PgLogLevel::ERROR);
+    }
+}
+
+fn internal(error: &dyn std::fmt::Display) -> Error {
+    Error::Internal(error.to_string())
+}
+
+/// Refuses another table, to which somebody has attached a function of ours.
+fn require(is_ours: bool, what: &'static str) -> Result<()> {
+    if is_ours {
+        return Ok(());
+    }
+    Err(Error::invalid(what, "Leave the extension's trigger functions to its own tables."))
+}
+
+fn table(trigger: &PgTrigger<'_>) -> Result<pg_sys::Oid> {
+    trigger.relid().map_err(|error| internal(&error))
+}
+
+/// Has every session forget what it remembers.
+fn ring(trigger: &PgTrigger<'_>) -> Result<()> {
+    let places = store::places()?;
+    require(table(trigger)? == places.table, "this trigger function is for changes of costsim_cb_state")?;
+    db::tell_of_change(places.bell);
+    Ok(())
+}
+
+fn changed(trigger: &PgTrigger<'_>) -> Result<()> {
+    ring(trigger)?;
+    alert::wake_worker();
+    if let Some(new) = trigger.new().filter(|_| !IS_OURS.get()) {
+        config(&new)?.validate().map_err(refused)?;
+    }
+    // A restored dump comes in as inserts, and brings its events along, as replication does.
+    if IS_OURS.get() || trigger.event().fired_by_insert() || db::is_replicating() {
+        return Ok(());
+    }
+    let (old, new) = (trigger.old(), trigger.new());
+    let Some(old) = old else { return Ok(()) };
+    let before = marks(&old)?.standing();
+    let after = match &new {
+        Some(new) => marks(new)?.standing(),
+        None => Standing::Closed,
+    };
+    // What moves in the time of an outage, or in its words, is no step.
+    if before == after {
+        return Ok(());
+    }
+    let told = new.as_ref().unwrap_or(&old);
+    let name: String = named(told, "name")?.unwrap_or_default();
+    let reason: Option<String> = named(told, "disabled_reason")?;
+    let incident_id: Option<String> = match named(&old, "incident_id")? {
+        None => named(told, "incident_id")?,
+        known => known,
+    };
+    // What closes it leaves the old reason behind, or none.
+    let reason = reason.filter(|_| after != Standing::Closed);
+    let step = Transition { from: before, cause: Cause::Outside, to: after };
+    let particulars = Particulars {
+        actor: &store::session_user()?,
+        reason: reason.as_deref().unwrap_or("another hand wrote the row"),
+        incident_id: incident_id.as_deref(),
+        failures: named(told, "consecutive_failures")?,
+        ..Particulars::default()
+    };
+    store::record(&name, step, &particulars)
+}
+
+/// What a row says of where the breaker stands.
+fn marks(row: &PgHeapTuple<'_, AllocatedByPostgres>) -> Result<Marks> {
+    Ok(Marks {
+        is_disabled: named(row, "disabled")?.unwrap_or(false),
+        until: named(row, "disabled_until")?,
+        half_open_at: named(row, "half_open_at")?,
+        half_open_since: named(row, "half_open_since")?,
+        incident_id: named(row, "incident_id")?,
+        opened_incident_id: named(row, "opened_incident_id")?,
+    })
+}
+
+/// The settings in a row.
+fn config(row: &PgHeapTuple<'_, AllocatedByPostgres>) -> Result<Config> {
+    let span =
+        |column| -> Result<Option<TimeDelta>> { Ok(named::<Interval>(row, column)?.map(convert::span)) };
+    let required = |column| Error::Internal(format!("{column} is unexpectedly null"));
+    macro_rules! setting {
+        ($column:literal) => {
+            named(row, $column)?.ok_or_else(|| required($column))?
+        };
+        (span $column:literal) => {
+            span($column)?.ok_or_else(|| required($column))?
+        };
+    }
+    Ok(Config {
+        drift_threshold: setting!("drift_threshold"),
+        warning_threshold: setting!("warning_threshold"),
+        failure_threshold: setting!("failure_threshold"),
+        schema_error_threshold: setting!("schema_error_threshold"),
+        disable_ttl: span("disable_ttl")?,
+        auto_recover: setting!("auto_recover"),
+        auto_disable: setting!("auto_disable"),
+        half_open: setting!("half_open"),
+        probe_permits: setting!("probe_permits"),
+        probe_successes: setting!("probe_successes"),
+        probe_timeout: setting!(span "probe_timeout"),
+        half_open_timeout: setting!(span "half_open_timeout"),
+        max_disable_ttl: setting!(span "max_disable_ttl"),
+    })
+}
+
+/// A column of a trigger's row.
+fn named<T>(row: &PgHeapTuple<'_, AllocatedByPostgres>, column: &str) -> Result<Option<T>>
+where
+    T: FromDatum + IntoDatum + 'static,
+    for<'tuple> T: UnboxDatum<As<'tuple> = T>,
+{
+    row.get_by_name(column).map_err(|error| internal(&error))
+}
+
+fn supersede(trigger: &PgTrigger<'_>) -> Result<()> {
+    let is_ours = store::is_incident_table(table(trigger)?)? && !trigger.event().fired_by_update();
+    require(is_ours, "_costsim_supersede_incident() is for inserts into costsim_cb_incidents")?;
+    let new = trigger.new().ok_or_else(|| Error::Internal("the trigger has no new row".into()))?;
+    let (id, name): (Option<String>, Option<String>) =
+        (named(&new, "id")?, named(&new, "circuit_breaker_name")?);
+    let Some((id, name)) = id.zip(name) else { return Ok(()) };
+    // An upsert of what is there already will insert nothing, and must not end anything.
+    if store::has_incident(&id)? {
+        return Ok(());
+    }
+    resolve_alert(store::resolve_incident(&name, SUPERSEDED_BY, "a new incident was opened")?.as_deref())
+}
