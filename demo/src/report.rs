@@ -179,7 +179,8 @@ impl Report {
         for (what, how) in [
             ("who leads", "SELECT * FROM costsim_leader(7001)"),
             ("what happened", "SELECT * FROM costsim_incidents(include_resolved => true)"),
-            ("the breaker", "SELECT * FROM costsim_cb_get_state()"),
+            ("the breaker", "SELECT * FROM costsim_cb_explain()"),
+            ("every step of it", "TABLE costsim_cb_events"),
             ("how far V2 is off", "SELECT * FROM costsim_drift_stats(variant_slug => 'v2')"),
             ("the alert", "SELECT labels, starts_at, resolved_at, sent_at FROM costsim_alerts"),
             ("the outbox", "SELECT * FROM costsim_alert_queue_stats()"),

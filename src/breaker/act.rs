@@ -8,7 +8,8 @@ use costsim_core::breaker::{
 use super::cache::DEFAULT_NAME;
 use super::notice::Notice;
 use super::outside;
-use super::store::{self, Particulars};
+use super::store::event::{self, Particulars};
+use super::store::{self, incident};
 use super::stored::Stored;
 use crate::error::{Error, Result};
 use crate::{alert, clock, db};
@@ -125,7 +126,7 @@ impl Hand<'_> {
             | Effect::EndWarning
             | Effect::Permit { .. }
             | Effect::PassProbe { .. } => {}
-            Effect::Observe { score, sample_count: _ } => store::observe(self.name, *score)?,
+            Effect::Observe { score, sample_count: _ } => incident::observe(self.name, *score)?,
             Effect::BeginProbing { at } => {
                 told = Told::new(RECOVERED_BY, format!("probes may come since {}", stamp(*at)));
             }
@@ -169,7 +170,7 @@ impl Hand<'_> {
             }
             Effect::Escalate { standing: _, from, to } => {
                 told = Told::new(TRIPPED_BY, format!("{} became {}", from.as_str(), to.as_str()));
-                store::escalate(self.name, *to)?;
+                incident::escalate(self.name, *to)?;
                 // The severity is a label, so this is another alert.
                 resolve_alert(self.stored.incident_id.as_deref())?;
                 self.fire_alert()?;
@@ -193,13 +194,12 @@ impl Hand<'_> {
             sample_count: told.sample_count,
             failures: Some(self.stored.state.consecutive_failures),
         };
-        store::record(self.name, step, &particulars)
+        event::record(self.name, step, &particulars)
     }
 
     fn open(&mut self, trip: &Trip, details: Option<&str>) -> Result<String> {
         let Trip { severity, reason, score, sample_count, .. } = trip;
-        let id =
-            store::open_incident(self.name, self.now, reason, *severity, *score, *sample_count, details)?;
+        let id = incident::open(self.name, self.now, reason, *severity, *score, *sample_count, details)?;
         (self.stored.disabled_by, self.stored.disabled_reason) =
             (Some(trip.by.clone()), Some(reason.clone()));
         self.stored.incident_id = Some(id.clone());
@@ -223,13 +223,13 @@ impl Hand<'_> {
 
     fn close(&mut self, told: &Told) -> Result<()> {
         (self.stored.disabled_by, self.stored.disabled_reason, self.stored.incident_id) = (None, None, None);
-        resolve_alert(store::resolve_incident(self.name, &told.by, &told.reason)?.as_deref())
+        resolve_alert(incident::resolve(self.name, &told.by, &told.reason)?.as_deref())
     }
 
     /// Fires the open incident's alert, or gives it new text.
     fn fire_alert(&self) -> Result<()> {
         let Some(incident_id) = self.stored.incident_id.as_deref() else { return Ok(()) };
-        let Some((severity, score, sample_count)) = store::measured(incident_id)? else { return Ok(()) };
+        let Some((severity, score, sample_count)) = incident::measured(incident_id)? else { return Ok(()) };
         let outage = self.stored.state.phase.outage();
         let notice = Notice {
             breaker: self.name,

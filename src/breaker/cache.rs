@@ -13,7 +13,7 @@
 use std::cell::{Cell, RefCell, RefMut};
 use std::mem::ManuallyDrop;
 
-use costsim_core::breaker::{self, Config, Effect, Event, Phase, Refused, State};
+use costsim_core::breaker::{self, Config, Effect, Event, Phase, Refused, Standing, State};
 use pgrx::pg_sys;
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
@@ -98,15 +98,14 @@ impl Known {
         self.next_change.is_some_and(clock::has_come)
     }
 
-    /// Whether the breaker is closed, and nothing is about to change that.
-    pub fn is_closed(&self) -> bool {
-        self.state.phase == Phase::Closed
-    }
-
-    /// Whether probes might be let through, by what is known.
-    pub fn is_half_open(&self) -> bool {
-        let state = breaker::as_of(&self.state, &self.config, clock::now());
-        matches!(state.phase, Phase::HalfOpen(..))
+    /// Where it stands, as of now.
+    pub fn standing(&self) -> Standing {
+        match self.state.phase {
+            Phase::Closed => Standing::Closed,
+            Phase::Open(_) | Phase::HalfOpen(..) => {
+                breaker::as_of(&self.state, &self.config, clock::now()).phase.standing()
+            }
+        }
     }
 
     /// What is known of its settings.

@@ -24,15 +24,16 @@ mod tests;
 use std::panic::AssertUnwindSafe;
 
 use act::{Outcome, SAY_WHO_AND_WHY, apply, refused};
-use cache::DEFAULT_NAME;
+use cache::{DEFAULT_NAME, Known};
 use chrono::{DateTime, Utc};
-use costsim_core::breaker::{self, Effect, Event, Term};
+use costsim_core::breaker::{self, Effect, Event, Standing, Term};
 pub use due::write_down_each as write_down_what_is_due;
 use pgrx::iter::{SetOfIterator, TableIterator};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
-use store::Incident;
-pub use store::mark_alerted;
+use store::event;
+pub use store::incident::mark_alerted;
+use store::incident::{self, Incident};
 use stored::Stored;
 
 use crate::convert::{self, Jsonb, LONGEST_DOCUMENT, short_text};
@@ -46,13 +47,13 @@ const LONGEST_TEXT: usize = 1_000;
 /// that has passed counts as closed. No lock, no write, and no table is read once this session knows the breaker.
 #[pg_extern(stable, parallel_safe)]
 fn costsim_is_open(name: default!(Option<&str>, "'costsim_v2'")) -> Answer<bool> {
-    Ok(cache::look(required(name, "name")?, |known| known.is_open())?)
+    Ok(cache::look(required(name, "name")?, Known::is_open)?)
 }
 
 /// Whether work flows: the opposite of `costsim_is_open`.
 #[pg_extern(stable, parallel_safe)]
 fn costsim_is_closed(name: default!(Option<&str>, "'costsim_v2'")) -> Answer<bool> {
-    Ok(!cache::look(required(name, "name")?, |known| known.is_open())?)
+    Ok(!cache::look(required(name, "name")?, Known::is_open)?)
 }
 
 /// The same answer as `costsim_is_open`, and what time has done is written down if the transaction can write and the row is free.
@@ -74,15 +75,11 @@ fn costsim_is_v2_disabled(name: default!(Option<&str>, "'costsim_v2'")) -> Answe
 #[pg_extern(volatile, parallel_unsafe)]
 fn costsim_cb_allow(name: default!(Option<&str>, "'costsim_v2'")) -> Answer<bool> {
     let name = required(name, "name")?;
-    let (is_closed, may_probe, is_open) = cache::look(name, |known| {
-        let is_open = !known.is_closed() && known.is_open();
-        (known.is_closed(), is_open && known.is_half_open(), is_open)
-    })?;
-    if is_closed || !is_open {
-        return Ok(true);
-    }
-    if !may_probe || db::is_read_only() {
-        return Ok(false);
+    match cache::look(name, Known::standing)? {
+        Standing::Closed => return Ok(true),
+        Standing::Open => return Ok(false),
+        Standing::HalfOpen if db::is_read_only() => return Ok(false),
+        Standing::HalfOpen => {}
     }
     let ask = || Ok(act::apply_if_free(name, &Event::Allow)?.is_some_and(|outcome| outcome.is_allowed));
     let is_allowed = db::as_owner(|| {
@@ -145,7 +142,7 @@ fn costsim_cb_explain(
 ) -> Result<SetOfIterator<'static, String>, ErrorReport> {
     let name = required(name, "name")?;
     let Stored { state, config, .. } = known(name)?;
-    let last = store::last_event(name)?;
+    let last = event::last(name)?;
     let lines = breaker::explain(name, &state, &config, last.as_ref(), clock::now());
     Ok(SetOfIterator::new(lines))
 }
@@ -198,7 +195,7 @@ fn report(name: &str, event: &Event, details: Option<Jsonb>) -> Result<Option<In
             return Ok(None);
         }
         match apply(name, event, details)?.tripped {
-            Some(id) => store::incident(&id),
+            Some(id) => incident::find(&id),
             None => Ok(None),
         }
     })

@@ -11,7 +11,8 @@ use pgrx::prelude::*;
 use pgrx::trigger_support::PgTriggerError;
 
 use super::act::{refused, resolve_alert};
-use super::store::{self, Particulars};
+use super::store::event::{self, Particulars};
+use super::store::{self, incident};
 use super::stored::Marks;
 use crate::error::{Error, Result};
 use crate::{alert, convert, db};
@@ -135,13 +136,13 @@ fn changed(trigger: &PgTrigger<'_>) -> Result<()> {
     let reason = reason.filter(|_| after != Standing::Closed);
     let step = Transition { from: before, cause: Cause::Outside, to: after };
     let particulars = Particulars {
-        actor: &store::session_user()?,
+        actor: &event::session_user()?,
         reason: reason.as_deref().unwrap_or("another hand wrote the row"),
         incident_id: incident_id.as_deref(),
         failures: named(told, "consecutive_failures")?,
         ..Particulars::default()
     };
-    store::record(&name, step, &particulars)
+    event::record(&name, step, &particulars)
 }
 
 /// What a row says of where the breaker stands.
@@ -196,15 +197,15 @@ where
 }
 
 fn supersede(trigger: &PgTrigger<'_>) -> Result<()> {
-    let is_ours = store::is_incident_table(table(trigger)?)? && !trigger.event().fired_by_update();
+    let is_ours = incident::is_of_table(table(trigger)?)? && !trigger.event().fired_by_update();
     require(is_ours, "_costsim_supersede_incident() is for inserts into costsim_cb_incidents")?;
     let new = trigger.new().ok_or_else(|| Error::Internal("the trigger has no new row".into()))?;
     let (id, name): (Option<String>, Option<String>) =
         (named(&new, "id")?, named(&new, "circuit_breaker_name")?);
     let Some((id, name)) = id.zip(name) else { return Ok(()) };
     // An upsert of what is there already will insert nothing, and must not end anything.
-    if store::has_incident(&id)? {
+    if incident::exists(&id)? {
         return Ok(());
     }
-    resolve_alert(store::resolve_incident(&name, SUPERSEDED_BY, "a new incident was opened")?.as_deref())
+    resolve_alert(incident::resolve(&name, SUPERSEDED_BY, "a new incident was opened")?.as_deref())
 }

@@ -4,7 +4,8 @@ use costsim_core::breaker::{Cause, Config, Event, Refused, Transition};
 use pgrx::prelude::*;
 
 use super::act::{act, lock_or_create, refused};
-use super::store::{self, Breaker, Particulars};
+use super::store::event::{self, Particulars};
+use super::store::{self, Breaker};
 use super::{LONGEST_TEXT, outside};
 use crate::convert::{self, short_text};
 use crate::db;
@@ -129,8 +130,8 @@ fn configure(name: &str, asked: &Asked) -> Result<Breaker> {
         }
         let standing = before.state.phase.standing();
         let step = Transition { from: standing, cause: Cause::Configured, to: standing };
-        let (actor, reason) = (store::session_user()?, if is_new { "made" } else { "changed" });
-        store::record(name, step, &Particulars { actor: &actor, reason, ..Particulars::default() })?;
+        let (actor, reason) = (event::session_user()?, if is_new { "made" } else { "changed" });
+        event::record(name, step, &Particulars { actor: &actor, reason, ..Particulars::default() })?;
     }
     store::breaker(name)?.ok_or_else(|| Error::Internal("the row was locked and is gone".into()))
 }

@@ -1,10 +1,13 @@
 //! The breaker room's memory: the state row, the incidents, the events.
 
+pub mod event;
+pub mod incident;
+
 use chrono::{DateTime, Utc};
-use costsim_core::breaker::{LastEvent, Phase, Severity, Term, Transition};
+use costsim_core::breaker::{Phase, Term};
 use pgrx::pg_sys;
 use pgrx::pg_sys::BuiltinOid::{
-    BOOLOID, FLOAT8OID, INT4OID, INTERVALOID, OIDOID, TEXTOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZOID,
+    BOOLOID, FLOAT8OID, INT4OID, INTERVALOID, TEXTOID, TIMESTAMPTZARRAYOID, TIMESTAMPTZOID,
 };
 use pgrx::prelude::*;
 
@@ -14,7 +17,6 @@ use crate::convert::{self, row_type};
 use crate::db::{Row, Statement, column, nullable};
 use crate::error::{Error, Result};
 
-row_type!(Incident, "costsim_cb_incidents");
 row_type!(Breaker, "costsim_cb_state");
 
 /// The state and its open incident, as one moment saw them.
@@ -161,90 +163,6 @@ static CONFIGURE: Statement = Statement::deciding(
 static BREAKER: Statement =
     Statement::deciding("SELECT s FROM @schema@.costsim_cb_state s WHERE s.name = $1", &[TEXTOID]);
 
-/// The settings are those of the row at this moment.
-static RECORD: Statement = Statement::deciding(
-    "INSERT INTO @schema@.costsim_cb_events (circuit_breaker_name, from_state, to_state, cause, actor, reason, incident_id, drift_score,
-                                            sample_count, consecutive_failures, configuration)
-     SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
-            coalesce((SELECT pg_catalog.to_jsonb(c) FROM (
-                SELECT s.drift_threshold, s.warning_threshold, s.failure_threshold, s.schema_error_threshold, s.disable_ttl, s.auto_recover,
-                       s.auto_disable, s.half_open, s.probe_permits, s.probe_successes, s.probe_timeout, s.half_open_timeout, s.max_disable_ttl
-                  FROM @schema@.costsim_cb_state s WHERE s.name = $1) c), '{}')",
-    &[TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, FLOAT8OID, INT4OID, INT4OID],
-);
-
-/// A name may be as long as its writer liked; a notification may not.
-static ANNOUNCE: Statement = Statement::deciding(
-    "SELECT pg_catalog.pg_notify('costsim_breaker',
-                pg_catalog.json_build_object('name', pg_catalog.\"left\"($1, 1000), 'state', $2)::pg_catalog.text)",
-    &[TEXTOID, TEXTOID],
-);
-
-static LAST_EVENT: Statement = Statement::looking(
-    "SELECT happened_at, to_state, cause, actor, reason, drift_score, sample_count, consecutive_failures, configuration::pg_catalog.text
-       FROM @schema@.costsim_cb_events
-      WHERE circuit_breaker_name = $1 AND cause <> 'configured'
-      ORDER BY id DESC LIMIT 1",
-    &[TEXTOID],
-);
-
-static OPEN_INCIDENT: Statement = Statement::deciding(
-    "INSERT INTO @schema@.costsim_cb_incidents
-            (circuit_breaker_name, \"timestamp\", reason, severity, drift_score, sample_count, details_json, worst_drift_score)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $5)
-     RETURNING id",
-    &[TEXTOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, FLOAT8OID, INT4OID, TEXTOID],
-);
-
-static OBSERVE: Statement = Statement::deciding(
-    "UPDATE @schema@.costsim_cb_incidents
-        SET reports_while_open = reports_while_open + 1, worst_drift_score = greatest(worst_drift_score, $2)
-      WHERE circuit_breaker_name = $1 AND NOT resolved",
-    &[TEXTOID, FLOAT8OID],
-);
-
-static ESCALATE: Statement = Statement::deciding(
-    "UPDATE @schema@.costsim_cb_incidents SET severity = $2 WHERE circuit_breaker_name = $1 AND NOT resolved",
-    &[TEXTOID, TEXTOID],
-);
-
-static MEASURED: Statement = Statement::deciding(
-    "SELECT severity, coalesce(drift_score, 0), coalesce(sample_count, 0) FROM @schema@.costsim_cb_incidents WHERE id = $1",
-    &[TEXTOID],
-);
-
-static IS_INCIDENT_TABLE: Statement =
-    Statement::deciding("SELECT '@schema@.costsim_cb_incidents'::pg_catalog.regclass = $1", &[OIDOID]);
-
-static RESOLVE_INCIDENT: Statement = Statement::deciding(
-    "UPDATE @schema@.costsim_cb_incidents
-        SET resolved = true, resolved_at = pg_catalog.clock_timestamp(), resolved_by = $2, resolution_notes = $3
-      WHERE circuit_breaker_name = $1 AND NOT resolved
-     RETURNING id",
-    &[TEXTOID, TEXTOID, TEXTOID],
-);
-
-static INCIDENT: Statement =
-    Statement::deciding("SELECT i FROM @schema@.costsim_cb_incidents i WHERE i.id = $1", &[TEXTOID]);
-
-static HAS_INCIDENT: Statement = Statement::deciding(
-    "SELECT EXISTS (SELECT FROM @schema@.costsim_cb_incidents WHERE id = $1)",
-    &[TEXTOID],
-);
-
-static USER: Statement = Statement::deciding("SELECT session_user::pg_catalog.text", &[]);
-
-/// Skips an incident that somebody works on just now, rather than wait for a transaction of unknown length.
-static MARK_ALERTED: Statement = Statement::deciding(
-    "WITH free AS (SELECT id FROM @schema@.costsim_cb_incidents WHERE id = $1 AND NOT alert_sent FOR UPDATE SKIP LOCKED),
-          marked AS (UPDATE @schema@.costsim_cb_incidents i
-                        SET alert_sent = true, alert_sent_at = pg_catalog.clock_timestamp(), alert_response = $2
-                       FROM free WHERE i.id = free.id RETURNING i.id)
-     SELECT EXISTS (SELECT FROM marked)
-         OR NOT EXISTS (SELECT FROM @schema@.costsim_cb_incidents WHERE id = $1 AND NOT alert_sent)",
-    &[TEXTOID, TEXTOID],
-);
-
 /// Which relations stand for the state.
 #[derive(Clone, Copy, PartialEq)]
 pub struct Places {
@@ -389,127 +307,4 @@ pub fn configure(name: &str, asked: &Asked) -> Result<()> {
 /// A breaker's row as it is.
 pub fn breaker(name: &str) -> Result<Option<Breaker>> {
     BREAKER.row(&[name.into()], |row| column(row, 1))
-}
-
-/// What an event is recorded with.
-#[derive(Default)]
-pub struct Particulars<'a> {
-    pub actor: &'a str,
-    pub reason: &'a str,
-    pub incident_id: Option<&'a str>,
-    pub score: Option<f64>,
-    pub sample_count: Option<i32>,
-    pub failures: Option<i32>,
-}
-
-/// Records a step of a breaker.
-pub fn record(name: &str, step: Transition, particulars: &Particulars<'_>) -> Result<()> {
-    let Particulars { actor, reason, incident_id, score, sample_count, failures } = particulars;
-    let arguments = [
-        name.into(),
-        step.from.as_str().into(),
-        step.to.as_str().into(),
-        step.cause.as_str().into(),
-        (*actor).into(),
-        (*reason).into(),
-        (*incident_id).into(),
-        (*score).into(),
-        (*sample_count).into(),
-        (*failures).into(),
-    ];
-    RECORD.run(&arguments)?;
-    if step.from != step.to {
-        ANNOUNCE.run(&[name.into(), step.to.as_str().into()])?;
-    }
-    Ok(())
-}
-
-/// The latest event that is more than a change of settings.
-pub fn last_event(name: &str) -> Result<Option<LastEvent>> {
-    LAST_EVENT.row(&[name.into()], |row| {
-        let config: String = column(row, 9)?;
-        Ok(LastEvent {
-            at: convert::finite_moment(column(row, 1)?, "happened_at")?,
-            to: column(row, 2)?,
-            cause: column(row, 3)?,
-            actor: nullable(row, 4)?,
-            reason: nullable(row, 5)?,
-            score: nullable(row, 6)?,
-            sample_count: nullable(row, 7)?,
-            failures: nullable(row, 8)?,
-            config: serde_json::from_str(&config).unwrap_or_default(),
-        })
-    })
-}
-
-/// Who is connected.
-pub fn session_user() -> Result<String> {
-    let user = USER.row(&[], |row| column(row, 1))?;
-    Ok(user.unwrap_or_default())
-}
-
-/// A new open incident: its id.
-pub fn open_incident(
-    name: &str,
-    since: DateTime<Utc>,
-    reason: &str,
-    severity: Severity,
-    score: f64,
-    sample_count: i32,
-    details: Option<&str>,
-) -> Result<String> {
-    let arguments = [
-        name.into(),
-        convert::timestamptz(since)?.into(),
-        reason.into(),
-        severity.as_str().into(),
-        score.into(),
-        sample_count.into(),
-        details.into(),
-    ];
-    let id = OPEN_INCIDENT.row(&arguments, |row| column(row, 1))?;
-    id.ok_or_else(|| Error::Internal("the insert answered no id".into()))
-}
-
-/// Notes a bad report on the open incident.
-pub fn observe(name: &str, score: f64) -> Result<()> {
-    OBSERVE.run(&[name.into(), score.into()]).map(drop)
-}
-
-/// Raises the open incident's severity.
-pub fn escalate(name: &str, to: Severity) -> Result<()> {
-    ESCALATE.run(&[name.into(), to.as_str().into()]).map(drop)
-}
-
-/// How bad an incident is, with its score and samples.
-pub fn measured(incident_id: &str) -> Result<Option<(Severity, f64, i32)>> {
-    MEASURED.row(&[incident_id.into()], |row| {
-        Ok((stored::severity(&column::<String>(row, 1)?), column(row, 2)?, column(row, 3)?))
-    })
-}
-
-/// Whether the table is that of the incidents.
-pub fn is_incident_table(table: pg_sys::Oid) -> Result<bool> {
-    Ok(IS_INCIDENT_TABLE.row(&[table.into()], |row| column(row, 1))?.unwrap_or(false))
-}
-
-/// Resolves the open incident, if there is one: its id.
-pub fn resolve_incident(name: &str, by: &str, notes: &str) -> Result<Option<String>> {
-    RESOLVE_INCIDENT.row(&[name.into(), by.into(), notes.into()], |row| column(row, 1))
-}
-
-/// Notes that Alertmanager has taken the incident's alert: false while somebody else works on the incident.
-pub fn mark_alerted(incident_id: &str, response: &str) -> Result<bool> {
-    let done = MARK_ALERTED.row(&[incident_id.into(), response.into()], |row| column(row, 1))?;
-    Ok(done.unwrap_or(true))
-}
-
-/// An incident as the table holds it.
-pub fn incident(id: &str) -> Result<Option<Incident>> {
-    INCIDENT.row(&[id.into()], |row| column(row, 1))
-}
-
-/// Whether there is an incident of this id.
-pub fn has_incident(id: &str) -> Result<bool> {
-    Ok(HAS_INCIDENT.row(&[id.into()], |row| column(row, 1))?.unwrap_or(false))
 }

@@ -30,11 +30,10 @@ const COMPLAINTS: &str = "
                CASE WHEN NOT s.disabled THEN 'closed'
                     -- Of an outage that is over, if another hand has begun this one.
                     WHEN s.half_open_since IS NULL OR s.half_open_at IS NULL OR s.disabled_until IS NULL
-                         OR s.opened_at IS DISTINCT FROM i.\"timestamp\" THEN 'open'
+                         OR s.opened_incident_id IS NULL OR s.opened_incident_id IS DISTINCT FROM s.incident_id THEN 'open'
                     ELSE 'half_open' END AS state,
                coalesce(l.cause = 'outside', false) AS is_moved_outside
           FROM costsim_cb_state s
-          LEFT JOIN costsim_cb_incidents i ON i.circuit_breaker_name = s.name AND NOT i.resolved
           LEFT JOIN events e ON e.name = s.name AND e.is_last
           LEFT JOIN steps l ON l.name = s.name
     ), outages AS (

@@ -397,13 +397,13 @@ const CAUSES: [&str; 12] = [
 /// A random thing that one may do to a breaker.
 fn random_act(rng: &mut Rng, name: &str, is_orm: bool) -> String {
     if is_orm && rng.u8(..3) == 0 {
-        // The columns that the reference's own ORM writes. What becomes of probes then is shown below, one by one.
+        // The columns that the reference's own ORM writes.
         return match rng.u8(..4) {
             0 => format!(
                 "UPDATE costsim_cb_state
                     SET disabled = true, disabled_by = 'orm', disabled_reason = 'by hand', updated_at = now(),
                         disabled_until = CASE WHEN random() < 0.5 THEN clock_timestamp() + interval '20 ms' END
-                  WHERE name = '{name}' AND NOT disabled AND half_open_since IS NULL"
+                  WHERE name = '{name}' AND NOT disabled"
             ),
             1 => format!(
                 "UPDATE costsim_cb_state
@@ -418,7 +418,7 @@ fn random_act(rng: &mut Rng, name: &str, is_orm: bool) -> String {
             ),
             _ => format!(
                 "UPDATE costsim_cb_state SET disabled_until = NULL, updated_at = now()
-                  WHERE name = '{name}' AND disabled AND half_open_since IS NULL"
+                  WHERE name = '{name}' AND disabled"
             ),
         };
     }
