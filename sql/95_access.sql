@@ -55,6 +55,7 @@ REVOKE ALL ON FUNCTION
     _costsim_breaker_changed(),
     _costsim_breaker_counted(),
     _costsim_supersede_incident(),
+    _costsim_incident_ended(),
     _costsim_cb_events_stay(),
     _costsim_alert_wake()
     FROM PUBLIC;
@@ -94,8 +95,9 @@ COMMENT ON FUNCTION costsim_input_digest(json) IS 'SHA-256, 64 hexadecimal digit
 COMMENT ON FUNCTION costsim_worker_status() IS 'The background workers: database, pid, state (starting, idle, sending, blocked, down; for the current database also not preloaded, not configured, in recovery, no launcher), since when, last beat, and in trouble what keeps it from delivering.';
 COMMENT ON FUNCTION _costsim_require_utf8() IS 'Refuses with 0A000 a database whose encoding is not UTF8; called by CREATE EXTENSION.';
 COMMENT ON FUNCTION _costsim_timeline() IS 'The timeline on which this server writes; 0 on a standby. A lease given on an earlier one is over.';
-COMMENT ON FUNCTION _costsim_breaker_changed() IS 'Trigger function: every session forgets what it remembers of the breakers, the worker looks again, settings that make no sense are refused (22023), and a breaker opened or closed by another hand gets an event.';
+COMMENT ON FUNCTION _costsim_breaker_changed() IS 'Trigger function: every session forgets what it remembers of the breakers, the worker looks again, settings that make no sense are refused (22023), a breaker opened or closed by another hand gets an event, and the incident of one that was closed is resolved.';
 COMMENT ON FUNCTION _costsim_breaker_counted() IS 'Trigger function: every session forgets what it remembers of the breakers, for a count of failures has begun or ended.';
 COMMENT ON FUNCTION _costsim_cb_events_stay() IS 'Trigger function: refuses to change or remove an event (0A000).';
+COMMENT ON FUNCTION _costsim_incident_ended() IS 'Trigger function: the alert of an incident that was resolved or removed ends.';
 COMMENT ON FUNCTION _costsim_supersede_incident() IS 'Trigger function: resolves the incident that another hand left open, with its alert, before a new one is written.';
 COMMENT ON FUNCTION _costsim_alert_wake() IS 'Trigger function: the commit of this transaction wakes the database''s worker.';

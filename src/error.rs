@@ -46,6 +46,16 @@ pub enum Error {
 }
 
 impl Error {
+    /// A breaker that nobody has made. What was asked for may be of any size, and a message may not.
+    pub fn no_such_breaker(name: &str) -> Self {
+        Self::NoSuchBreaker { name: beginning(name) }
+    }
+
+    /// A lock name that nobody has registered.
+    pub fn no_such_lock(name: &str) -> Self {
+        Self::NoSuchLock { name: beginning(name) }
+    }
+
     /// An argument with a bad value, and what to pass instead.
     pub fn invalid(what: impl Into<Cow<'static, str>>, hint: impl Into<Cow<'static, str>>) -> Self {
         Self::Invalid { what: what.into(), detail: None, hint: hint.into() }
@@ -126,4 +136,10 @@ impl From<pgrx::spi::Error> for Error {
 /// The value of an argument that may not be NULL.
 pub fn required<T>(value: Option<T>, argument: &'static str) -> Result<T> {
     value.ok_or(Error::Null { argument })
+}
+
+/// As much of a name as a message needs.
+fn beginning(name: &str) -> String {
+    let mut end = name.char_indices().map(|(at, _)| at).skip(100);
+    end.next().map_or_else(|| name.to_owned(), |end| format!("{}...", &name[..end]))
 }

@@ -12,6 +12,7 @@ extension_sql_file!(
     requires = [
         "leader",
         breaker::outside::_costsim_supersede_incident,
+        breaker::outside::_costsim_incident_ended,
         breaker::outside::_costsim_breaker_changed,
         breaker::outside::_costsim_breaker_counted,
         breaker::outside::_costsim_cb_events_stay

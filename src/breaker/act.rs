@@ -37,11 +37,12 @@ pub struct Outcome {
 pub fn apply(name: &str, event: &Event, details: Option<&str>) -> Result<Outcome> {
     let stored = match store::lock(name, true)? {
         Some(stored) => stored,
-        None if name == DEFAULT_NAME => match quietly(event)? {
-            Some(outcome) => return Ok(outcome),
-            None => lock_or_create(name)?.0,
-        },
-        None => return Err(Error::NoSuchBreaker { name: name.to_owned() }),
+        // What does nothing to it makes no row.
+        None if name == DEFAULT_NAME && foresee(&Stored::default(), event)?.is_empty() => {
+            return Ok(Outcome { is_allowed: true, ..Outcome::default() });
+        }
+        None if name == DEFAULT_NAME => lock_or_create(name)?.0,
+        None => return Err(Error::no_such_breaker(name)),
     };
     act(name, stored, event, details)
 }
@@ -49,31 +50,36 @@ pub fn apply(name: &str, event: &Event, details: Option<&str>) -> Result<Outcome
 /// Locks the breaker's row, and makes it if there is none: whether it did.
 pub fn lock_or_create(name: &str) -> Result<(Stored, bool)> {
     let mut is_new = false;
-    loop {
+    for _ in 0..MOST_TRIES {
         if let Some(stored) = store::lock(name, true)? {
             return Ok((stored, is_new));
         }
         // Another session may make it first, and another hand may remove it before it is ours.
         db::make_commit_durable();
         is_new = store::create(name)?;
-        pgrx::check_for_interrupts!();
     }
+    Err(Error::Unsupported {
+        what: "the circuit breaker's row does not stay where it was inserted",
+        hint: "Look for a trigger or rule on costsim_cb_state that takes inserts away.",
+    })
 }
 
-/// Applies an event unless somebody else has the row just now, or there is none.
+/// More than other sessions will spoil; a trigger that swallows the row spoils any number.
+const MOST_TRIES: usize = 10;
+
+/// Applies an event unless somebody else has just now what that would change, or there is no such row.
 pub fn apply_if_free(name: &str, event: &Event) -> Result<Option<Outcome>> {
-    match store::lock(name, false)? {
-        Some(stored) => act(name, stored, event, None).map(Some),
-        None => Ok(None),
+    let Some(stored) = store::lock(name, false)? else { return Ok(None) };
+    if foresee(&stored, event)?.iter().any(touches_incident) && !incident::take(name)? {
+        return Ok(None);
     }
+    act(name, stored, event, None).map(Some)
 }
 
-/// What an event does to a breaker without a row, if that is nothing.
-fn quietly(event: &Event) -> Result<Option<Outcome>> {
-    let stored = Stored::default();
-    let (_, effects) =
-        breaker::step(&stored.state, &stored.config, event, clock::now(), 0.0).map_err(refused)?;
-    Ok(effects.is_empty().then(|| Outcome { is_allowed: true, ..Outcome::default() }))
+/// What an event would do.
+fn foresee(stored: &Stored, event: &Event) -> Result<Vec<Effect>> {
+    let foreseen = breaker::step(&stored.state, &stored.config, event, clock::now(), 0.0);
+    foreseen.map(|(_, effects)| effects).map_err(refused)
 }
 
 /// Steps the breaker whose row is locked.
@@ -103,6 +109,28 @@ pub fn act(name: &str, before: Stored, event: &Event, details: Option<&str>) -> 
     }
     outcome.after = after;
     Ok(outcome)
+}
+
+/// Whether an effect changes more than the row and its history.
+fn touches_incident(effect: &Effect) -> bool {
+    match effect {
+        Effect::BeginProbing { .. }
+        | Effect::Permit { .. }
+        | Effect::PassProbe { .. }
+        | Effect::CountFailure { .. }
+        | Effect::ResetFailures
+        | Effect::Warn { .. }
+        | Effect::EndWarning => false,
+        Effect::Recover { .. }
+        | Effect::Heal { .. }
+        | Effect::Close { .. }
+        | Effect::Trip(_)
+        | Effect::Reopen { .. }
+        | Effect::Adopt { .. }
+        | Effect::Observe { .. }
+        | Effect::Escalate { .. }
+        | Effect::ChangeDisable { .. } => true,
+    }
 }
 
 /// What carries out the effects of one step.
@@ -172,7 +200,9 @@ impl Hand<'_> {
                 told = Told::new(TRIPPED_BY, format!("{} became {}", from.as_str(), to.as_str()));
                 incident::escalate(self.name, *to)?;
                 // The severity is a label, so this is another alert.
-                resolve_alert(self.stored.incident_id.as_deref())?;
+                if let Some(id) = &self.stored.incident_id {
+                    alert::resolve_of_incident(id)?;
+                }
                 self.fire_alert()?;
             }
             Effect::ChangeDisable { from: _, change: _, until: _, reason, by } => {
@@ -223,7 +253,7 @@ impl Hand<'_> {
 
     fn close(&mut self, told: &Told) -> Result<()> {
         (self.stored.disabled_by, self.stored.disabled_reason, self.stored.incident_id) = (None, None, None);
-        resolve_alert(incident::resolve(self.name, &told.by, &told.reason)?.as_deref())
+        incident::resolve(self.name, &told.by, &told.reason)
     }
 
     /// Fires the open incident's alert, or gives it new text.
@@ -257,11 +287,6 @@ impl Told {
     fn new(by: &str, reason: String) -> Self {
         Self { by: by.to_owned(), reason, ..Self::default() }
     }
-}
-
-/// Resolves what fires for the incident.
-pub fn resolve_alert(incident_id: Option<&str>) -> Result<()> {
-    incident_id.map_or(Ok(()), alert::resolve_of_incident)
 }
 
 fn stamp(at: DateTime<Utc>) -> String {

@@ -6,8 +6,8 @@
 //!   this session, at every look: take in what was told -> forget everything if it was the bell -> read what is missing
 //! ```
 //!
-//! The bell is a relation, and ringing is to say that its definition has changed. The server tells everybody of such a change, waits for nobody, replays it on a standby, and tells the own
-//! session of its changes at once and of their rollback too. So what is remembered is what is committed, or done by this very
+//! The bell is a relation, and ringing is to say that its definition has changed. The server tells everybody of such a change, waits for
+//! nobody, replays it on a standby, and tells the own session of its changes at once and of their rollback too. So what is remembered is what is committed, or done by this very
 //! transaction, at the moment of the look: whatever the isolation level, and without a lock.
 
 use std::cell::{Cell, RefCell, RefMut};
@@ -108,11 +108,6 @@ impl Known {
         }
     }
 
-    /// What is known of its settings.
-    pub fn config(&self) -> &Config {
-        &self.config
-    }
-
     /// What an event would do, if this were all there is to know.
     pub fn foresee(&self, event: &Event) -> Result<Vec<Effect>, Refused> {
         breaker::step(&self.state, &self.config, event, clock::now(), 0.0).map(|(_, effects)| effects)
@@ -164,7 +159,7 @@ fn read_once(memory: &Memory, name: &str) -> Result<(u64, Known)> {
     match store::peek(name)? {
         Some(stored) => Ok((changes, Known::new(stored.state, stored.config))),
         None if name == DEFAULT_NAME => Ok((changes, Known::new(State::QUIET, Config::default()))),
-        None => Err(Error::NoSuchBreaker { name: name.to_owned() }),
+        None => Err(Error::no_such_breaker(name)),
     }
 }
 

@@ -40,8 +40,11 @@ use crate::convert::{self, Jsonb, LONGEST_DOCUMENT, short_text};
 use crate::error::{Answer, Error, Result, required};
 use crate::{clock, db};
 
-/// The most characters of a reason or of a name: it is read at every check and sent with every alert.
+/// The most characters of a reason, and of who gives it: it is sent with every alert.
 const LONGEST_TEXT: usize = 1_000;
+
+/// The most characters of a name: at four bytes each they still fit an index.
+const LONGEST_NAME: usize = 500;
 
 /// Whether the breaker holds work back: whether V2 must not answer. What is committed, or done by this transaction, as of now; an end
 /// that has passed counts as closed. No lock, no write, and no table is read once this session knows the breaker.
@@ -64,7 +67,8 @@ fn costsim_is_v2_disabled(name: default!(Option<&str>, "'costsim_v2'")) -> Answe
     let (is_open, is_due) = cache::look(name, |known| (known.is_open(), known.is_due()))?;
     // Under a snapshot that lasts, a row that has changed since could not be written: somebody else will.
     if is_due && !db::is_read_only() && !db::has_lasting_snapshot() {
-        let outcome = db::as_owner(|| act::apply_if_free(name, &Event::Tick))?;
+        // A check answers, whatever keeps that from being written.
+        let outcome = db::as_owner(|| Ok(due::try_tick(name).flatten()))?;
         return Ok(outcome.map_or(is_open, |outcome| act::is_open(&outcome.after)));
     }
     Ok(is_open)
@@ -182,15 +186,13 @@ fn costsim_report_schema_error(
 fn report(name: &str, event: &Event, details: Option<Jsonb>) -> Result<Option<Incident>> {
     // Read in any case: what is wrong with it shall not depend on what the report does.
     let details = details.as_ref().map(|details| details.text("details", LONGEST_DOCUMENT)).transpose()?;
-    let (foreseen, below) =
-        cache::look(name, |known| (known.foresee(event), known.config().counts_alone_below()))?;
-    let foreseen = foreseen.map_err(refused)?;
+    let foreseen = cache::look(name, |known| known.foresee(event))?.map_err(refused)?;
     if foreseen.is_empty() {
         return Ok(None);
     }
     db::as_owner(|| {
         if let (Event::Drift { score, .. }, [Effect::CountFailure { .. }]) = (event, foreseen.as_slice())
-            && store::count(name, clock::now(), *score, below)?
+            && store::count(name, clock::now(), *score)?
         {
             return Ok(None);
         }
@@ -276,6 +278,6 @@ fn known(name: &str) -> Result<Stored> {
     match store::peek(name)? {
         Some(stored) => Ok(stored),
         None if name == DEFAULT_NAME => Ok(Stored::default()),
-        None => Err(Error::NoSuchBreaker { name: name.to_owned() }),
+        None => Err(Error::no_such_breaker(name)),
     }
 }

@@ -10,7 +10,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use pgrx::trigger_support::PgTriggerError;
 
-use super::act::{refused, resolve_alert};
+use super::act::refused;
 use super::store::event::{self, Particulars};
 use super::store::{self, incident};
 use super::stored::Marks;
@@ -61,6 +61,13 @@ fn _costsim_breaker_counted<'a>(trigger: &'a PgTrigger<'a>) -> Returned<'a> {
 fn _costsim_supersede_incident<'a>(trigger: &'a PgTrigger<'a>) -> Returned<'a> {
     raise(supersede(trigger));
     Ok(trigger.new())
+}
+
+/// After an incident was resolved or removed, by us or by another hand: its alert is over.
+#[pg_trigger]
+fn _costsim_incident_ended<'a>(trigger: &'a PgTrigger<'a>) -> Returned<'a> {
+    raise(ended(trigger));
+    Ok(None)
 }
 
 /// Refuses what would change or remove a recorded event.
@@ -114,35 +121,64 @@ fn changed(trigger: &PgTrigger<'_>) -> Result<()> {
     if IS_OURS.get() || trigger.event().fired_by_insert() || db::is_replicating() {
         return Ok(());
     }
-    let (old, new) = (trigger.old(), trigger.new());
-    let Some(old) = old else { return Ok(()) };
-    let before = marks(&old)?.standing();
-    let after = match &new {
-        Some(new) => marks(new)?.standing(),
-        None => Standing::Closed,
-    };
+    let seen = |row: Option<PgHeapTuple<'_, AllocatedByPostgres>>| row.as_ref().map(seen).transpose();
+    match (seen(trigger.old())?, seen(trigger.new())?) {
+        (None, None) => incident::resolve_all(&event::session_user()?, "all breakers were removed"),
+        // Under another name it is another breaker.
+        (Some(old), Some(new)) if old.name != new.name => {
+            step(&old.name, Some(&old), None)?;
+            step(&new.name, None, Some(&new))
+        }
+        (Some(old), new) => step(&old.name, Some(&old), new.as_ref()),
+        (None, Some(_)) => Ok(()),
+    }
+}
+
+/// What another hand has left behind in a row, or found there.
+struct Seen {
+    name: String,
+    standing: Standing,
+    reason: Option<String>,
+    incident_id: Option<String>,
+    failures: Option<i32>,
+}
+
+fn seen(row: &PgHeapTuple<'_, AllocatedByPostgres>) -> Result<Seen> {
+    Ok(Seen {
+        name: named(row, "name")?.unwrap_or_default(),
+        standing: marks(row)?.standing(),
+        reason: named(row, "disabled_reason")?,
+        incident_id: named(row, "incident_id")?,
+        failures: named(row, "consecutive_failures")?,
+    })
+}
+
+/// Records what another hand has opened or closed. What it closes is over: the incident, with its alert, and what our own columns tell.
+fn step(name: &str, old: Option<&Seen>, new: Option<&Seen>) -> Result<()> {
+    let standing = |seen: Option<&Seen>| seen.map_or(Standing::Closed, |seen| seen.standing);
+    let (before, after) = (standing(old), standing(new));
     // What moves in the time of an outage, or in its words, is no step.
     if before == after {
         return Ok(());
     }
-    let told = new.as_ref().unwrap_or(&old);
-    let name: String = named(told, "name")?.unwrap_or_default();
-    let reason: Option<String> = named(told, "disabled_reason")?;
-    let incident_id: Option<String> = match named(&old, "incident_id")? {
-        None => named(told, "incident_id")?,
-        known => known,
-    };
+    let user = event::session_user()?;
     // What closes it leaves the old reason behind, or none.
-    let reason = reason.filter(|_| after != Standing::Closed);
-    let step = Transition { from: before, cause: Cause::Outside, to: after };
+    let reason = new.filter(|_| after != Standing::Closed).and_then(|new| new.reason.as_deref());
+    let incident_id = old.and_then(|old| old.incident_id.as_deref());
     let particulars = Particulars {
-        actor: &event::session_user()?,
-        reason: reason.as_deref().unwrap_or("another hand wrote the row"),
-        incident_id: incident_id.as_deref(),
-        failures: named(told, "consecutive_failures")?,
+        actor: &user,
+        reason: reason.unwrap_or("another hand wrote the row"),
+        incident_id: incident_id.or(new.and_then(|new| new.incident_id.as_deref())),
+        failures: new.or(old).and_then(|seen| seen.failures),
         ..Particulars::default()
     };
-    event::record(&name, step, &particulars)
+    let step = Transition { from: before, cause: Cause::Outside, to: after };
+    event::record(name, step, &particulars)?;
+    if after == Standing::Closed {
+        incident::resolve(name, &user, "another hand closed the breaker")?;
+        not_outside(|| store::disown(name))?;
+    }
+    Ok(())
 }
 
 /// What a row says of where the breaker stands.
@@ -197,7 +233,7 @@ where
 }
 
 fn supersede(trigger: &PgTrigger<'_>) -> Result<()> {
-    let is_ours = incident::is_of_table(table(trigger)?)? && !trigger.event().fired_by_update();
+    let is_ours = incident::table()? == table(trigger)? && !trigger.event().fired_by_update();
     require(is_ours, "_costsim_supersede_incident() is for inserts into costsim_cb_incidents")?;
     let new = trigger.new().ok_or_else(|| Error::Internal("the trigger has no new row".into()))?;
     let (id, name): (Option<String>, Option<String>) =
@@ -207,5 +243,19 @@ fn supersede(trigger: &PgTrigger<'_>) -> Result<()> {
     if incident::exists(&id)? {
         return Ok(());
     }
-    resolve_alert(incident::resolve(&name, SUPERSEDED_BY, "a new incident was opened")?.as_deref())
+    incident::resolve(&name, SUPERSEDED_BY, "a new incident was opened")
+}
+
+fn ended(trigger: &PgTrigger<'_>) -> Result<()> {
+    let is_ours = incident::table()? == table(trigger)?;
+    require(is_ours, "_costsim_incident_ended() is for changes of costsim_cb_incidents")?;
+    let Some(old) = trigger.old() else { return Ok(()) };
+    let is_resolved = |row: &PgHeapTuple<'_, AllocatedByPostgres>| -> Result<bool> {
+        Ok(named(row, "resolved")?.unwrap_or(false))
+    };
+    let is_over = trigger.new().map_or(Ok(true), |new| is_resolved(&new))?;
+    match named::<String>(&old, "id")? {
+        Some(id) if is_over && !is_resolved(&old)? => alert::resolve_of_incident(&id),
+        Some(_) | None => Ok(()),
+    }
 }

@@ -6,7 +6,7 @@ use pgrx::prelude::*;
 use super::act::{act, lock_or_create, refused};
 use super::store::event::{self, Particulars};
 use super::store::{self, Breaker};
-use super::{LONGEST_TEXT, outside};
+use super::{LONGEST_NAME, outside};
 use crate::convert::{self, short_text};
 use crate::db;
 use crate::error::{Answer, Error, Result, required};
@@ -97,7 +97,7 @@ fn costsim_configure_breaker(
     let name = short_text(
         required(name, "name")?,
         "name",
-        LONGEST_TEXT,
+        LONGEST_NAME,
         "Call it by what it protects, such as costsim_v2.",
     )?;
     let asked = Asked {
@@ -117,6 +117,7 @@ fn costsim_configure_breaker(
     };
     Ok(configure(name, &asked)?)
 }
+
 fn configure(name: &str, asked: &Asked) -> Result<Breaker> {
     let (stored, is_new) = lock_or_create(name)?;
     // First what time has done by the settings so far: others must not bring back what is over.

@@ -14,8 +14,8 @@ use pgrx::prelude::*;
 use super::settings::Asked;
 use super::stored::{self, COLUMNS, OpenIncident, Stored, columns};
 use crate::convert::{self, row_type};
-use crate::db::{Row, Statement, column, nullable};
-use crate::error::{Error, Result};
+use crate::db::{self, Row, Statement, column, nullable};
+use crate::error::Result;
 
 row_type!(Breaker, "costsim_cb_state");
 
@@ -33,12 +33,6 @@ macro_rules! with_incident {
         )
     };
 }
-
-static PLACES: Statement = Statement::looking(
-    "SELECT '@schema@.costsim_cb_state'::pg_catalog.regclass::pg_catalog.oid,
-            '@schema@.costsim_cb_state_id_seq'::pg_catalog.regclass::pg_catalog.oid",
-    &[],
-);
 
 static PEEK: Statement = Statement::looking(with_incident!("s.name = $1"), &[TEXTOID]);
 
@@ -101,13 +95,14 @@ static SAVE: Statement = Statement::deciding(
     ],
 );
 
-/// What a bad report does when it does no more than count, in one step: two that count at once both count.
+/// What a bad report does when it does no more than count, in one step: two that count at once both count. By the settings of the row at
+/// that moment, which may be younger than what the session knows.
 static COUNT: Statement = Statement::deciding(
     "UPDATE @schema@.costsim_cb_state
         SET consecutive_failures = consecutive_failures + 1, last_failure_at = $2, last_score = $3,
             updated_at = pg_catalog.clock_timestamp()
-      WHERE name = $1 AND NOT disabled AND consecutive_failures < $4",
-    &[TEXTOID, TIMESTAMPTZOID, FLOAT8OID, INT4OID],
+      WHERE name = $1 AND NOT disabled AND $3 > drift_threshold AND consecutive_failures BETWEEN 0 AND failure_threshold - 2",
+    &[TEXTOID, TIMESTAMPTZOID, FLOAT8OID],
 );
 
 /// What most other reports change.
@@ -123,6 +118,11 @@ static SAVE_WARNING: Statement = Statement::deciding(
         SET consecutive_failures = $2, last_failure_at = $3, last_score = $4, warning = $5, updated_at = pg_catalog.clock_timestamp()
       WHERE name = $1",
     &[TEXTOID, INT4OID, TIMESTAMPTZOID, FLOAT8OID, TEXTOID],
+);
+
+static DISOWN: Statement = Statement::deciding(
+    "UPDATE @schema@.costsim_cb_state SET opened_incident_id = NULL WHERE name = $1 AND opened_incident_id IS NOT NULL",
+    &[TEXTOID],
 );
 
 static CONFIGURE: Statement = Statement::deciding(
@@ -175,8 +175,7 @@ pub struct Places {
 
 /// Which relations those are.
 pub fn places() -> Result<Places> {
-    let places = PLACES.row(&[], |row| Ok(Places { table: column(row, 1)?, bell: column(row, 2)? }))?;
-    places.ok_or_else(|| Error::Internal("no answer to a question without a table".into()))
+    Ok(Places { table: db::relation(c"costsim_cb_state")?, bell: db::relation(c"costsim_cb_state_id_seq")? })
 }
 
 /// What is committed of a breaker, or done by this transaction: for a read, in a parallel worker or on a standby too.
@@ -274,9 +273,14 @@ pub fn save(name: &str, before: &Stored, after: &Stored) -> Result<()> {
     SAVE.run(&arguments).map(drop)
 }
 
-/// Counts one failure more, if the breaker is closed and has counted fewer than `below`: whether it did.
-pub fn count(name: &str, at: DateTime<Utc>, score: f64, below: i32) -> Result<bool> {
-    Ok(COUNT.run(&[name.into(), convert::timestamptz(at)?.into(), score.into(), below.into()])? > 0)
+/// What our own columns tell is of an outage that is over.
+pub fn disown(name: &str) -> Result<()> {
+    DISOWN.run(&[name.into()]).map(drop)
+}
+
+/// Counts one failure more, if the breaker is closed and that is all it does: whether it did.
+pub fn count(name: &str, at: DateTime<Utc>, score: f64) -> Result<bool> {
+    Ok(COUNT.run(&[name.into(), convert::timestamptz(at)?.into(), score.into()])? > 0)
 }
 
 fn stamp(at: Option<DateTime<Utc>>) -> Result<Option<TimestampWithTimeZone>> {

@@ -66,7 +66,7 @@ pub fn read(row: &Row<'_>, incident: Option<OpenIncident>) -> Result<(String, St
     let stored = Stored {
         state: State {
             phase,
-            consecutive_failures: column(row, 10)?,
+            consecutive_failures: column::<i32>(row, 10)?.max(0),
             last_failure_at: moment(row, 11)?,
             last_score: nullable(row, 12)?,
             warning: warning.as_deref().and_then(Warning::from_stored),
@@ -122,7 +122,7 @@ impl Marks {
 }
 
 /// A time that no calendar holds, written by another hand, tells nothing.
-fn calendar(at: TimestampWithTimeZone) -> Option<DateTime<Utc>> {
+pub fn calendar(at: TimestampWithTimeZone) -> Option<DateTime<Utc>> {
     convert::moment(at.into())
 }
 

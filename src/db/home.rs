@@ -33,6 +33,8 @@ thread_local! {
 struct Home {
     /// The schema's name, quoted where it needs quotes.
     schema: Rc<str>,
+    /// The same as an oid.
+    namespace: pg_sys::Oid,
     /// The landmark table: another oid means another CREATE EXTENSION.
     landmark: pg_sys::Oid,
     /// Whose tables they are.
@@ -65,6 +67,16 @@ pub fn schema() -> Result<Rc<str>> {
     Ok(schema)
 }
 
+/// A relation of the extension, by its name: what the catalog says now.
+pub fn relation(name: &CStr) -> Result<pg_sys::Oid> {
+    schema()?;
+    let namespace =
+        HOME.with_borrow(|home| home.as_ref().map(|home| home.namespace)).ok_or(Error::NotInstalled)?;
+    // SAFETY: a catalog look-up by a name that outlives it.
+    let relation = unsafe { pg_sys::get_relname_relid(name.as_ptr(), namespace) };
+    if relation == pg_sys::InvalidOid { Err(Error::NotInstalled) } else { Ok(relation) }
+}
+
 /// Whether the extension is installed in this database, without raising.
 fn is_installed() -> bool {
     // SAFETY: a catalog look-up; the second argument asks for InvalidOid instead of an error.
@@ -82,7 +94,7 @@ fn look_up_home() -> Result<Option<Home>> {
 
 fn read_home(client: &SpiClient<'_>) -> Result<Option<Home>> {
     let table = client.select(
-        "SELECT pg_catalog.quote_ident(n.nspname::pg_catalog.text), c.oid, c.relowner
+        "SELECT pg_catalog.quote_ident(n.nspname::pg_catalog.text), c.oid, c.relowner, n.oid
            FROM pg_catalog.pg_extension e
            JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) e.extnamespace
            JOIN pg_catalog.pg_class c ON c.relnamespace OPERATOR(pg_catalog.=) n.oid
@@ -92,11 +104,12 @@ fn read_home(client: &SpiClient<'_>) -> Result<Option<Home>> {
         &[LANDMARK.into()],
     )?;
     let Some(row) = table.into_iter().next() else { return Ok(None) };
-    let (Some(schema), Some(landmark), Some(owner)) = (row.get::<String>(1)?, row.get(2)?, row.get(3)?)
+    let (Some(schema), Some(landmark), Some(owner), Some(namespace)) =
+        (row.get::<String>(1)?, row.get(2)?, row.get(3)?, row.get(4)?)
     else {
         return Ok(None);
     };
-    Ok(Some(Home { schema: schema.into(), landmark, owner }))
+    Ok(Some(Home { schema: schema.into(), namespace, landmark, owner }))
 }
 
 fn watch() {

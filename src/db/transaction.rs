@@ -158,6 +158,11 @@ pub fn with_statement_timeout_for_locks(wait: impl FnOnce()) {
     }
 }
 
+/// Has constraints and triggers that are put off to the commit checked now, and for the rest of the transaction at once.
+pub fn check_deferred_constraints() -> Result<()> {
+    Ok(Spi::run("SET CONSTRAINTS ALL IMMEDIATE")?)
+}
+
 /// Runs `body` in a subtransaction of its own: an error rolls back what `body` did and comes back as data. Cancel and shutdown are
 /// never swallowed.
 pub fn subtransaction<T>(body: impl FnOnce() -> Result<T> + UnwindSafe) -> Result<T> {

@@ -198,7 +198,7 @@ fn costsim_resign_leader(lock_id: Option<i64>, reason: Option<&str>) -> Answer<b
 #[search_path(pg_catalog, pg_temp)]
 fn costsim_lock_id(name: Option<&str>) -> Answer<i64> {
     let name = required(name, "name")?;
-    Ok(store::lock_id(name)?.ok_or_else(|| Error::NoSuchLock { name: name.into() })?)
+    Ok(store::lock_id(name)?.ok_or_else(|| Error::no_such_lock(name))?)
 }
 
 /// Ends the term of this session; its lock opens at commit.

@@ -125,12 +125,22 @@ struct Memory {
     is_alone: bool,
     /// Why the latest attempt failed, until one succeeds.
     trouble: Option<String>,
+    /// Whether this process has sent what it found.
+    has_delivered: bool,
     /// When time does something to a breaker.
     breaker_due: Option<DateTime<Utc>>,
 }
 
-/// Does what is due: first what needs no network.
+/// Does what is due: first what needs no network. A process that has just begun sends its alerts first, so that what may have ended the one
+/// before it keeps none from being sent.
 fn look_after(post: &Post<'_>, memory: &mut Memory) -> Result<Next> {
+    if !memory.has_delivered {
+        let next = deliver_alerts(post, memory)?;
+        if matches!(next, Next::Now) {
+            return Ok(next);
+        }
+        memory.has_delivered = true;
+    }
     process::show_activity(Some(c"costsim: recovering breakers"));
     memory.breaker_due = breaker::write_down_what_is_due()?;
     let next = deliver_alerts(post, memory)?;

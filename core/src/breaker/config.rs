@@ -90,12 +90,6 @@ impl Config {
         }
     }
 
-    /// A bad drift report of a closed breaker does nothing but count, whatever else it would be asked about, as long as fewer failures than
-    /// this were counted before it.
-    pub fn counts_alone_below(&self) -> i32 {
-        self.failure_threshold.saturating_sub(1)
-    }
-
     /// The end of an outage that a report begins at `now`.
     pub(super) fn default_end(&self, now: DateTime<Utc>, jitter: f64) -> End {
         self.end_at(self.disable_ttl.map(|ttl| later(now, ttl)), 0, jitter)

@@ -101,7 +101,7 @@ fn decision(event: &LastEvent) -> String {
     let is = |cause: Cause| event.cause == cause.as_str();
     let what = if is(Cause::Drift) {
         format!(
-            "drift score {score} > drift_threshold {}, failure {} in a row >= failure_threshold {}",
+            "drift score {score:?} > drift_threshold {}, failure {} in a row >= failure_threshold {}",
             setting("drift_threshold"),
             event.failures.unwrap_or_default(),
             setting("failure_threshold")
@@ -113,7 +113,7 @@ fn decision(event: &LastEvent) -> String {
         )
     } else if is(Cause::NearThreshold) {
         format!(
-            "drift score {score} > warning_threshold {}, but not > drift_threshold {}",
+            "drift score {score:?} > warning_threshold {}, but not > drift_threshold {}",
             setting("warning_threshold"),
             setting("drift_threshold")
         )
@@ -129,7 +129,7 @@ fn counted(state: &State, config: &Config) -> Vec<String> {
     let mut lines = Vec::new();
     if state.consecutive_failures > 0 {
         let latest = state.last_failure_at.zip(state.last_score).map_or_else(String::new, |(at, score)| {
-            format!("; the latest at {}: drift score {score}", stamp(at))
+            format!("; the latest at {}: drift score {score:?}", stamp(at))
         });
         let failures = if state.consecutive_failures == 1 { "failure" } else { "failures" };
         lines.push(format!(

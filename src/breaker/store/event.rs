@@ -3,7 +3,7 @@
 use costsim_core::breaker::{LastEvent, Transition};
 use pgrx::pg_sys::BuiltinOid::{FLOAT8OID, INT4OID, TEXTOID};
 
-use crate::convert;
+use crate::breaker::stored;
 use crate::db::{Statement, column, nullable};
 use crate::error::Result;
 
@@ -29,7 +29,7 @@ static ANNOUNCE: Statement = Statement::deciding(
 static LAST: Statement = Statement::looking(
     "SELECT happened_at, to_state, cause, actor, reason, drift_score, sample_count, consecutive_failures, configuration::pg_catalog.text
        FROM @schema@.costsim_cb_events
-      WHERE circuit_breaker_name = $1 AND cause <> 'configured'
+      WHERE circuit_breaker_name = $1 AND cause NOT IN ('configured', 'escalated')
       ORDER BY id DESC LIMIT 1",
     &[TEXTOID],
 );
@@ -69,12 +69,12 @@ pub fn record(name: &str, step: Transition, particulars: &Particulars<'_>) -> Re
     Ok(())
 }
 
-/// The latest event that is more than a change of settings.
+/// The latest event by which something was decided about its state.
 pub fn last(name: &str) -> Result<Option<LastEvent>> {
     LAST.row(&[name.into()], |row| {
         let config: String = column(row, 9)?;
         Ok(LastEvent {
-            at: convert::finite_moment(column(row, 1)?, "happened_at")?,
+            at: stored::calendar(column(row, 1)?).unwrap_or_default(),
             to: column(row, 2)?,
             cause: column(row, 3)?,
             actor: nullable(row, 4)?,

@@ -3,11 +3,11 @@
 use chrono::{DateTime, Utc};
 use costsim_core::breaker::Severity;
 use pgrx::pg_sys;
-use pgrx::pg_sys::BuiltinOid::{FLOAT8OID, INT4OID, OIDOID, TEXTOID, TIMESTAMPTZOID};
+use pgrx::pg_sys::BuiltinOid::{FLOAT8OID, INT4OID, TEXTOID, TIMESTAMPTZOID};
 
 use crate::breaker::stored;
 use crate::convert::{self, row_type};
-use crate::db::{Statement, column};
+use crate::db::{self, Statement, column};
 use crate::error::{Error, Result};
 
 row_type!(Incident, "costsim_cb_incidents");
@@ -22,7 +22,7 @@ static OPEN: Statement = Statement::deciding(
 
 static OBSERVE: Statement = Statement::deciding(
     "UPDATE @schema@.costsim_cb_incidents
-        SET reports_while_open = reports_while_open + 1, worst_drift_score = greatest(worst_drift_score, $2)
+        SET reports_while_open = least(reports_while_open, 9223372036854775806) + 1, worst_drift_score = greatest(worst_drift_score, $2)
       WHERE circuit_breaker_name = $1 AND NOT resolved",
     &[TEXTOID, FLOAT8OID],
 );
@@ -37,19 +37,35 @@ static MEASURED: Statement = Statement::deciding(
     &[TEXTOID],
 );
 
-static IS_OF_TABLE: Statement =
-    Statement::deciding("SELECT '@schema@.costsim_cb_incidents'::pg_catalog.regclass = $1", &[OIDOID]);
-
 static RESOLVE: Statement = Statement::deciding(
     "UPDATE @schema@.costsim_cb_incidents
         SET resolved = true, resolved_at = pg_catalog.clock_timestamp(), resolved_by = $2, resolution_notes = $3
-      WHERE circuit_breaker_name = $1 AND NOT resolved
-     RETURNING id",
+      WHERE circuit_breaker_name = $1 AND NOT resolved",
     &[TEXTOID, TEXTOID, TEXTOID],
 );
 
 static FIND: Statement =
     Statement::deciding("SELECT i FROM @schema@.costsim_cb_incidents i WHERE i.id = $1", &[TEXTOID]);
+
+/// Takes what the end of an outage changes, as far as nobody else has it.
+static TAKE: Statement = Statement::deciding(
+    "WITH incident AS (SELECT id FROM @schema@.costsim_cb_incidents WHERE circuit_breaker_name = $1 AND NOT resolved),
+          alert AS (SELECT a.fingerprint FROM @schema@.costsim_alerts a JOIN incident i ON a.incident_id = i.id WHERE a.resolved_at IS NULL)
+     SELECT (SELECT count(*) FROM incident)
+            = (SELECT count(*) FROM (SELECT FROM @schema@.costsim_cb_incidents
+                                      WHERE circuit_breaker_name = $1 AND NOT resolved FOR UPDATE SKIP LOCKED) taken)
+        AND (SELECT count(*) FROM alert)
+            = (SELECT count(*) FROM (SELECT FROM @schema@.costsim_alerts
+                                      WHERE fingerprint IN (SELECT fingerprint FROM alert) FOR UPDATE SKIP LOCKED) taken)",
+    &[TEXTOID],
+);
+
+static RESOLVE_ALL: Statement = Statement::deciding(
+    "UPDATE @schema@.costsim_cb_incidents
+        SET resolved = true, resolved_at = pg_catalog.clock_timestamp(), resolved_by = $1, resolution_notes = $2
+      WHERE NOT resolved",
+    &[TEXTOID, TEXTOID],
+);
 
 static EXISTS: Statement = Statement::deciding(
     "SELECT EXISTS (SELECT FROM @schema@.costsim_cb_incidents WHERE id = $1)",
@@ -107,14 +123,14 @@ pub fn measured(incident_id: &str) -> Result<Option<(Severity, f64, i32)>> {
     })
 }
 
-/// Whether the table is that of the incidents.
-pub fn is_of_table(table: pg_sys::Oid) -> Result<bool> {
-    Ok(IS_OF_TABLE.row(&[table.into()], |row| column(row, 1))?.unwrap_or(false))
+/// The table.
+pub fn table() -> Result<pg_sys::Oid> {
+    db::relation(c"costsim_cb_incidents")
 }
 
-/// Resolves the open incident, if there is one: its id.
-pub fn resolve(name: &str, by: &str, notes: &str) -> Result<Option<String>> {
-    RESOLVE.row(&[name.into(), by.into(), notes.into()], |row| column(row, 1))
+/// Resolves the open incident, if there is one; its alert ends with it.
+pub fn resolve(name: &str, by: &str, notes: &str) -> Result<()> {
+    RESOLVE.run(&[name.into(), by.into(), notes.into()]).map(drop)
 }
 
 /// Notes that Alertmanager has taken the incident's alert: false while somebody else works on the incident.
@@ -131,4 +147,14 @@ pub fn find(id: &str) -> Result<Option<Incident>> {
 /// Whether there is an incident of this id.
 pub fn exists(id: &str) -> Result<bool> {
     Ok(EXISTS.row(&[id.into()], |row| column(row, 1))?.unwrap_or(false))
+}
+
+/// Takes the open incident and its alert to the end of the transaction, without waiting: whether nobody else has one of them.
+pub fn take(name: &str) -> Result<bool> {
+    Ok(TAKE.row(&[name.into()], |row| column(row, 1))?.unwrap_or(true))
+}
+
+/// Resolves every open incident.
+pub fn resolve_all(by: &str, notes: &str) -> Result<()> {
+    RESOLVE_ALL.run(&[by.into(), notes.into()]).map(drop)
 }

@@ -39,7 +39,7 @@ const COMPLAINTS: &str = "
     ), outages AS (
         SELECT incident_id AS id,
                count(*) FILTER (WHERE cause = 'adopted' OR from_state = 'closed' AND to_state <> 'closed' AND cause <> 'outside') AS begins,
-               count(*) FILTER (WHERE from_state <> 'closed' AND to_state = 'closed' AND cause <> 'outside') AS ends
+               count(*) FILTER (WHERE from_state <> 'closed' AND to_state = 'closed') AS ends
           FROM events GROUP BY incident_id
     ), incidents AS (
         SELECT i.id, i.circuit_breaker_name AS name, i.resolved, i.resolved_by, lower(i.severity) AS severity,

@@ -18,7 +18,7 @@ struct Setting {
 
 static SETTING: Shared<Setting> = Shared::new();
 
-const DATABASES: &str = "app,shortened,probed,unasked,locked";
+const DATABASES: &str = "app,shortened,probed,unasked,locked,poison,busy";
 
 /// The file's server and receivers, and a database of the test's own with a worker of its own. It looks once an hour, so whatever it
 /// does earlier, somebody woke it for, or it knew when.
@@ -446,4 +446,62 @@ fn breaker_that_time_does_nothing_to_wakes_no_worker() -> Result<()> {
     })?;
     assert_eq!(Site::worker_pid(&mut client)?, worker, "it is the same worker");
     Ok(())
+}
+
+/// An alert of somebody else's reaches whoever is paged.
+fn another_alert_arrives(setting: &Setting, client: &mut Client, name: &str) -> Result<()> {
+    client.execute("SELECT costsim_fire_alert(jsonb_build_object('alertname', $1::text))", &[&name])?;
+    setting.sink.wait_for_status(&[("alertname", name)], "firing", LIMIT)?;
+    Ok(())
+}
+
+#[test]
+fn breaker_that_cannot_be_recovered_holds_up_no_other_and_no_alert() -> Result<()> {
+    let (setting, mut client) = database("poison")?;
+    // It fails where it cannot be caught any more, unless somebody sees to it: at the commit.
+    client.batch_execute(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'not this one'; END $$;
+         CREATE CONSTRAINT TRIGGER refuse AFTER UPDATE ON costsim_cb_state DEFERRABLE INITIALLY DEFERRED
+             FOR EACH ROW WHEN (OLD.name = 'a_poison' AND NOT NEW.disabled) EXECUTE FUNCTION refuse()",
+    )?;
+    let worker = Site::worker_pid(&mut client)?;
+    let poison = Ordered::new(&mut client, "a_poison", "200 ms")?;
+    let other = Ordered::new(&mut client, "other", "300 ms")?;
+    other.wait_for_end(&mut client)?;
+    another_alert_arrives(&setting, &mut client, "BesidePoison")?;
+    let is_held_up = "SELECT disabled AND disabled_until < clock_timestamp() FROM costsim_cb_state WHERE name = 'a_poison'";
+    assert!(one::<bool>(&mut client, is_held_up)?);
+    assert_eq!(Site::worker_pid(&mut client)?, worker, "nothing has ended it");
+    // Once the reason is gone, whatever wakes the worker has it try again.
+    client.batch_execute(
+        "DROP TRIGGER refuse ON costsim_cb_state; UPDATE costsim_cb_state SET disabled_by = disabled_by WHERE name = 'a_poison'",
+    )?;
+    setting.sink.wait_for_status(&poison.labels(), "resolved", LIMIT)?;
+    check_the_breakers(&mut client)
+}
+
+#[test]
+fn transaction_that_keeps_incidents_holds_up_no_alert_and_no_report() -> Result<()> {
+    let (setting, mut client) = database("busy")?;
+    let outages = [Ordered::new(&mut client, "one", "700 ms")?, Ordered::new(&mut client, "two", "700 ms")?];
+    let mut keeper = setting.site.cluster.connect("busy")?;
+    keeper.batch_execute(
+        "BEGIN; UPDATE costsim_cb_incidents SET resolution_notes = 'looking at it' WHERE NOT resolved",
+    )?;
+    wait_for(
+        &mut client,
+        "the end",
+        "SELECT bool_and(disabled_until < clock_timestamp()) FROM costsim_cb_state",
+    )?;
+    for round in 1..=3 {
+        another_alert_arrives(&setting, &mut client, &format!("BesideKeeper{round}"))?;
+        // The worker has looked at both meanwhile, and has neither of their rows.
+        client.batch_execute("SET lock_timeout = '5 s'; SELECT FROM costsim_cb_state FOR UPDATE")?;
+    }
+    assert!(one::<bool>(&mut client, "SELECT bool_and(disabled) FROM costsim_cb_state")?);
+    keeper.batch_execute("COMMIT")?;
+    for outage in &outages {
+        setting.sink.wait_for_status(&outage.labels(), "resolved", LIMIT)?;
+    }
+    check_the_breakers(&mut client)
 }
