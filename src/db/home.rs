@@ -144,10 +144,15 @@ pub fn watch_relations(listener: fn(pg_sys::Oid)) {
     watch();
 }
 
-/// Takes in what other sessions have told by now.
+/// Takes in what other sessions have told by now. To be called where nothing waits to be dropped.
 pub fn accept_changes() {
-    // SAFETY: called within a transaction, where the server does the same at every lock of a table.
-    unsafe { pg_sys::AcceptInvalidationMessages() }
+    unsafe extern "C-unwind" {
+        // The server's function itself: the library's wrapper, which turns an error into one of Rust's, costs more than the look.
+        fn AcceptInvalidationMessages();
+    }
+    // SAFETY: called within a transaction, where the server does the same at every lock of a table. An error, for lack of memory say, passes
+    // over the frames up to the SQL call, which hold only what they borrow from the server.
+    unsafe { AcceptInvalidationMessages() }
 }
 
 /// Tells every session at commit, and this one at its next command, that the table has changed.
