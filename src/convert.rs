@@ -161,6 +161,11 @@ pub fn short_text<'a>(
     Ok(text)
 }
 
+/// The first characters of a text, at most so many.
+pub fn beginning(text: &str, most: usize) -> &str {
+    text.char_indices().nth(most).map_or(text, |(end, _)| &text[..end])
+}
+
 /// The oid of `jsonb_out`, fixed in every catalog.
 const JSONB_OUT: u32 = 3804;
 

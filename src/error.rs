@@ -140,6 +140,6 @@ pub fn required<T>(value: Option<T>, argument: &'static str) -> Result<T> {
 
 /// As much of a name as a message needs.
 fn beginning(name: &str) -> String {
-    let mut end = name.char_indices().map(|(at, _)| at).skip(100);
-    end.next().map_or_else(|| name.to_owned(), |end| format!("{}...", &name[..end]))
+    let cut = crate::convert::beginning(name, 100);
+    if cut.len() < name.len() { format!("{cut}...") } else { name.to_owned() }
 }

@@ -140,6 +140,15 @@ pub fn resolve_of_incident(incident_id: &str) -> error::Result<()> {
     Ok(())
 }
 
+/// Resolves whatever fires for any incident, in the caller's transaction.
+pub fn resolve_of_incidents() -> error::Result<()> {
+    db::make_commit_durable();
+    if store::resolve_of_incidents()? {
+        wake_worker();
+    }
+    Ok(())
+}
+
 /// The labels of a JSON object.
 pub fn read_labels(labels: &Value) -> error::Result<LabelSet> {
     LabelSet::from_json(labels).map_err(|bad| refused("labels", &bad))

@@ -46,6 +46,14 @@ static RESOLVE: Statement = Statement::deciding(
     &[TEXTOID, TEXTOID],
 );
 
+static RESOLVE_OF_INCIDENTS: Statement = Statement::deciding(
+    "UPDATE @schema@.costsim_alerts
+        SET resolved_at = greatest(pg_catalog.clock_timestamp(), starts_at), revision = revision + 1, attempts = 0,
+            next_send_at = pg_catalog.clock_timestamp()
+      WHERE incident_id IS NOT NULL AND resolved_at IS NULL",
+    &[],
+);
+
 /// Longest due first. A row stays claimed until it is settled or the lease is over; what a claimant asks for again it has given up,
 /// be it that it was killed, or that the row came with a dump. The ARRAY makes the planner look each row up by
 /// key: how many there are it cannot know beforehand.
@@ -167,6 +175,11 @@ pub fn resolve(fingerprint: &str) -> Result<bool> {
 /// Ends what fires for an incident: whether anything did.
 pub fn resolve_of_incident(incident_id: &str) -> Result<bool> {
     Ok(RESOLVE.run(&[None::<&str>.into(), incident_id.into()])? > 0)
+}
+
+/// Ends what fires for any incident: whether anything did.
+pub fn resolve_of_incidents() -> Result<bool> {
+    Ok(RESOLVE_OF_INCIDENTS.run(&[])? > 0)
 }
 
 /// Claims queued payloads that are due, without reading them.

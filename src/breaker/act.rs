@@ -16,6 +16,9 @@ use crate::{alert, clock, db};
 
 pub const SAY_WHO_AND_WHY: &str = "Say in a few words who does it and why: whoever is paged will read it.";
 
+/// More than other sessions will spoil; a trigger that swallows the row spoils any number.
+const MOST_TRIES: usize = 10;
+
 /// What an event did.
 #[derive(Default)]
 pub struct Outcome {
@@ -38,13 +41,13 @@ pub fn apply(name: &str, event: &Event, details: Option<&str>) -> Result<Outcome
     let stored = match store::lock(name, true)? {
         Some(stored) => stored,
         // What does nothing to it makes no row.
-        None if name == DEFAULT_NAME && foresee(&Stored::default(), event)?.is_empty() => {
+        None if name == DEFAULT_NAME && foresee(&Stored::default(), event, clock::now())?.is_empty() => {
             return Ok(Outcome { is_allowed: true, ..Outcome::default() });
         }
         None if name == DEFAULT_NAME => lock_or_create(name)?.0,
         None => return Err(Error::no_such_breaker(name)),
     };
-    act(name, stored, event, details)
+    act(name, stored, event, details, clock::now())
 }
 
 /// Locks the breaker's row, and makes it if there is none: whether it did.
@@ -64,27 +67,30 @@ pub fn lock_or_create(name: &str) -> Result<(Stored, bool)> {
     })
 }
 
-/// More than other sessions will spoil; a trigger that swallows the row spoils any number.
-const MOST_TRIES: usize = 10;
-
 /// Applies an event unless somebody else has just now what that would change, or there is no such row.
 pub fn apply_if_free(name: &str, event: &Event) -> Result<Option<Outcome>> {
     let Some(stored) = store::lock(name, false)? else { return Ok(None) };
-    if foresee(&stored, event)?.iter().any(touches_incident) && !incident::take(name)? {
+    let now = clock::now();
+    if foresee(&stored, event, now)?.iter().any(touches_incident) && !incident::take(name)? {
         return Ok(None);
     }
-    act(name, stored, event, None).map(Some)
+    act(name, stored, event, None, now).map(Some)
 }
 
 /// What an event would do.
-fn foresee(stored: &Stored, event: &Event) -> Result<Vec<Effect>> {
-    let foreseen = breaker::step(&stored.state, &stored.config, event, clock::now(), 0.0);
+fn foresee(stored: &Stored, event: &Event, now: DateTime<Utc>) -> Result<Vec<Effect>> {
+    let foreseen = breaker::step(&stored.state, &stored.config, event, now, 0.0);
     foreseen.map(|(_, effects)| effects).map_err(refused)
 }
 
 /// Steps the breaker whose row is locked.
-pub fn act(name: &str, before: Stored, event: &Event, details: Option<&str>) -> Result<Outcome> {
-    let now = clock::now();
+pub fn act(
+    name: &str,
+    before: Stored,
+    event: &Event,
+    details: Option<&str>,
+    now: DateTime<Utc>,
+) -> Result<Outcome> {
     let (state, effects) =
         breaker::step(&before.state, &before.config, event, now, fastrand::f64()).map_err(refused)?;
     let is_allowed = breaker::is_allowed(&state, &effects);
@@ -252,8 +258,10 @@ impl Hand<'_> {
     }
 
     fn close(&mut self, told: &Told) -> Result<()> {
-        (self.stored.disabled_by, self.stored.disabled_reason, self.stored.incident_id) = (None, None, None);
-        incident::resolve(self.name, &told.by, &told.reason)
+        (self.stored.disabled_by, self.stored.disabled_reason) = (None, None);
+        incident::resolve(self.name, &told.by, &told.reason)?;
+        // The trigger does so for other hands; ours does not depend on it.
+        self.stored.incident_id.take().map_or(Ok(()), |id| alert::resolve_of_incident(&id))
     }
 
     /// Fires the open incident's alert, or gives it new text.

@@ -59,8 +59,8 @@ fn costsim_is_closed(name: default!(Option<&str>, "'costsim_v2'")) -> Answer<boo
     Ok(!cache::look(required(name, "name")?, Known::is_open)?)
 }
 
-/// The same answer as `costsim_is_open`, and what time has done is written down if the transaction can write and the row is free.
-/// Never waits.
+/// The same answer as `costsim_is_open`, and what time has done is written down if the transaction can write and nobody else has
+/// the breaker. Never waits.
 #[pg_extern(volatile, parallel_unsafe)]
 fn costsim_is_v2_disabled(name: default!(Option<&str>, "'costsim_v2'")) -> Answer<bool> {
     let name = required(name, "name")?;
@@ -68,7 +68,7 @@ fn costsim_is_v2_disabled(name: default!(Option<&str>, "'costsim_v2'")) -> Answe
     // Under a snapshot that lasts, a row that has changed since could not be written: somebody else will.
     if is_due && !db::is_read_only() && !db::has_lasting_snapshot() {
         // A check answers, whatever keeps that from being written.
-        let outcome = db::as_owner(|| Ok(due::try_tick(name).flatten()))?;
+        let outcome = db::as_owner(|| Ok(due::try_tick(name)))?;
         return Ok(outcome.map_or(is_open, |outcome| act::is_open(&outcome.after)));
     }
     Ok(is_open)
@@ -255,7 +255,7 @@ fn costsim_reset_v2(
     Ok(apply(required(name, "name")?, &Event::Enable { reason, by }, None)?.is_closed)
 }
 
-/// Writes down what time has done to any breaker whose row is free: its name and where it stands now. The worker does so by itself.
+/// Writes down what time has done to any breaker that nobody else has just now: its name and where it stands now. The worker does so by itself.
 #[pg_extern(volatile, parallel_unsafe, security_definer)]
 #[search_path(pg_catalog, pg_temp)]
 fn costsim_auto_recover()

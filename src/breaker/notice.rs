@@ -6,6 +6,7 @@ use costsim_core::breaker::Severity;
 use serde_json::json;
 
 use super::LONGEST_TEXT;
+use crate::convert::beginning;
 use crate::error::Result;
 use crate::{alert, db, guc};
 
@@ -27,7 +28,7 @@ impl Notice<'_> {
             "alertname": "CostSimV2Disabled",
             "severity": self.severity.as_str().to_lowercase(),
             "component": "costsim",
-            "circuit_breaker": beginning(self.breaker),
+            "circuit_breaker": beginning(self.breaker, LONGEST_TEXT),
             "instance": guc::instance_id().unwrap_or_else(db::database_name),
             "incident_id": self.incident_id,
         }))
@@ -40,10 +41,10 @@ impl Notice<'_> {
             |until| format!("until {}", until.to_rfc3339_opts(SecondsFormat::Secs, true)),
         );
         let mut annotations = json!({
-            "summary": format!("Circuit breaker {} is open ({})", beginning(self.breaker), self.severity.as_str()),
+            "summary": format!("Circuit breaker {} is open ({})", beginning(self.breaker, LONGEST_TEXT), self.severity.as_str()),
             "description": format!(
                 "Reason: {}\nDrift score: {:.4}\nSamples: {}\nOpen: {end}",
-                beginning(self.reason), self.score, self.sample_count
+                beginning(self.reason, LONGEST_TEXT), self.score, self.sample_count
             ),
         });
         if let Some(url) = guc::runbook_url() {
@@ -51,9 +52,4 @@ impl Notice<'_> {
         }
         alert::read_annotations(&annotations)
     }
-}
-
-/// As much of a text as an alert needs: another hand may have written a whole traceback.
-fn beginning(text: &str) -> &str {
-    text.char_indices().nth(LONGEST_TEXT).map_or(text, |(end, _)| &text[..end])
 }

@@ -41,7 +41,7 @@ pub fn not_outside<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
 }
 
 /// After a row of costsim_cb_state has changed, or all are gone: every session forgets what it remembers, the worker looks when
-/// it has to look next, and what another hand opened or closed is recorded.
+/// it has to look next, what another hand opened or closed is recorded, and what it closed is over.
 #[pg_trigger]
 fn _costsim_breaker_changed<'a>(trigger: &'a PgTrigger<'a>) -> Returned<'a> {
     raise(changed(trigger));
@@ -127,7 +127,12 @@ fn changed(trigger: &PgTrigger<'_>) -> Result<()> {
         // Under another name it is another breaker.
         (Some(old), Some(new)) if old.name != new.name => {
             step(&old.name, Some(&old), None)?;
-            step(&new.name, None, Some(&new))
+            if new.standing == Standing::Closed {
+                return Ok(());
+            }
+            not_outside(|| store::disown(&new.name))?;
+            let found = Seen { standing: Standing::Open, incident_id: None, ..new };
+            step(&found.name, None, Some(&found))
         }
         (Some(old), new) => step(&old.name, Some(&old), new.as_ref()),
         (None, Some(_)) => Ok(()),
@@ -249,13 +254,14 @@ fn supersede(trigger: &PgTrigger<'_>) -> Result<()> {
 fn ended(trigger: &PgTrigger<'_>) -> Result<()> {
     let is_ours = incident::table()? == table(trigger)?;
     require(is_ours, "_costsim_incident_ended() is for changes of costsim_cb_incidents")?;
-    let Some(old) = trigger.old() else { return Ok(()) };
+    let Some(old) = trigger.old() else { return alert::resolve_of_incidents() };
     let is_resolved = |row: &PgHeapTuple<'_, AllocatedByPostgres>| -> Result<bool> {
         Ok(named(row, "resolved")?.unwrap_or(false))
     };
-    let is_over = trigger.new().map_or(Ok(true), |new| is_resolved(&new))?;
-    match named::<String>(&old, "id")? {
-        Some(id) if is_over && !is_resolved(&old)? => alert::resolve_of_incident(&id),
-        Some(_) | None => Ok(()),
-    }
+    let Some(id) = named::<String>(&old, "id")? else { return Ok(()) };
+    let goes_on = match trigger.new() {
+        Some(new) => !is_resolved(&new)? && named::<String>(&new, "id")?.as_ref() == Some(&id),
+        None => false,
+    };
+    if goes_on || is_resolved(&old)? { Ok(()) } else { alert::resolve_of_incident(&id) }
 }

@@ -8,8 +8,8 @@ use super::store::event::{self, Particulars};
 use super::store::{self, Breaker};
 use super::{LONGEST_NAME, outside};
 use crate::convert::{self, short_text};
-use crate::db;
 use crate::error::{Answer, Error, Result, required};
+use crate::{clock, db};
 
 /// The settings to change; nothing means as it is.
 pub struct Asked {
@@ -121,7 +121,7 @@ fn costsim_configure_breaker(
 fn configure(name: &str, asked: &Asked) -> Result<Breaker> {
     let (stored, is_new) = lock_or_create(name)?;
     // First what time has done by the settings so far: others must not bring back what is over.
-    let before = act(name, stored, &Event::Tick, None)?.after;
+    let before = act(name, stored, &Event::Tick, None, clock::now())?.after;
     let config = asked.applied_to(before.config);
     config.validate().and_then(|()| asked.contradiction(&config)).map_err(refused)?;
     if is_new || config != before.config {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use pgrx::{check_for_interrupts, pg_sys};
 
 /// Settings a database's or role's owner may have changed, and what this code relies on.
-const PINNED: [(&CStr, &CStr); 8] = [
+const PINNED: [(&CStr, &CStr); 9] = [
     (c"search_path", c"pg_catalog, pg_temp"),
     (c"synchronous_commit", c"on"),
     (c"default_transaction_isolation", c"read committed"),
@@ -19,6 +19,7 @@ const PINNED: [(&CStr, &CStr); 8] = [
     (c"idle_in_transaction_session_timeout", c"0"),
     // A claim must not wait for an application's forgotten lock: it fails, and is tried again.
     (c"lock_timeout", c"10s"),
+    (c"session_replication_role", c"origin"),
 ];
 
 unsafe extern "C-unwind" {

@@ -125,25 +125,23 @@ struct Memory {
     is_alone: bool,
     /// Why the latest attempt failed, until one succeeds.
     trouble: Option<String>,
-    /// Whether this process has sent what it found.
-    has_delivered: bool,
+    /// Whether this process has had its first round.
+    has_begun: bool,
     /// When time does something to a breaker.
     breaker_due: Option<DateTime<Utc>>,
 }
 
-/// Does what is due: first what needs no network. A process that has just begun sends its alerts first, so that what may have ended the one
-/// before it keeps none from being sent.
+/// Does what is due: first what needs no network. A process that has just begun sends a batch of alerts before that, so that what may have
+/// ended the one before it keeps none from being sent.
 fn look_after(post: &Post<'_>, memory: &mut Memory) -> Result<Next> {
-    if !memory.has_delivered {
-        let next = deliver_alerts(post, memory)?;
-        if matches!(next, Next::Now) {
-            return Ok(next);
-        }
-        memory.has_delivered = true;
-    }
+    let first = if memory.has_begun { None } else { Some(deliver_alerts(post, memory)?) };
+    memory.has_begun = true;
     process::show_activity(Some(c"costsim: recovering breakers"));
     memory.breaker_due = breaker::write_down_what_is_due()?;
-    let next = deliver_alerts(post, memory)?;
+    let next = match first {
+        Some(next) => next,
+        None => deliver_alerts(post, memory)?,
+    };
     let until_breaker = memory.breaker_due.map_or(Duration::MAX, until);
     Ok(match next {
         Next::Now => Next::Now,

@@ -53,10 +53,10 @@ static TAKE: Statement = Statement::deciding(
           alert AS (SELECT a.fingerprint FROM @schema@.costsim_alerts a JOIN incident i ON a.incident_id = i.id WHERE a.resolved_at IS NULL)
      SELECT (SELECT count(*) FROM incident)
             = (SELECT count(*) FROM (SELECT FROM @schema@.costsim_cb_incidents
-                                      WHERE circuit_breaker_name = $1 AND NOT resolved FOR UPDATE SKIP LOCKED) taken)
+                                      WHERE circuit_breaker_name = $1 AND NOT resolved FOR NO KEY UPDATE SKIP LOCKED) taken)
         AND (SELECT count(*) FROM alert)
             = (SELECT count(*) FROM (SELECT FROM @schema@.costsim_alerts
-                                      WHERE fingerprint IN (SELECT fingerprint FROM alert) FOR UPDATE SKIP LOCKED) taken)",
+                                      WHERE fingerprint IN (SELECT fingerprint FROM alert) FOR NO KEY UPDATE SKIP LOCKED) taken)",
     &[TEXTOID],
 );
 

@@ -7,11 +7,13 @@ UPDATE costsim_cb_state SET disabled_until = clock_timestamp();
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'not this one'; END $$;
 CREATE TRIGGER refuse BEFORE UPDATE ON costsim_cb_state FOR EACH ROW WHEN (OLD.name = 'costsim_v2') EXECUTE FUNCTION refuse();
 SELECT costsim_is_v2_disabled();
+-- told once, and not with every check
+SELECT costsim_is_v2_disabled();
 SELECT * FROM costsim_auto_recover();
 SELECT name, disabled FROM costsim_cb_state ORDER BY name;
 SELECT count(*) AS firing FROM costsim_alerts WHERE resolved_at IS NULL;
 DROP TRIGGER refuse ON costsim_cb_state;
-SELECT costsim_is_v2_disabled();
+SELECT * FROM costsim_auto_recover();
 SELECT count(*) AS firing FROM costsim_alerts WHERE resolved_at IS NULL;
 ROLLBACK;
 -- a row that never comes to be is an error, and no endless loop
