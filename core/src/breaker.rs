@@ -20,7 +20,7 @@
 //! call that changes nothing has no effects, so that a quiet breaker writes nothing. Does not: write, alert, or know the time. The
 //! caller locks the row, calls [`step`], carries out the effects in their order and stores the state, all in one transaction.
 //!
-//! [`evidence`](self) counts, [`TRANSITIONS`] lists the arrows, [`outlook`] and [`as_of`] tell what time alone does.
+//! [`evidence`](self) counts, [`TRANSITIONS`] lists the arrows, [`as_of`] and [`next_change`] tell what time alone does.
 
 mod config;
 mod evidence;
@@ -40,7 +40,7 @@ pub use model::{
     Change, Effect, Event, HalfOpening, Intent, Outage, Phase, Probing, Refused, Severity, State, Term, Trip,
     Warning,
 };
-pub use timed::{Outlook, as_of, next_change, outlook};
+pub use timed::{as_of, next_change};
 pub use transition::{Cause, Standing, TRANSITIONS, Transition};
 
 /// Recorded as the one who opened the breaker, or closed it after probes, when no person did.

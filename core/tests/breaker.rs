@@ -22,6 +22,18 @@ use costsim_core::breaker::*;
 
 const INSTANT: TimeDelta = TimeDelta::microseconds(1);
 
+/// Whether work is held back, and until when that is certain if nothing happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outlook {
+    is_open: bool,
+    until: Option<DateTime<Utc>>,
+}
+
+pub fn outlook(state: &State, config: &Config, now: DateTime<Utc>) -> Outlook {
+    let state = as_of(state, config, now);
+    Outlook { is_open: state.phase != Phase::Closed, until: next_change(&state, config) }
+}
+
 fn start() -> DateTime<Utc> {
     Utc.with_ymd_and_hms(2025, 1, 2, 12, 0, 0).unwrap()
 }

@@ -13,7 +13,7 @@
 use std::cell::{Cell, RefCell, RefMut};
 use std::mem::ManuallyDrop;
 
-use costsim_core::breaker::{self, Config, Effect, Event, Phase, Refused, Standing, State};
+use costsim_core::breaker::{self, Config, Effect, Event, Refused, Standing, State};
 use pgrx::pg_sys;
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
@@ -83,29 +83,22 @@ impl Known {
         Self { state, config, next_change }
     }
 
-    /// Whether work is held back, as of now. Time is asked only if it can matter.
+    /// Whether work is held back, as of now.
     pub fn is_open(&self) -> bool {
-        match self.next_change {
-            Some(due) if clock::has_come(due) => {
-                breaker::outlook(&self.state, &self.config, clock::now()).is_open
-            }
-            Some(_) | None => self.state.phase != Phase::Closed,
+        self.standing() != Standing::Closed
+    }
+
+    /// Where it stands, as of now. Time is asked only if it can matter.
+    pub fn standing(&self) -> Standing {
+        if self.is_due() {
+            return breaker::as_of(&self.state, &self.config, clock::now()).phase.standing();
         }
+        self.state.phase.standing()
     }
 
     /// Whether time has done something that nobody has written down.
     pub fn is_due(&self) -> bool {
         self.next_change.is_some_and(clock::has_come)
-    }
-
-    /// Where it stands, as of now.
-    pub fn standing(&self) -> Standing {
-        match self.state.phase {
-            Phase::Closed => Standing::Closed,
-            Phase::Open(_) | Phase::HalfOpen(..) => {
-                breaker::as_of(&self.state, &self.config, clock::now()).phase.standing()
-            }
-        }
     }
 
     /// What an event would do, if this were all there is to know.

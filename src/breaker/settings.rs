@@ -1,6 +1,6 @@
 //! A breaker's settings, as an operator changes them.
 
-use costsim_core::breaker::{Cause, Config, Event, Refused, Transition};
+use costsim_core::breaker::{Cause, Config, Event, Transition};
 use pgrx::prelude::*;
 
 use super::act::{act, lock_or_create, refused};
@@ -50,25 +50,6 @@ impl Asked {
             half_open_timeout: span(self.half_open_timeout, before.half_open_timeout),
             max_disable_ttl: span(self.max_disable_ttl, before.max_disable_ttl),
         }
-    }
-
-    /// What is said here and makes no sense beside the rest. Left as it was, the same value would just have nothing to do.
-    fn contradiction(&self, config: &Config) -> Result<(), Refused> {
-        if self.warning_threshold.is_some() && config.warning_threshold > config.drift_threshold {
-            return Err(Refused::Setting {
-                setting: "warning_threshold",
-                must: "not exceed drift_threshold",
-            });
-        }
-        if self.max_disable_ttl.is_some()
-            && config.disable_ttl.is_some_and(|ttl| ttl > config.max_disable_ttl)
-        {
-            return Err(Refused::Setting {
-                setting: "max_disable_ttl",
-                must: "not be shorter than disable_ttl",
-            });
-        }
-        Ok(())
     }
 }
 
@@ -123,7 +104,8 @@ fn configure(name: &str, asked: &Asked) -> Result<Breaker> {
     // First what time has done by the settings so far: others must not bring back what is over.
     let before = act(name, stored, &Event::Tick, None, clock::now())?.after;
     let config = asked.applied_to(before.config);
-    config.validate().and_then(|()| asked.contradiction(&config)).map_err(refused)?;
+    let named = (asked.warning_threshold.is_some(), asked.max_disable_ttl.is_some());
+    config.validate().and_then(|()| config.contradiction(named.0, named.1)).map_err(refused)?;
     if is_new || config != before.config {
         db::make_commit_durable();
         if config != before.config {

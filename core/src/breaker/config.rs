@@ -90,6 +90,27 @@ impl Config {
         }
     }
 
+    /// Whether settings that were named together make sense together. One that was left as it was contradicts nobody: it just has nothing
+    /// to do.
+    pub fn contradiction(&self, names_warning: bool, names_longest: bool) -> Result<(), Refused> {
+        let rules = [
+            (
+                !names_warning || self.warning_threshold <= self.drift_threshold,
+                "warning_threshold",
+                "not exceed drift_threshold",
+            ),
+            (
+                !names_longest || self.disable_ttl.is_none_or(|ttl| ttl <= self.max_disable_ttl),
+                "max_disable_ttl",
+                "not be shorter than disable_ttl",
+            ),
+        ];
+        match rules.into_iter().find(|(holds, ..)| !holds) {
+            Some((_, setting, must)) => Err(Refused::Setting { setting, must }),
+            None => Ok(()),
+        }
+    }
+
     /// The end of an outage that a report begins at `now`.
     pub(super) fn default_end(&self, now: DateTime<Utc>, jitter: f64) -> End {
         self.end_at(self.disable_ttl.map(|ttl| later(now, ttl)), 0, jitter)

@@ -6,22 +6,7 @@ use super::close;
 use super::config::Config;
 use super::model::{Effect, Phase, Probing, State};
 
-/// Whether work is held back, and until when that is certain if nothing happens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Outlook {
-    /// Whether work is held back.
-    pub is_open: bool,
-    /// When time changes something; nothing means never.
-    pub until: Option<DateTime<Utc>>,
-}
-
-/// The pure read of the hot path: what has become of the breaker by `now`, whether or not anybody has written it down.
-pub fn outlook(state: &State, config: &Config, now: DateTime<Utc>) -> Outlook {
-    let state = as_of(state, config, now);
-    Outlook { is_open: state.phase != Phase::Closed, until: next_change(&state, config) }
-}
-
-/// The breaker as it is at `now`.
+/// The breaker as it is at `now`, whether or not anybody has written it down: the pure read. It holds until the [`next_change`].
 pub fn as_of(state: &State, config: &Config, now: DateTime<Utc>) -> State {
     let mut state = state.clone();
     advance(&mut state, config, now, &mut Vec::new());

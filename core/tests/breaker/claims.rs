@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use chrono::{DateTime, TimeDelta, Utc};
 use costsim_core::breaker::*;
 
-use crate::INSTANT;
+use crate::{INSTANT, outlook};
 
 /// What was claimed and does not hold.
 pub type Claimed = Result<(), String>;

@@ -4,8 +4,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use costsim_core::breaker::*;
 
 use crate::{
-    INSTANT, closed_by_hand, counted, disable, drift, enable, hours, is_open, minutes, observed, outage,
-    run_with, schema_errors, start, tripped_with,
+    INSTANT, Outlook, closed_by_hand, counted, disable, drift, enable, hours, is_open, minutes, observed,
+    outage, outlook, run_with, schema_errors, start, tripped_with,
 };
 
 /// A day open, then an hour for three probes of a minute each.

@@ -63,6 +63,20 @@ fn settings_that_contradict_each_other_are_refused() {
 }
 
 #[test]
+fn settings_named_together_contradict_each_other_only_where_they_are_named() {
+    let setting = |outcome| match outcome {
+        Err(Refused::Setting { setting, .. }) => setting,
+        other => panic!("{other:?}"),
+    };
+    let config = Config { warning_threshold: 0.3, max_disable_ttl: hours(23), ..SANE() };
+    assert_eq!(config.contradiction(false, false), Ok(()));
+    assert_eq!(setting(config.contradiction(true, false)), "warning_threshold");
+    assert_eq!(setting(config.contradiction(false, true)), "max_disable_ttl");
+    assert_eq!(SANE().contradiction(true, true), Ok(()));
+    assert_eq!(Config { disable_ttl: None, ..config }.contradiction(false, true), Ok(()));
+}
+
+#[test]
 fn settings_that_have_nothing_to_do_are_taken() {
     let config = Config { drift_threshold: 0.1, max_disable_ttl: hours(23), ..SANE() };
     assert_eq!(config.validate(), Ok(()));

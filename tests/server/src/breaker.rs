@@ -90,3 +90,13 @@ pub fn check_the_breakers(client: &mut Client) -> Result<()> {
     ensure!(complaints.is_empty(), "{}", complaints.join("\n"));
     Ok(())
 }
+
+/// Asks twice: the first answer may have been read just then, the second is from the session's memory.
+#[track_caller]
+pub fn says(client: &mut Client, is_open: bool) -> Result<()> {
+    for time in ["the first time", "from memory"] {
+        let row = client.query_one("SELECT costsim_is_open(), costsim_is_closed()", &[])?;
+        assert_eq!((row.try_get(0)?, row.try_get(1)?), (is_open, !is_open), "{time}");
+    }
+    Ok(())
+}

@@ -15,7 +15,7 @@ mod standby;
 
 pub use asked::{Asked, sqlstate};
 pub use books::check_the_books;
-pub use breaker::check_the_breakers;
+pub use breaker::{check_the_breakers, says};
 pub use child::{Psql, is_running, run_tool};
 pub use shared::Shared;
 pub use site::{Site, WorkerStatus};

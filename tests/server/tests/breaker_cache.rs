@@ -7,7 +7,7 @@
 
 use anyhow::{Context, Result, anyhow, ensure};
 use costsim_harness::{Cluster, Signal, wait_until};
-use costsim_server_tests::{Asked, LIMIT, Shared, one, sqlstate_of, wait_for};
+use costsim_server_tests::{Asked, LIMIT, Shared, one, says, sqlstate_of, wait_for};
 use postgres::{Client, NoTls};
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -41,16 +41,6 @@ fn cluster() -> Result<Arc<Cluster>> {
         cluster.create_database_with_extension(TEMPLATE)?;
         Ok(cluster)
     })
-}
-
-/// Asks twice: the first answer may have been read just then, the second is from memory.
-#[track_caller]
-fn says(client: &mut Client, is_open: bool) -> Result<()> {
-    for time in ["the first time", "from memory"] {
-        let row = client.query_one("SELECT costsim_is_open(), costsim_is_closed()", &[])?;
-        assert_eq!((row.try_get(0)?, row.try_get(1)?), (is_open, !is_open), "{time}");
-    }
-    Ok(())
 }
 
 /// The same of another breaker.

@@ -2,7 +2,9 @@
 
 use anyhow::{Context, Result};
 use costsim_harness::{Cluster, wait_until};
-use costsim_server_tests::{LIMIT, Shared, Site, Standby, check_the_breakers, one, sqlstate_of, wait_for};
+use costsim_server_tests::{
+    LIMIT, Shared, Site, Standby, check_the_breakers, one, says, sqlstate_of, wait_for,
+};
 use postgres::Client;
 use serde_json::Value;
 use std::sync::Arc;
@@ -23,16 +25,6 @@ fn cluster() -> Result<Arc<Cluster>> {
 const OPEN: &str = "SELECT costsim_disable_v2('a test opens it', 'test')";
 const CLOSE: &str = "SELECT costsim_enable_v2('test')";
 const TRIP: &str = "SELECT costsim_report_drift(0.9), costsim_report_drift(0.9), costsim_report_drift(0.9)";
-
-/// Asks twice: the second answer is from the session's memory.
-#[track_caller]
-fn says(client: &mut Client, is_open: bool) -> Result<()> {
-    for time in ["the first time", "from memory"] {
-        let row = client.query_one("SELECT costsim_is_open(), costsim_is_closed()", &[])?;
-        assert_eq!((row.try_get(0)?, row.try_get(1)?), (is_open, !is_open), "{time}");
-    }
-    Ok(())
-}
 
 /// A breaker in each state: costsim_v2 open after a drift, its third outage, `closed`, `forever` for good, and `half_open`, which has
 /// got there by the clock, with nobody who wrote it down.
