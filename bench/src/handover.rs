@@ -1,12 +1,10 @@
 //! How long nobody leads: from the end of one leader to the moment the next one knows.
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
-use costsim_harness::{Cluster, Signal, wait_until};
+use anyhow::{Context, Result, anyhow, ensure};
+use costsim_harness::{Cluster, Psql, Signal, wait_until};
 use postgres::{Client, NoTls, Statement};
 use serde::Serialize;
 
@@ -154,7 +152,7 @@ fn on_client_killed<'a>(cluster: &'a Cluster, database: &'a str, words: &'static
     let mut candidate = Session::open(cluster, database, words)?;
     Ok(Box::new(move || {
         let mut holder = Psql::start(cluster, database)?;
-        holder.ask(words.take)?;
+        ensure!(holder.ask(words.take)? == "t", "the holder does not lead");
         let latency = hand_over(&mut observer, &mut candidate, || holder.kill())?;
         candidate.give_back()?;
         Ok(latency)
@@ -198,8 +196,8 @@ fn on_lease_over<'a>(cluster: &'a Cluster, database: &'a str, words: &'static Wo
     let mut candidate = Session::open(cluster, database, words)?;
     Ok(Box::new(move || {
         let mut holder = Psql::start(cluster, database)?;
-        holder.ask(words.take)?;
-        cluster.kill_backend(holder.pid()?, Signal::STOP)?;
+        ensure!(holder.ask(words.take)? == "t", "the holder does not lead");
+        holder.suspend()?;
         let row = observer.query_one("SELECT lease_until FROM costsim_leaders WHERE lock_id = 7012", &[])?;
         let lease_until: SystemTime = row.get(0);
         ensure!(SystemTime::now() < lease_until, "the lease was over before anybody waited for its end");
@@ -273,54 +271,5 @@ impl Session {
         let led: bool = self.client.query_one(&self.give_back, &[])?.get(0);
         ensure!(led, "did not lead");
         Ok(())
-    }
-}
-
-/// A client that is a process of its own, so that it can be killed or stopped. Killed when dropped.
-struct Psql {
-    child: Child,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
-}
-
-impl Psql {
-    fn start(cluster: &Cluster, database: &str) -> Result<Self> {
-        let mut child = Command::new(cluster.bindir().join("psql"))
-            .args(["--no-psqlrc", "--quiet", "--no-align", "--tuples-only"])
-            .arg(cluster.conn_string(database))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("starting psql")?;
-        let input = child.stdin.take().context("psql's input")?;
-        let output = BufReader::new(child.stdout.take().context("psql's output")?);
-        Ok(Self { child, input, output })
-    }
-
-    /// Sends a query that has to answer true.
-    fn ask(&mut self, query: &str) -> Result<()> {
-        writeln!(self.input, "{query};")?;
-        let mut line = String::new();
-        self.output.read_line(&mut line)?;
-        if line.trim_end() != "t" {
-            bail!("{query} answered {line:?}");
-        }
-        Ok(())
-    }
-
-    fn pid(&self) -> Result<i32> {
-        Ok(self.child.id().try_into()?)
-    }
-
-    fn kill(&mut self) -> Result<()> {
-        self.child.kill()?;
-        self.child.wait()?;
-        Ok(())
-    }
-}
-
-impl Drop for Psql {
-    fn drop(&mut self) {
-        self.kill().ok();
     }
 }

@@ -2,6 +2,7 @@
 //! that are real, watchful or broken.
 //!
 //! - [`Cluster`]: a PostgreSQL server of its own, made by `tests/cluster.sh`.
+//! - [`Psql`]: a client that is a process of its own.
 //! - [`PgBouncer`]: Debian's connection pooler in front of a cluster.
 //! - [`Alertmanager`]: Debian's Alertmanager on a port of its own; [`WebhookSink`] receives what it sends out.
 //! - [`ScriptedEndpoint`], [`HangingEndpoint`]: receivers that answer as told, or never.
@@ -16,6 +17,7 @@ mod http;
 mod pgbouncer;
 pub mod proc;
 mod process;
+mod psql;
 mod wait;
 
 pub use alertmanager::{AlertState, Alertmanager, Listed, WebhookSink};
@@ -23,5 +25,6 @@ pub use cluster::{Cluster, ClusterBuilder, Mode};
 pub use endpoint::{HangingEndpoint, ScriptedEndpoint};
 pub use http::{Answer, Request};
 pub use pgbouncer::{PgBouncer, Pooling};
+pub use psql::Psql;
 pub use rustix::process::Signal;
 pub use wait::wait_until;
