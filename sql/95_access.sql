@@ -41,9 +41,17 @@ REVOKE ALL ON FUNCTION
     costsim_enqueue_alert(jsonb, text, text, text, integer),
     costsim_fire_alert(jsonb, jsonb, text),
     costsim_resolve_alert(jsonb),
+    costsim_claim_alerts(text, integer, interval),
+    costsim_settle_alert(bigint, bigint, boolean, integer, text),
     costsim_write_provenance(text, text, text, text, text, text, text, text, text, double precision, double precision, jsonb, integer),
     costsim_write_provenance_batch(jsonb),
     -- operate
+    costsim_retry_failed_alerts(integer),
+    costsim_retry_alert(bigint),
+    costsim_cancel_alert(bigint),
+    costsim_purge_old_alerts(integer, text[]),
+    costsim_worker_start(),
+    costsim_worker_stop(),
     costsim_resign_leader(bigint, text),
     costsim_disable_v2(text, text, timestamptz, boolean, text),
     costsim_enable_v2(text, text, text),
@@ -92,7 +100,15 @@ COMMENT ON FUNCTION costsim_write_provenance(text, text, text, text, text, text,
 COMMENT ON FUNCTION costsim_write_provenance_batch(jsonb) IS 'Writes a JSON array of records, whose keys are the arguments of costsim_write_provenance, in one statement: all of them or none. Answers the ids in input order; an empty array writes nothing. At most 100,000 records. Errors: 22004; 22023 naming the bad element, counted from 0; 25006.';
 COMMENT ON FUNCTION costsim_input_hash(json) IS 'The first 16 hexadecimal digits of costsim_input_digest. NULL for NULL. jsonb would not do: it has lost 1.0 against 1, -0.0 and the order of keys. Errors: 54000 nested too deeply or too large.';
 COMMENT ON FUNCTION costsim_input_digest(json) IS 'SHA-256, 64 hexadecimal digits, of the canonical form: what CPython answers for hashlib.sha256(json.dumps(payload, sort_keys=True, separators=(",", ":")).encode()).hexdigest(). NULL for NULL. Errors: 54000.';
-COMMENT ON FUNCTION costsim_worker_status() IS 'The background workers: database, pid, state (starting, idle, sending, blocked, down; for the current database also not preloaded, not configured, in recovery, no launcher), since when, last beat, and in trouble what keeps it from delivering.';
+COMMENT ON FUNCTION costsim_claim_alerts(text, integer, interval) IS 'Claims alerts that are due for a deliverer outside the server: at most "max", each for lease. One row per queued payload (kind queued) or fired alert (kind fired): id, the JSON array to POST to /api/v2/alerts as it is, failed attempts so far, the token of the claim and its end. Severity p1, critical and page first, then by age. What is claimed, or locked by somebody else, is passed over. Errors: 22004; 22023 blank claimant, max outside 1 to 10000, lease not positive or above a week; 55000 while this database''s worker delivers; 25006.';
+COMMENT ON FUNCTION costsim_settle_alert(bigint, bigint, boolean, integer, text) IS 'Says what became of a claimed alert: true if the claim still was the one of this token, false (and nothing changes) when it was settled, cancelled, or taken over by another claim. Delivered: sent; a fired one is due again after costsim.alert_resend_interval. Not delivered: failed for HTTP 400, 413 and 422 (a fired one is tried again), else tried again after a pause, and given up as the worker gives up. What was fired or resolved anew since it was claimed stays due. Errors: 22004, 22023 status_code no HTTP status, 25006.';
+COMMENT ON FUNCTION costsim_retry_failed_alerts(integer) IS 'Brings back every queued alert that has failed and was brought back fewer than max_retries times: pending, due now, attempts from 0. Answers how many. Errors: 22004, 22023 max_retries below 1, 25006.';
+COMMENT ON FUNCTION costsim_retry_alert(bigint) IS 'Brings back one queued alert that has failed or was cancelled, however often that was done before: whether it had. Errors: 22004, 25006.';
+COMMENT ON FUNCTION costsim_cancel_alert(bigint) IS 'Takes one queued alert out of the queue: whether it was pending. What is in flight may still arrive. A fired alert is ended by costsim_resolve_alert. Errors: 22004, 25006.';
+COMMENT ON FUNCTION costsim_purge_old_alerts(integer, text[]) IS 'Deletes queued alerts that were sent, failed or cancelled (statuses; NULL means all three) more than so many days ago, and, unless statuses leaves out sent, fired alerts resolved as long ago of which there is nothing left to tell. Answers how many rows. What is pending or fires stays. The worker does the same by costsim.alert_retention. Errors: 22004; 22023 negative days, another word in statuses; 25006.';
+COMMENT ON FUNCTION costsim_worker_start() IS 'Starts a worker for this database, if none runs: whether it did. It runs, and is started again when it ends, until costsim_worker_stop() or the end of the server. Errors: 53400 no free worker slot, 25006 standby.';
+COMMENT ON FUNCTION costsim_worker_stop() IS 'Ends the worker that costsim_worker_start() has started, for good: whether one ran. Errors: 55000 where costsim.databases names this database, since the launcher would start it again; 25006 standby.';
+COMMENT ON FUNCTION costsim_worker_status() IS 'The background workers: database, pid, state (starting, idle, sending, blocked, down; for the current database also not preloaded, not configured, in recovery, no launcher), since when, last beat, what it waits for, in trouble what keeps it from delivering now, and the latest trouble, over or not. Without preload only this database''s.';
 COMMENT ON FUNCTION _costsim_require_utf8() IS 'Refuses with 0A000 a database whose encoding is not UTF8; called by CREATE EXTENSION.';
 COMMENT ON FUNCTION _costsim_timeline() IS 'The timeline on which this server writes; 0 on a standby. A lease given on an earlier one is over.';
 COMMENT ON FUNCTION _costsim_breaker_changed() IS 'Trigger function: every session forgets what it remembers of the breakers, the worker looks again, settings that make no sense are refused (22023), a breaker opened or closed by another hand gets an event, and the incident of one that was closed is resolved.';

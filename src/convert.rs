@@ -122,6 +122,24 @@ impl Jsonb {
     }
 }
 
+impl Jsonb {
+    /// The value of a JSON text, in the memory of who asks. A number stays the number it is.
+    pub fn read(text: &str) -> Result<Self> {
+        let text = std::ffi::CString::new(text)
+            .map_err(|_| Error::Internal("a JSON text with a zero byte".into()))?;
+        // SAFETY: jsonb_in takes a C string, which it copies, and answers a jsonb in the current context.
+        let datum = unsafe {
+            pg_sys::OidInputFunctionCall(
+                pg_sys::Oid::from(JSONB_IN),
+                text.as_ptr().cast_mut(),
+                pg_sys::InvalidOid,
+                -1,
+            )
+        };
+        Ok(Self(datum))
+    }
+}
+
 impl JsonText {
     /// The text, of at most `limit` bytes, in the server's memory.
     pub fn text(&self, argument: &'static str, limit: usize) -> Result<&str> {
@@ -166,8 +184,27 @@ pub fn beginning(text: &str, most: usize) -> &str {
     text.char_indices().nth(most).map_or(text, |(end, _)| &text[..end])
 }
 
-/// The oid of `jsonb_out`, fixed in every catalog.
+/// The oids of `jsonb_in` and `jsonb_out`, fixed in every catalog.
+const JSONB_IN: u32 = 3806;
 const JSONB_OUT: u32 = 3804;
+
+impl IntoDatum for Jsonb {
+    fn into_datum(self) -> Option<pg_sys::Datum> {
+        Some(self.0)
+    }
+
+    fn type_oid() -> pg_sys::Oid {
+        pg_sys::JSONBOID
+    }
+}
+
+// SAFETY: the datum is a jsonb in memory that outlives the call.
+unsafe impl pgrx::callconv::BoxRet for Jsonb {
+    unsafe fn box_into<'fcx>(self, fcinfo: &mut pgrx::callconv::FcInfo<'fcx>) -> pgrx::datum::Datum<'fcx> {
+        // SAFETY: the caller's.
+        unsafe { fcinfo.return_raw_datum(self.0) }
+    }
+}
 
 impl FromDatum for Jsonb {
     unsafe fn from_polymorphic_datum(

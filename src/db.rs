@@ -25,11 +25,12 @@ mod tests;
 
 pub use home::{accept_changes, as_owner, relation, tell_of_change, watch_relations};
 pub use server::{
-    database_name, deadlock_timeout, has_lasting_snapshot, is_read_only, is_replicating, require_primary,
-    require_writable, timeline,
+    database_name, deadlock_timeout, has_lasting_snapshot, installed_version, is_read_only, is_replicating,
+    require_primary, require_writable, timeline,
 };
 pub use statement::{Row, Statement, column, nullable, run_command};
 pub use transaction::{
     catch, check_deferred_constraints, current_subtransaction, make_commit_durable, subtransaction,
-    transaction, wait_at_most, watch_ends, with_latest_snapshot, with_statement_timeout_for_locks,
+    transaction, transaction_within, wait_at_most, watch_ends, with_latest_snapshot,
+    with_statement_timeout_for_locks,
 };

@@ -39,6 +39,12 @@ pub enum Error {
     NoSuchLock { name: String },
     /// The term that a transaction requires is not, or no longer, the caller's.
     NotLeader { lock_id: i64, detail: String },
+    /// The server has no place for another background process.
+    NoWorkerSlot,
+    /// A worker that the launcher would start again.
+    KeptByLauncher,
+    /// Alerts that a worker delivers are nobody else's.
+    DeliveredByWorker,
     /// A counter that must never run over has run out.
     Exhausted { what: String },
     /// A fault of ours, or of the interface to the server.
@@ -119,6 +125,22 @@ impl From<Error> for ErrorReport {
             )
             .set_detail(detail)
             .set_hint("Roll back, acquire leadership anew, and look at the data again before writing."),
+            Error::NoWorkerSlot => new(
+                PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
+                "no background worker slot is free".into(),
+            )
+            .set_hint("Raise max_worker_processes and restart the server."),
+            Error::KeptByLauncher => new(
+                PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                "the worker of this database is kept by the launcher".into(),
+            )
+            .set_hint("Take the database out of costsim.databases and reload."),
+            Error::DeliveredByWorker => new(
+                PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                "the worker of this database delivers its alerts".into(),
+            )
+            .set_detail("Two deliverers that know nothing of each other would mix up the order of alerts.")
+            .set_hint("Set costsim.alertmanager_url to '' and reload, to deliver by yourself."),
             Error::Exhausted { what } => new(PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED, what)
                 .set_hint("Use another lock id; a token is never reused."),
             Error::Internal(message) => new(PgSqlErrorCode::ERRCODE_INTERNAL_ERROR, message)

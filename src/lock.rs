@@ -223,7 +223,42 @@ pub fn leave_line(key: i64) {
     release_one(&tag(key, Space::Line), pg_sys::ExclusiveLock, Span::Transaction);
 }
 
-/// Whether this process is the only one of its kind in its database, from now until it ends.
-pub fn try_be_the_only_worker() -> bool {
+/// Whether this process is the only one that delivers the alerts of its database, from now until it ends or gives that up.
+pub fn try_be_the_only_deliverer() -> bool {
     try_take(&tag(0, Space::Process), pg_sys::ExclusiveLock, Span::Session)
+}
+
+/// Lets others deliver.
+pub fn stop_being_the_only_deliverer() {
+    give_back(&tag(0, Space::Process), pg_sys::ExclusiveLock);
+}
+
+/// Whether no process is the only one that delivers, from now to the end of this transaction.
+pub fn try_deliver_with_others() -> bool {
+    try_take(&tag(0, Space::Process), pg_sys::ShareLock, Span::Transaction)
+}
+
+/// Keeps others from starting a worker for this database, to the end of this transaction; waits for whoever does so just now.
+pub fn wait_to_start_a_worker() {
+    wait_for(&tag(1, Space::Process), pg_sys::ExclusiveLock, Span::Transaction);
+}
+
+/// Whether somebody is about to drop, rename or copy this database, and waits for its sessions to end. Such a command locks the
+/// database against new sessions, so this asks for the lock of a new session. Needs no transaction.
+pub fn is_database_wanted() -> bool {
+    let tag = pg_sys::LOCKTAG {
+        // The fields of SET_LOCKTAG_OBJECT for a shared object.
+        locktag_field1: pg_sys::InvalidOid.to_u32(),
+        locktag_field2: pg_sys::DatabaseRelationId.to_u32(),
+        // SAFETY: set once, before any function of ours can run.
+        locktag_field3: unsafe { pg_sys::MyDatabaseId }.to_u32(),
+        locktag_field4: 0,
+        locktag_type: pg_sys::LockTagType::LOCKTAG_OBJECT as u8,
+        locktag_lockmethodid: pg_sys::DEFAULT_LOCKMETHOD as u8,
+    };
+    let is_free = try_take(&tag, pg_sys::RowExclusiveLock, Span::Session);
+    if is_free {
+        release_one(&tag, pg_sys::RowExclusiveLock, Span::Session);
+    }
+    !is_free
 }

@@ -21,7 +21,7 @@ extension_sql_file!(
 extension_sql_file!(
     "../sql/30_alert.sql",
     name = "alert",
-    requires = ["breaker", alert::_costsim_alert_wake]
+    requires = ["breaker", alert::_costsim_alert_wake, worker::status::costsim_worker_status]
 );
 extension_sql_file!("../sql/40_provenance.sql", name = "provenance", requires = ["alert"]);
 extension_sql_file!("../sql/95_access.sql", name = "access", requires = ["provenance"], finalize);

@@ -40,6 +40,8 @@ pub const fn one_row(sql: &'static str) -> Call {
 pub enum Way {
     /// Calls prepared once, each a round trip and a transaction of its own.
     Calls(&'static [Call]),
+    /// One call, prepared once, so many times in one transaction.
+    Transaction(Call, usize),
     /// A transaction in one message: one round trip, whatever it holds.
     Script(&'static str),
 }
@@ -77,6 +79,7 @@ pub struct Outcome {
 /// The statements of a side, known to the server.
 enum Ready {
     Calls(Vec<(Statement, Call)>),
+    Transaction(Statement, Call, usize),
     Script(&'static str),
 }
 
@@ -126,6 +129,7 @@ impl Way {
     fn len(&self) -> usize {
         match self {
             Self::Calls(calls) => calls.len(),
+            Self::Transaction(_, times) => *times,
             Self::Script(_) => 1,
         }
     }
@@ -133,6 +137,7 @@ impl Way {
     fn sql(&self) -> String {
         match self {
             Self::Calls(calls) => calls.iter().map(|call| call.sql).collect::<Vec<_>>().join("; "),
+            Self::Transaction(call, times) => format!("BEGIN; {times} times {}; COMMIT", call.sql),
             Self::Script(sql) => (*sql).to_owned(),
         }
     }
@@ -142,6 +147,9 @@ impl Way {
             Self::Calls(calls) => {
                 let ready = calls.iter().map(|call| Ok((client.prepare(call.sql)?, *call)));
                 Ok(Ready::Calls(ready.collect::<Result<_>>()?))
+            }
+            Self::Transaction(call, times) => {
+                Ok(Ready::Transaction(client.prepare(call.sql)?, *call, *times))
             }
             Self::Script(sql) => Ok(Ready::Script(sql)),
         }
@@ -161,6 +169,11 @@ impl Ready {
     fn run(&self, client: &mut Client) -> Result<()> {
         match self {
             Self::Calls(calls) => calls.iter().try_for_each(|(statement, call)| call.run(client, statement)),
+            Self::Transaction(statement, call, times) => {
+                client.batch_execute("BEGIN")?;
+                (0..*times).try_for_each(|_| call.run(client, statement))?;
+                Ok(client.batch_execute("COMMIT")?)
+            }
             Self::Script(sql) => client.batch_execute(sql).with_context(|| (*sql).to_owned()),
         }
     }
@@ -200,7 +213,7 @@ impl Outcome {
     }
 }
 
-fn median(numbers: &[f64]) -> f64 {
+pub fn median(numbers: &[f64]) -> f64 {
     let mut sorted = numbers.to_vec();
     sorted.sort_by(f64::total_cmp);
     match sorted.len() {

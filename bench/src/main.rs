@@ -1,9 +1,10 @@
 //! Figures of costsim_pg, each as a ratio against what a user would do otherwise.
 //!
 //! Both sides run on one throw-away server, in turn, so that whatever else the machine does meets both alike: calls on one
-//! connection, block by block, of which the figure is the median; checks after a write and hand-overs between sessions, round by
-//! round. Every run leaves its raw numbers under `bench/runs/`.
+//! connection, block by block, of which the figure is the median; checks after a write, hand-overs between sessions and alerts on their
+//! way, round by round. Every run leaves its raw numbers under `bench/runs/`.
 
+mod alert;
 mod breaker;
 mod compare;
 mod handover;
@@ -30,6 +31,8 @@ struct Options {
     /// Hand-overs of each side; fewer of those that take long.
     #[arg(long, default_value_t = 200)]
     handovers: usize,
+    #[command(flatten)]
+    load: alert::Load,
     /// Measure only what has this in its name.
     #[arg(default_value = "")]
     only: String,
@@ -40,11 +43,15 @@ const DATABASE: &str = "bench";
 fn main() -> Result<()> {
     let options = Options::parse();
     let cluster = Cluster::builder().start()?;
-    let outcomes = compare(&cluster, &options)?;
+    let mut outcomes = compare(&cluster, &options)?;
     let mut latencies = miss(&cluster, &options)?;
     latencies.extend(hand_over(&cluster, &options)?);
+    let alerts = alert::measure(&options)?;
+    outcomes.extend(alerts.outcomes);
+    latencies.extend(alerts.latencies);
     // Hand-overs may have restarted the server, so the sessions from before are gone.
-    let path = record::write(&mut cluster.connect(DATABASE)?, &outcomes, &latencies)?;
+    let mut client = cluster.connect(DATABASE)?;
+    let path = record::write(&mut client, &outcomes, &latencies, &alerts.rates, alerts.memory.as_ref())?;
     println!("raw run in {}", path.display());
     Ok(())
 }
@@ -60,7 +67,7 @@ fn compare(cluster: &Cluster, options: &Options) -> Result<Vec<Outcome>> {
     }
     let mut rival = cluster.connect(DATABASE)?;
     let mut measured = Vec::new();
-    println!("{:<36}{:>12}   {:<36}{:>12}   ratio", "", "calls/s", "against", "calls/s");
+    print_head();
     for it in leader {
         let outcome = it.measure(&mut client, &mut rival, options.blocks, options.calls)?;
         measured.push(print_rates([it.ours.label, it.theirs.label], outcome));
@@ -71,8 +78,17 @@ fn compare(cluster: &Cluster, options: &Options) -> Result<Vec<Outcome>> {
         let outcome = it.measure(&mut client, &mut rival, options.blocks, options.calls)?;
         measured.push(print_rates([it.ours.label, it.theirs.label], outcome));
     }
-    println!("medians of {} blocks of {} statements, both sides in turn\n", options.blocks, options.calls);
+    Ok(print_foot(options, measured))
+}
 
+type Labels = [&'static str; 2];
+
+fn print_head() {
+    println!("{:<36}{:>12}   {:<36}{:>12}   ratio", "", "calls/s", "against", "calls/s");
+}
+
+fn print_foot(options: &Options, measured: Vec<(Labels, Outcome)>) -> Vec<Outcome> {
+    println!("medians of {} blocks of {} statements, both sides in turn\n", options.blocks, options.calls);
     println!(
         "{:<36}{:>12}{:>12}{:>12}{:>14}",
         "written by a call", "WAL bytes", "inserted", "updated", "HOT updates"
@@ -82,10 +98,8 @@ fn compare(cluster: &Cluster, options: &Options) -> Result<Vec<Outcome>> {
         print_written(theirs, &outcome.theirs_written);
     }
     println!();
-    Ok(measured.into_iter().map(|(_, outcome)| outcome).collect())
+    measured.into_iter().map(|(_, outcome)| outcome).collect()
 }
-
-type Labels = [&'static str; 2];
 
 fn print_rates(labels: Labels, outcome: Outcome) -> (Labels, Outcome) {
     println!(

@@ -7,7 +7,8 @@ use anyhow::{Context, Result};
 use postgres::Client;
 use serde_json::{Value, json};
 
-use crate::compare::Outcome;
+use crate::alert::{Memory, Rates};
+use crate::compare::{Outcome, median};
 use crate::handover::{Latencies, percentile};
 
 /// Settings without which the figures cannot be read.
@@ -23,7 +24,13 @@ const SETTINGS: [&str; 8] = [
 ];
 
 /// Writes `bench/runs/<time>.json` and answers its path.
-pub fn write(client: &mut Client, outcomes: &[Outcome], handovers: &[Latencies]) -> Result<PathBuf> {
+pub fn write(
+    client: &mut Client,
+    outcomes: &[Outcome],
+    handovers: &[Latencies],
+    rates: &[Rates],
+    memory: Option<&Memory>,
+) -> Result<PathBuf> {
     let server: String = client.query_one("SELECT version()", &[])?.get(0);
     let now = chrono::Utc::now();
     let record = json!({
@@ -44,6 +51,18 @@ pub fn write(client: &mut Client, outcomes: &[Outcome], handovers: &[Latencies])
             "ours_ms": summary(&latencies.ours_ms),
             "theirs_ms": latencies.theirs.map(|_| summary(&latencies.theirs_ms)),
         })).collect::<Vec<_>>(),
+        "backlogs": rates.iter().map(|rates| json!({
+            "raw": rates,
+            "ours_median": median(&rates.ours_per_second),
+            "theirs_median": median(&rates.theirs_per_second),
+            "ratio": rates.ratio(),
+        })).collect::<Vec<_>>(),
+        "memory": memory.map(|memory| json!({
+            "raw": memory,
+            "own_kb": range(&memory.own_kb),
+            "own_first_and_last_tenth_kb": memory.own_at_the_ends_kb(),
+            "resident_kb": range(&memory.resident_kb),
+        })),
     });
     let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/runs"));
     std::fs::create_dir_all(&folder)?;
@@ -58,6 +77,14 @@ fn summary(milliseconds: &[f64]) -> Value {
         "p50": percentile(milliseconds, 50),
         "p99": percentile(milliseconds, 99),
         "max": percentile(milliseconds, 100),
+    })
+}
+
+fn range(kilobytes: &[f64]) -> Value {
+    json!({
+        "min": percentile(kilobytes, 0),
+        "median": percentile(kilobytes, 50),
+        "max": percentile(kilobytes, 100),
     })
 }
 

@@ -11,20 +11,26 @@
 //! ```
 
 mod alert;
+mod credentials;
 mod delivery;
 mod endpoint;
 mod error_text;
+mod health;
 mod label;
 mod payload;
+mod seats;
 
 pub use alert::{Alert, ENDS_AT_INTERVALS, Liveness, RESOLVED_RESEND_FOR, ends_at, next_send};
+pub use credentials::{BadCredentials, Credentials, Fault};
 pub use delivery::{
     Death, LONGEST_ASKED_PAUSE, RetryPolicy, Settlement, Verdict, settle, verdict, with_asked_pause,
 };
 pub use endpoint::{BadEndpoint, BadEndpoints, endpoint, endpoints};
 pub use error_text::{MAX_BODY_CHARS, MAX_ERROR_CHARS, error_text, scrub};
+pub use health::Health;
 pub use label::{Annotations, BadLabels, Fingerprint, LabelSet};
 pub use payload::{BadAlert, BadPayload, MAX_ALERTS_PER_POST, is_generator_url, validate_payload};
+pub use seats::{LINES, seats};
 
 /// What a JSON value is, for error messages.
 fn kind(value: &serde_json::Value) -> &'static str {

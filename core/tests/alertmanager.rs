@@ -499,3 +499,114 @@ fn asked_pause_only_lengthens_and_never_beyond_an_hour() {
         "its own pause stands"
     );
 }
+
+mod health {
+    use super::*;
+
+    const CAP: TimeDelta = TimeDelta::seconds(300);
+
+    /// So many failures in a row, all answered or none.
+    fn failed(times: u32, was_answered: bool) -> Health {
+        (0..times)
+            .fold(Health::default(), |health, _| health.after_failure(noon(), was_answered, None, CAP, 0.0))
+    }
+
+    #[test]
+    fn a_receiver_that_failed_is_left_alone_for_as_long_as_the_reference_says() {
+        let pauses: Vec<i64> =
+            (1..=10).map(|times| (failed(times, false).not_before.unwrap() - noon()).num_seconds()).collect();
+        assert_eq!(pauses, [2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
+    }
+
+    #[test]
+    fn one_that_asks_for_more_gets_it_within_reason() {
+        let asked = |pause| {
+            let health = Health::default().after_failure(noon(), true, Some(pause), CAP, 0.5);
+            health.not_before.unwrap() - noon()
+        };
+        assert_eq!(asked(TimeDelta::seconds(90)), TimeDelta::seconds(90));
+        assert_eq!(asked(TimeDelta::days(9)), LONGEST_ASKED_PAUSE);
+        assert_eq!(asked(TimeDelta::zero()), TimeDelta::seconds(1));
+    }
+
+    #[test]
+    fn a_success_makes_it_well_at_once() {
+        let health = Health::after_success();
+        assert!(health.is_well() && health.may_be_asked(noon()));
+        assert_eq!(health.batch(256), 256);
+    }
+
+    #[test]
+    fn one_that_answers_and_takes_nothing_is_given_less_until_a_row_stands_alone() {
+        let batches: Vec<usize> = (0..6).map(|times| failed(times, true).batch(256)).collect();
+        assert_eq!(batches, [256, 64, 16, 4, 1, 1]);
+        assert_eq!(failed(u32::from(u16::MAX), true).batch(10_000), 1);
+        assert_eq!(failed(1, true).batch(1), 1);
+    }
+
+    #[test]
+    fn one_that_does_not_answer_says_nothing_of_the_rows() {
+        assert_eq!(failed(9, false).batch(256), 256);
+        let mixed = failed(3, true).after_failure(noon(), false, None, CAP, 0.0);
+        assert_eq!((mixed.failures, mixed.batch(256)), (4, 256));
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_asked_again_within_the_cap_and_never_at_once(
+            answers in prop::collection::vec(any::<bool>(), 1..40), jitter in 0.0..1.0_f64, cap in 1_i64..86_400,
+        ) {
+            let cap = TimeDelta::seconds(cap);
+            let health = answers.iter().fold(Health::default(), |health, answered| {
+                health.after_failure(noon(), *answered, None, cap, jitter)
+            });
+            let pause = health.not_before.unwrap() - noon();
+            prop_assert!(pause > TimeDelta::zero() && pause <= cap);
+            prop_assert!(!health.may_be_asked(noon()) && health.may_be_asked(noon() + cap));
+            prop_assert_eq!(health.failures as usize, answers.len());
+        }
+    }
+}
+
+mod seating {
+    use super::*;
+
+    #[test]
+    fn what_pages_goes_first() {
+        assert_eq!(seats(256, [10, 20, 300, 300], 0), [10, 20, 226, 0]);
+        assert_eq!(seats(256, [300, 300, 300, 300], 0), [256, 0, 0, 0]);
+        assert_eq!(seats(256, [0, 0, 0, 0], 7), [0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn each_line_has_a_quarter_in_its_turn() {
+        assert_eq!(seats(256, [300, 300, 300, 300], 1), [192, 64, 0, 0]);
+        assert_eq!(seats(256, [300, 300, 300, 300], 2), [192, 0, 64, 0]);
+        assert_eq!(seats(256, [300, 300, 300, 300], 3), [192, 0, 0, 64]);
+        assert_eq!(seats(256, [300, 0, 0, 5], 1), [251, 0, 0, 5]);
+    }
+
+    proptest! {
+        #[test]
+        fn nobody_sits_who_does_not_wait_and_no_seat_stays_empty_while_one_waits(
+            size in 0_usize..1_000, waiting in prop::array::uniform4(0_usize..1_000), turn in any::<usize>(),
+        ) {
+            let turn = turn % 1_000;
+            let given = seats(size, waiting, turn);
+            for line in 0..LINES {
+                prop_assert!(given[line] <= waiting[line]);
+            }
+            prop_assert_eq!(given.iter().sum::<usize>(), size.min(waiting.iter().sum()));
+        }
+
+        #[test]
+        fn within_four_requests_every_line_has_moved(
+            size in 1_usize..300, waiting in prop::array::uniform4(0_usize..1_000), first in 0_usize..1_000,
+        ) {
+            for line in (0..LINES).filter(|&line| waiting[line] > 0) {
+                let moved: usize = (first..first + LINES).map(|turn| seats(size, waiting, turn)[line]).sum();
+                prop_assert!(moved > 0, "line {line} of {waiting:?}");
+            }
+        }
+    }
+}

@@ -7,6 +7,7 @@
 //! This room writes rows in the caller's transaction and sends nothing itself. A commit that left something behind wakes the
 //! worker: see [`take_wake`].
 
+mod operate;
 pub mod outbox;
 pub mod store;
 #[cfg(any(test, feature = "pg_test"))]

@@ -1,248 +1,149 @@
-//! A delivery: what was claimed, how it is spelled for Alertmanager, what becomes of it.
+//! A delivery: what a target is owed, how it is spelled for Alertmanager, what becomes of it.
 //!
 //! ```text
-//!   claim, commit  ->  spell  ->  POST  ->  judge  ->  settle, commit
+//!   read  ->  spell, seat  ->  POST  ->  judge  ->  settle
 //! ```
 //!
-//! Nothing here opens a socket or a transaction; the worker does both, one after the other and never at once.
+//! Nothing here opens a socket or a transaction; the worker does both, one after the other and never at once. It claims nothing: it
+//! is the only deliverer of its database by a lock that it holds, and remembers what it has under way.
+
+mod item;
+mod outcome;
+
+pub use item::{Item, Key, body, ends_at, policy, spell_alert};
+pub use outcome::{Attempt, Outcome};
+
+use std::collections::HashSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use costsim_core::alertmanager::{
-    self, Alert, Annotations, LabelSet, Liveness, RetryPolicy, Settlement, Verdict,
-};
-use serde_json::value::RawValue;
+use costsim_core::alertmanager::{self, LINES};
 
-use super::store;
+use super::store::delivery::{self as store, Wanted};
 use crate::error::Result;
 use crate::guc;
 
-/// The most bytes of one row's payload; `costsim_enqueue_alert` takes a quarter of it, another hand may have written more.
-const LONGEST_PAYLOAD: i64 = 4 << 20;
+/// The most bytes in one request: what a worker holds in memory is a small multiple of it, whatever is queued.
+const LONGEST_BODY: usize = 8 << 20;
 
-/// The most bytes of queued payloads in one request: what a worker holds in memory is a small multiple of it, whatever is queued.
-const LONGEST_BODY: i64 = 8 << 20;
+/// What a target is owed is forgotten after the retry window, but not sooner than this.
+const SHORTEST_DEBT: TimeDelta = TimeDelta::hours(1);
 
-/// A claimed row of the queue.
-pub struct Queued {
-    pub id: i64,
-    pub bytes: i64,
-    pub attempts: i32,
-    pub max_attempts: i32,
-    pub age: TimeDelta,
-    pub incident_id: Option<String>,
+/// What a target wants to read.
+pub struct Order<'a> {
+    pub target: i32,
+    /// Whether others may have what this one has not.
+    pub may_be_owed: bool,
+    pub size: usize,
+    pub turn: usize,
+    /// What is under way already, or waits for something else.
+    pub but: &'a HashSet<Key>,
+    /// What is in flight, when this is read ahead: what is due of the queue is looked for behind it.
+    pub behind: &'a [Item],
+    /// Labels whose alerts have to wait, because an older one does.
+    pub held: &'a HashSet<String>,
 }
 
-/// A claimed alert that fires or was resolved.
-pub struct Fired {
-    pub fingerprint: String,
-    pub labels: String,
-    pub annotations: String,
-    pub generator_url: Option<String>,
-    pub starts_at: DateTime<Utc>,
-    pub resolved_at: Option<DateTime<Utc>>,
-    pub revision: i64,
-    pub attempts: i32,
-    pub incident_id: Option<String>,
-}
-
-/// Which row a claimed item is.
-#[derive(Clone)]
-pub enum Kind {
-    Queued { id: i64 },
-    Fired { fingerprint: String, revision: i64 },
-}
-
-/// A claimed item, spelled.
-pub struct Item {
-    kind: Kind,
-    /// The alerts as they stand in a POST, separated by commas; an error when the row cannot be spelled at all.
-    spelled: std::result::Result<String, String>,
-    attempts: i32,
-    policy: RetryPolicy,
-    age: TimeDelta,
-    liveness: Option<Liveness>,
-    incident_id: Option<String>,
-}
-
-/// Everything claimed at once, under one token.
-pub struct Claim {
-    pub token: i64,
+/// What there is for a target.
+pub struct Batch {
     pub items: Vec<Item>,
+    /// Whether others have something that this one has not.
+    pub is_owed: bool,
+    /// Whether more may be waiting.
+    pub has_more: bool,
 }
 
-/// What became of one item.
-pub struct Settled {
-    pub kind: Kind,
-    pub is_sent: bool,
-    pub is_final: bool,
-    pub attempts: i32,
-    pub next_at: Option<DateTime<Utc>>,
-    pub code: Option<i32>,
-    pub error: Option<String>,
-    pub incident_id: Option<String>,
-}
-
-/// What one attempt brought, for every item that was part of it.
-pub struct Attempt {
-    pub verdict: Verdict,
-    pub code: Option<u16>,
-    pub error: Option<String>,
-    /// The receiver asked not to be tried sooner.
-    pub not_before: Option<TimeDelta>,
-}
-
-impl Attempt {
-    /// What is wrong with the receiver, if something is; what is wrong with an alert is not.
-    pub fn trouble(&self) -> Option<String> {
-        self.error.clone().filter(|_| self.verdict == Verdict::Retryable)
-    }
-}
-
-/// Claims what is due, at most a batch, for `lease`.
-pub fn claim(claimant: &str, limit: i64, lease: TimeDelta, now: DateTime<Utc>) -> Result<Claim> {
-    let token = fastrand::i64(1..);
-    // What fires goes first: it is news of a state that lasts, and the queue cannot starve it.
-    let fired = store::claim_fired(claimant, token, limit, lease)?;
-    let room = limit - i64::try_from(fired.len()).unwrap_or(limit);
-    let queued = if room > 0 { store::claim_queued(claimant, token, room, lease)? } else { Vec::new() };
-    let mut items: Vec<Item> = fired.into_iter().map(|alert| spell_fired(alert, now)).collect();
-    let taken = within_budget(queued);
-    let fitting = taken.iter().filter(|row| row.bytes <= LONGEST_PAYLOAD);
-    let mut payloads = store::load_queued(fitting.map(|row| row.id).collect())?;
-    items.extend(taken.into_iter().map(|row| {
-        let payload = payloads.remove(&row.id);
-        spell_queued(row, payload.as_deref())
-    }));
-    Ok(Claim { token, items })
-}
-
-/// As many rows as one request may carry, at least one. The rest is claimed again for the next.
-fn within_budget(mut rows: Vec<Queued>) -> Vec<Queued> {
-    // An UPDATE answers its rows as it found them.
-    rows.sort_by_key(|row| row.id);
-    let mut bytes = 0;
-    let fit = rows.iter().position(|row| {
-        bytes += row.bytes.min(LONGEST_PAYLOAD);
-        bytes > LONGEST_BODY
-    });
-    rows.truncate(fit.unwrap_or(rows.len()).max(1));
-    rows
-}
-
-fn spell_queued(row: Queued, payload: Option<&str>) -> Item {
-    let alerts: std::result::Result<Vec<&RawValue>, _> = payload.map_or(Ok(Vec::new()), serde_json::from_str);
-    let spelled = match alerts {
-        _ if row.bytes > LONGEST_PAYLOAD => {
-            Err(format!("payload has {} bytes, more than {LONGEST_PAYLOAD}", row.bytes))
+/// Reads the next batch for a target.
+pub fn read(order: &Order<'_>, now: DateTime<Utc>) -> Result<Batch> {
+    let limit = i64::try_from(order.size).unwrap_or(i64::MAX);
+    let window = guc::alert_retry_window().max(SHORTEST_DEBT);
+    let since = now.checked_sub_signed(window).unwrap_or(DateTime::<Utc>::MIN_UTC);
+    let (mut but, mut held) = (order.but.clone(), order.held.clone());
+    loop {
+        let (queued_but, fired_but) = split(&but);
+        // What others have had first: it is older.
+        let mut wanted = vec![Wanted::Due { behind: last_of(order.behind) }];
+        if order.may_be_owed {
+            wanted.insert(0, Wanted::Owed { to: order.target });
         }
-        Ok(alerts) if !alerts.is_empty() => {
-            Ok(alerts.iter().map(|alert| alert.get()).collect::<Vec<_>>().join(","))
-        }
-        Ok(_) => Err("payload holds no alert".to_owned()),
-        Err(_) => Err("payload is not a JSON array of alerts".to_owned()),
-    };
-    Item {
-        kind: Kind::Queued { id: row.id },
-        spelled,
-        attempts: row.attempts,
-        policy: RetryPolicy {
-            max_attempts: row.max_attempts,
-            retry_window: guc::alert_retry_window(),
-            backoff_cap: guc::alert_max_backoff(),
-        },
-        age: row.age,
-        liveness: None,
-        incident_id: row.incident_id,
-    }
-}
-
-fn spell_fired(row: Fired, now: DateTime<Utc>) -> Item {
-    let liveness = row.resolved_at.map_or(Liveness::Firing, |at| Liveness::Resolved { at });
-    let ends_at = match liveness {
-        Liveness::Firing => alertmanager::ends_at(now, guc::alert_resend_interval()),
-        Liveness::Resolved { at } => at,
-    };
-    let spelled = strings(&row.labels, LabelSet::from_json).and_then(|labels| {
-        let annotations = strings(&row.annotations, Annotations::from_json)?;
-        let (starts_at, generator_url) = (row.starts_at, row.generator_url);
-        Ok(Alert { labels, annotations, starts_at, ends_at: Some(ends_at), generator_url }
-            .to_json()
-            .to_string())
-    });
-    Item {
-        kind: Kind::Fired { fingerprint: row.fingerprint, revision: row.revision },
-        spelled,
-        attempts: row.attempts,
-        // What fires is told until it is heard: there is no number of attempts after which silence would be right.
-        policy: RetryPolicy {
-            max_attempts: i32::MAX,
-            retry_window: TimeDelta::MAX,
-            backoff_cap: guc::alert_max_backoff(),
-        },
-        age: TimeDelta::zero(),
-        liveness: Some(liveness),
-        incident_id: row.incident_id,
-    }
-}
-
-fn strings<T, E: std::fmt::Display>(
-    text: &str,
-    read: fn(&serde_json::Value) -> std::result::Result<T, E>,
-) -> std::result::Result<T, String> {
-    let value = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    read(&value).map_err(|error| error.to_string())
-}
-
-/// The body of a POST that carries the items.
-pub fn body(items: &[&Item]) -> Vec<u8> {
-    let alerts: Vec<&str> = items.iter().filter_map(|item| item.spelled.as_deref().ok()).collect();
-    format!("[{}]", alerts.join(",")).into_bytes()
-}
-
-impl Item {
-    /// Why the item cannot be sent at all, if so.
-    pub fn fault(&self) -> Option<&str> {
-        self.spelled.as_ref().err().map(String::as_str)
-    }
-
-    /// What becomes of the item after an attempt.
-    pub fn judge(&self, attempt: &Attempt, now: DateTime<Utc>) -> Settled {
-        let settlement =
-            alertmanager::settle(&self.policy, attempt.verdict, self.attempts, self.age, fastrand::f64());
-        let settled = |is_sent, is_final, attempts, next_at| Settled {
-            kind: self.kind.clone(),
-            is_sent,
-            is_final,
-            attempts,
-            next_at,
-            code: attempt.code.map(i32::from),
-            error: attempt.error.clone(),
-            incident_id: self.incident_id.clone().filter(|_| is_sent),
-        };
-        match settlement {
-            Settlement::Sent { attempts } => match self.liveness {
-                Some(liveness) => {
-                    let next = alertmanager::next_send(liveness, now, guc::alert_resend_interval());
-                    settled(true, next.is_none(), 0, next)
-                }
-                None => settled(true, true, attempts, None),
-            },
-            Settlement::Retry { attempts, after } => {
-                let after = alertmanager::with_asked_pause(after, attempt.not_before);
-                settled(false, false, attempts, Some(now + after))
+        let mut lines: [Vec<Item>; LINES] = Default::default();
+        for wanted in wanted {
+            for row in store::fired(wanted, limit, now, fired_but.clone())? {
+                let item = Item::of_fired(row, now);
+                lines[item.line()].push(item);
             }
-            Settlement::Dead { attempts, why: _ } => settled(false, true, attempts, None),
+            for row in store::queued(wanted, limit, now, since, queued_but.clone())? {
+                let item = Item::of_queued(row, now);
+                lines[item.line()].push(item);
+            }
         }
+        let is_owed = lines.iter().flatten().any(|item| item.is_owed);
+        let found: usize = lines.iter().map(Vec::len).sum();
+        // A fired alert goes when its turn comes; queued ones in their order, whoever else has them.
+        for line in lines.iter_mut().filter(|line| line.iter().any(Item::is_queued)) {
+            line.sort_by_key(|item| item.key.id());
+        }
+        let waiting = hold_back(&mut lines, &mut held);
+        let items = seat(lines, order)?;
+        if items.is_empty() && !waiting.is_empty() {
+            // Whatever was read has to wait; behind it may stand what need not.
+            but.extend(waiting);
+            continue;
+        }
+        return Ok(Batch { has_more: found > items.len() || items.len() >= order.size, items, is_owed });
     }
 }
 
-impl Settled {
-    /// The queue's word for it.
-    pub fn status(&self) -> &'static str {
-        match (self.is_final, self.is_sent) {
-            (false, _) => "pending",
-            (true, true) => "sent",
-            (true, false) => "failed",
+/// The numbers of the last rows of the queue among these, one for each priority.
+fn last_of(items: &[Item]) -> [i64; 2] {
+    let mut last = [i64::MIN; 2];
+    for item in items.iter().filter(|item| item.is_passed_by()) {
+        let last = &mut last[usize::from(item.priority != 1)];
+        *last = item.key.id().max(*last);
+    }
+    last
+}
+
+fn split(but: &HashSet<Key>) -> (Vec<i64>, Vec<i64>) {
+    let (queued, fired): (Vec<&Key>, Vec<&Key>) = but.iter().partition(|key| matches!(key, Key::Queued(_)));
+    (queued.into_iter().map(|key| key.id()).collect(), fired.into_iter().map(|key| key.id()).collect())
+}
+
+/// Takes out what must not overtake an older alert of the same labels: what it was. Its own labels are held from then on.
+fn hold_back(lines: &mut [Vec<Item>; LINES], held: &mut HashSet<String>) -> Vec<Key> {
+    let mut out = Vec::new();
+    if held.is_empty() {
+        return out;
+    }
+    for line in lines {
+        line.retain(|item| {
+            let labels = item.labels();
+            let must_wait = labels.iter().any(|labels| held.contains(labels));
+            if must_wait {
+                held.extend(labels);
+                out.push(item.key);
+            }
+            !must_wait
+        });
+    }
+    out
+}
+
+/// As many items as one request may carry, at least one, in the order in which they go.
+fn seat(mut lines: [Vec<Item>; LINES], order: &Order<'_>) -> Result<Vec<Item>> {
+    let seats = alertmanager::seats(order.size, std::array::from_fn(|line| lines[line].len()), order.turn);
+    let (mut items, mut bytes, mut alerts) = (Vec::new(), 0, 0);
+    for (line, seats) in lines.iter_mut().zip(seats) {
+        for mut item in line.drain(..).take(seats) {
+            item.load()?;
+            let (more_bytes, more_alerts) = item.size();
+            let is_too_much = bytes + more_bytes > LONGEST_BODY || alerts + more_alerts > order.size;
+            if is_too_much && !items.is_empty() {
+                return Ok(items);
+            }
+            bytes += more_bytes;
+            alerts += more_alerts;
+            items.push(item);
         }
     }
+    Ok(items)
 }

@@ -1,16 +1,23 @@
-//! Tests of the room inside a server: a delivery from its claim to its settlement, without a network.
+//! Tests of the room inside a server: a delivery from its reading to its settlement, without a network.
 
 #[cfg(any(test, feature = "pg_test"))]
 #[pgrx::pg_schema]
 #[expect(clippy::unwrap_used, reason = "a test may fail")]
 mod tests {
+    use std::collections::HashSet;
+
     use chrono::TimeDelta;
     use costsim_core::alertmanager::Verdict;
     use pgrx::prelude::*;
 
-    use crate::alert::outbox::{self, Attempt, Claim, Settled};
-    use crate::alert::{store, take_wake};
+    use crate::alert::outbox::{self, Attempt, Item, Key, Order, Outcome};
+    use crate::alert::store::{delivery, upkeep};
+    use crate::alert::take_wake;
     use crate::clock;
+
+    /// The targets of these tests.
+    const FIRST: i32 = 1;
+    const SECOND: i32 = 2;
 
     fn run(sql: &str) {
         Spi::run(sql).unwrap();
@@ -33,48 +40,88 @@ mod tests {
         ));
     }
 
-    fn claim_by(claimant: &str, limit: i64) -> Claim {
-        outbox::claim(claimant, limit, TimeDelta::minutes(1), clock::now()).unwrap()
+    /// What a target would be sent next.
+    fn read_but(target: i32, size: usize, but: &HashSet<Key>, held: &HashSet<String>) -> Vec<Item> {
+        let order = Order { target, may_be_owed: true, size, turn: 0, but, behind: &[], held };
+        outbox::read(&order, clock::now()).unwrap().items
     }
 
-    fn claim(limit: i64) -> Claim {
-        claim_by("me", limit)
+    fn read(target: i32, size: usize) -> Vec<Item> {
+        read_but(target, size, &HashSet::new(), &HashSet::new())
     }
 
-    fn body(claim: &Claim) -> String {
-        String::from_utf8(outbox::body(&claim.items.iter().collect::<Vec<_>>())).unwrap()
+    fn body(items: &[Item]) -> String {
+        String::from_utf8(outbox::body(items)).unwrap()
     }
 
-    fn judged(claim: &Claim, verdict: Verdict, code: u16, error: Option<&str>) -> Vec<Settled> {
-        let attempt = Attempt { verdict, code: Some(code), error: error.map(Into::into), not_before: None };
-        claim.items.iter().map(|item| item.judge(&attempt, clock::now())).collect()
+    fn outcome(target: i32, items: Vec<Item>, verdict: Verdict, code: u16, error: Option<&str>) -> Outcome {
+        let attempt = Attempt { verdict, code: Some(code), error: error.map(Into::into), asked: None };
+        let next_at = clock::now() + TimeDelta::minutes(1);
+        Outcome { target, items, attempt, next_at, failures: 1, not_before: Some(next_at), is_noted: false }
+    }
+
+    /// Settles where there is one target, and where there are two.
+    fn settle(items: Vec<Item>, verdict: Verdict, code: u16, error: Option<&str>) {
+        outcome(FIRST, items, verdict, code, error).settle(&[], clock::now(), false).unwrap();
+    }
+
+    fn taken_by(target: i32, items: Vec<Item>) {
+        let others = if target == FIRST { [SECOND] } else { [FIRST] };
+        outcome(target, items, Verdict::Delivered, 200, None).settle(&others, clock::now(), false).unwrap();
     }
 
     #[pg_test]
-    fn alert_claim_takes_what_is_due_oldest_first_up_to_the_limit() {
+    fn alert_reading_takes_what_is_due_oldest_first_up_to_the_limit() {
         run("INSERT INTO costsim_alert_queue (payload, next_attempt_at)
              SELECT jsonb_build_array(n), now() + due::interval
                FROM (VALUES (1, '-1 hour'), (2, '-3 hours'), (3, '1 hour'), (4, '-2 hours')) v(n, due)");
-        run("INSERT INTO costsim_alert_queue (payload, status) VALUES ('[5]', 'sent'), ('[6]', 'failed')");
-        assert_eq!(claim(2).items.len(), 2);
-        assert_eq!(
-            seen(
-                "SELECT payload ->> 0, claimed_by, claimed_until > clock_timestamp() FROM costsim_alert_queue WHERE claim_token IS NOT NULL ORDER BY 1"
-            ),
-            "(2,me,t) (4,me,t)"
+        run(
+            "INSERT INTO costsim_alert_queue (payload, status) VALUES ('[5]', 'sent'), ('[6]', 'failed'), ('[7]', 'cancelled')",
         );
-        assert_eq!(body(&claim_by("another", 9)), "[1]");
-        assert_eq!(claim_by("a third", 9).items.len(), 0, "what is claimed is not claimed again");
+        assert_eq!(body(&read(FIRST, 2)), "[1,2]");
+        assert_eq!(body(&read(FIRST, 9)), "[1,2,4]");
+        let first: HashSet<Key> = read(FIRST, 1).iter().map(|item| item.key).collect();
+        assert_eq!(
+            body(&read_but(FIRST, 9, &first, &HashSet::new())),
+            "[2,4]",
+            "what is under way is not read"
+        );
+        run(
+            "UPDATE costsim_alert_queue SET claimed_until = clock_timestamp() + interval '1 minute' WHERE payload = '[4]'",
+        );
+        assert_eq!(body(&read(FIRST, 9)), "[1,2]", "nor what somebody else has claimed");
         run("UPDATE costsim_alert_queue SET claimed_until = clock_timestamp() WHERE payload = '[4]'");
-        assert_eq!(body(&claim_by("a third", 9)), "[4]", "unless the lease is over");
+        assert_eq!(body(&read(FIRST, 9)), "[1,2,4]", "unless the lease is over");
     }
 
     #[pg_test]
-    fn alert_that_fires_goes_before_the_queue() {
+    fn alert_reading_ahead_goes_on_behind_what_is_in_flight() {
+        for name in ["A", "B", "C"] {
+            enqueue(name);
+        }
+        let flight = read(FIRST, 1);
+        let (but, held) = (HashSet::new(), HashSet::new());
+        let order = Order {
+            target: FIRST,
+            may_be_owed: true,
+            size: 1,
+            turn: 1,
+            but: &but,
+            behind: &flight,
+            held: &held,
+        };
+        let ahead = outbox::read(&order, clock::now()).unwrap();
+        assert_eq!(body(&ahead.items), r#"[{"labels": {"alertname": "B"}}]"#);
+    }
+
+    #[pg_test]
+    fn alert_that_pages_goes_first_and_one_that_fires_before_the_queue() {
         enqueue("Q");
         fire("now");
-        assert!(body(&claim(1)).contains("\"alertname\":\"F\""));
-        assert_eq!(body(&claim_by("another", 1)), r#"[{"labels": {"alertname": "Q"}}]"#);
+        run(r#"SELECT costsim_enqueue_alert('[{"labels": {"alertname": "P", "severity": "P1"}}]', 'x')"#);
+        let names: Vec<String> = read(FIRST, 9).iter().map(|item| body(std::slice::from_ref(item))).collect();
+        let place = |name: &str| names.iter().position(|text| text.contains(&format!("\"{name}\"")));
+        assert_eq!((place("P"), place("F"), place("Q")), (Some(0), Some(1), Some(2)), "{names:?}");
     }
 
     #[pg_test]
@@ -84,38 +131,126 @@ mod tests {
         );
         enqueue("Q");
         assert_eq!(
-            body(&claim(9)),
+            body(&read(FIRST, 9)),
             r#"[{"x": 12345678901234567890.10, "labels": {"a": "😀"}},{"labels": {"b": ""}},{"labels": {"alertname": "Q"}}]"#
         );
+    }
+
+    #[pg_test]
+    fn alert_batch_counts_alerts_and_not_rows() {
+        run(r#"INSERT INTO costsim_alert_queue (payload) VALUES ('[1,2,3]'), ('[4,5]'), ('[6]')"#);
+        assert_eq!(body(&read(FIRST, 3)), "[1, 2, 3]".replace(' ', ""));
+        assert_eq!(body(&read(FIRST, 5)), "[1,2,3,4,5]");
+        assert_eq!(body(&read(FIRST, 2)), "[1,2,3]", "a row goes whole");
     }
 
     #[pg_test]
     fn alert_that_cannot_be_spelled_says_so_and_spoils_no_other() {
         run("INSERT INTO costsim_alert_queue (payload) VALUES ('{}'), ('[]'), ('\"a\"')");
         enqueue("Q");
-        let claim = claim(9);
-        assert_eq!(claim.items.iter().filter(|item| item.fault().is_some()).count(), 3);
-        assert_eq!(body(&claim), r#"[{"labels": {"alertname": "Q"}}]"#);
+        let items = read(FIRST, 9);
+        assert_eq!(items.iter().filter(|item| item.fault().is_some()).count(), 3);
+        assert_eq!(body(&items), r#"[{"labels": {"alertname": "Q"}}]"#);
+    }
+
+    #[pg_test]
+    fn alert_of_the_same_labels_does_not_overtake_one_that_waits() {
+        run(
+            r#"INSERT INTO costsim_alert_queue (payload) VALUES ('[{"labels": {"a": "1"}, "annotations": {"n": "first"}}]')"#,
+        );
+        let first = read(FIRST, 1);
+        let held: HashSet<String> = first.iter().flat_map(Item::labels).collect();
+        assert_eq!(held, HashSet::from([r#"{"a": "1"}"#.to_owned()]));
+        let but: HashSet<Key> = first.iter().map(|item| item.key).collect();
+        run(
+            r#"INSERT INTO costsim_alert_queue (payload) VALUES ('[{"labels": {"a": "1"}}, {"labels": {"a": "2"}}]'), ('[{"labels": {"a": "2"}}]'),
+               ('[{"labels": {"a": "3"}}]'), ('[7]')"#,
+        );
+        assert_eq!(body(&read_but(FIRST, 9, &but, &held)), r#"[{"labels": {"a": "3"}},7]"#);
+        assert_eq!(
+            body(&read_but(FIRST, 1, &but, &held)),
+            r#"[{"labels": {"a": "3"}}]"#,
+            "which is found behind what waits"
+        );
     }
 
     #[pg_test]
     fn alert_that_was_taken_is_sent() {
         enqueue("Q");
-        let claim = claim(9);
-        store::settle(claim.token, &judged(&claim, Verdict::Delivered, 200, None)).unwrap();
+        settle(read(FIRST, 9), Verdict::Delivered, 200, None);
         assert_eq!(
             seen(
-                "SELECT status, attempts, response_code, sent_at IS NOT NULL, finished_at IS NOT NULL, claim_token, claimed_by, claimed_until FROM costsim_alert_queue"
+                "SELECT status, attempts, response_code, sent_at IS NOT NULL, finished_at IS NOT NULL, owed_to FROM costsim_alert_queue"
             ),
-            "(sent,1,200,t,t,,,)"
+            "(sent,1,200,t,t,)"
         );
+    }
+
+    #[pg_test]
+    fn alert_that_one_target_has_is_owed_to_the_other() {
+        enqueue("Q");
+        fire("now");
+        let second = read(SECOND, 9);
+        taken_by(FIRST, read(FIRST, 9));
+        assert_eq!(seen("SELECT status, owed_to FROM costsim_alert_queue"), "(sent,{2})");
+        assert_eq!(
+            seen("SELECT sent_revision, owed_to, next_send_at > clock_timestamp() FROM costsim_alerts"),
+            "(1,{2},t)"
+        );
+        assert_eq!(read(FIRST, 9).len(), 0);
+        assert_eq!(read(SECOND, 9).len(), 2, "it is owed");
+        // What was read while nobody had it is settled when one has.
+        taken_by(SECOND, second);
+        assert_eq!(seen("SELECT status, attempts, owed_to FROM costsim_alert_queue"), "(sent,1,)");
+        assert_eq!(seen("SELECT sent_revision, owed_to FROM costsim_alerts"), "(1,)");
+        assert_eq!(read(SECOND, 9).len(), 0);
+    }
+
+    #[pg_test]
+    fn alert_debts_end_with_their_target() {
+        enqueue("Q");
+        fire("now");
+        taken_by(FIRST, read(FIRST, 9));
+        assert_eq!(upkeep::settle_debts(&[FIRST, SECOND], false, 9).unwrap(), 0);
+        assert_eq!(upkeep::settle_debts(&[FIRST], false, 9).unwrap(), 2);
+        assert_eq!(seen("SELECT status, owed_to FROM costsim_alert_queue"), "(sent,)");
+        assert_eq!(seen("SELECT owed_to FROM costsim_alerts"), "()");
+    }
+
+    #[pg_test]
+    fn alert_miss_of_one_target_is_nothing_to_a_row_that_another_has_taken() {
+        enqueue("Q");
+        let second = read(SECOND, 9);
+        taken_by(FIRST, read(FIRST, 9));
+        outcome(SECOND, second, Verdict::Retryable, 503, Some("HTTP 503: "))
+            .settle(&[FIRST], clock::now(), false)
+            .unwrap();
+        assert_eq!(
+            seen("SELECT status, attempts, last_error, owed_to FROM costsim_alert_queue"),
+            "(sent,1,,{2})"
+        );
+        outcome(SECOND, read(SECOND, 9), Verdict::Permanent, 400, Some("HTTP 400: "))
+            .settle(&[FIRST], clock::now(), false)
+            .unwrap();
+        assert_eq!(
+            seen("SELECT status, attempts, last_error, owed_to FROM costsim_alert_queue"),
+            "(sent,1,,)"
+        );
+    }
+
+    #[pg_test]
+    fn alert_that_was_cancelled_stays_so() {
+        enqueue("Q");
+        let items = read(FIRST, 9);
+        run("SELECT costsim_cancel_alert(id) FROM costsim_alert_queue");
+        settle(items, Verdict::Delivered, 200, None);
+        assert_eq!(seen("SELECT status, attempts FROM costsim_alert_queue"), "(cancelled,0)");
     }
 
     #[pg_test]
     fn alert_that_was_refused_is_failed_at_once() {
         enqueue("Q");
-        let claim = claim(9);
-        store::settle(claim.token, &judged(&claim, Verdict::Permanent, 400, Some("HTTP 400: bad"))).unwrap();
+        settle(read(FIRST, 9), Verdict::Permanent, 400, Some("HTTP 400: bad"));
         assert_eq!(
             seen(
                 "SELECT status, attempts, response_code, sent_at, finished_at IS NOT NULL, last_error FROM costsim_alert_queue"
@@ -130,8 +265,7 @@ mod tests {
         enqueue("Q");
         let attempt = || {
             run("UPDATE costsim_alert_queue SET next_attempt_at = now()");
-            let claim = claim(9);
-            store::settle(claim.token, &judged(&claim, Verdict::Retryable, 503, Some("HTTP 503: "))).unwrap();
+            settle(read(FIRST, 9), Verdict::Retryable, 503, Some("HTTP 503: "));
             seen(
                 "SELECT status, attempts, next_attempt_at > now(), next_attempt_at <= clock_timestamp() + interval '5 minutes', finished_at FROM costsim_alert_queue",
             )
@@ -146,56 +280,40 @@ mod tests {
     }
 
     #[pg_test]
-    fn alert_receiver_may_ask_for_more_time() {
+    fn alert_row_that_fails_alone_is_left_alone_for_as_long_as_the_receiver_asked() {
         enqueue("Q");
-        let claim = claim(9);
-        let now = clock::now();
         let attempt = Attempt {
             verdict: Verdict::Retryable,
             code: Some(429),
             error: None,
-            not_before: Some(TimeDelta::hours(1)),
+            asked: Some(TimeDelta::minutes(59)),
         };
-        let settled = claim.items.first().unwrap().judge(&attempt, now);
-        assert!(settled.next_at.unwrap() >= now + TimeDelta::hours(1));
-    }
-
-    #[pg_test]
-    fn alert_claim_that_was_lost_settles_nothing() {
-        enqueue("Q");
-        fire("now");
-        let lost = claim(9);
-        run(
-            "UPDATE costsim_alert_queue SET claimed_until = clock_timestamp(); UPDATE costsim_alerts SET claimed_until = clock_timestamp()",
-        );
-        let mine = claim(9);
-        assert_eq!(mine.items.len(), 2);
-        store::settle(lost.token, &judged(&lost, Verdict::Delivered, 200, None)).unwrap();
-        assert_eq!(seen("SELECT status, attempts, claimed_by FROM costsim_alert_queue"), "(pending,0,me)");
-        assert_eq!(seen("SELECT sent_revision, claimed_by FROM costsim_alerts"), "(0,me)");
+        assert!(read(FIRST, 9).first().unwrap().own_pause(&attempt) >= TimeDelta::minutes(59));
     }
 
     #[pg_test]
     fn alert_news_during_a_request_are_sent_after_it() {
         fire("first");
-        let claim = claim(9);
+        let items = read(FIRST, 9);
         run("SELECT costsim_resolve_alert('{\"alertname\": \"F\"}')");
-        store::settle(claim.token, &judged(&claim, Verdict::Delivered, 200, None)).unwrap();
+        settle(items, Verdict::Delivered, 200, None);
         assert_eq!(
             seen(
-                "SELECT revision, sent_revision, resolved_at IS NOT NULL, next_send_at <= clock_timestamp(), claimed_by FROM costsim_alerts"
+                "SELECT revision, sent_revision, resolved_at IS NOT NULL, next_send_at <= clock_timestamp(), owed_to FROM costsim_alerts"
             ),
             "(2,1,t,t,)"
         );
+        assert_eq!(read(FIRST, 9).len(), 1);
     }
 
     #[pg_test]
     fn alert_that_fires_is_sent_again_and_its_end_is_told_for_a_while() {
         fire("first");
         let send = || {
-            let claim = claim(9);
-            store::settle(claim.token, &judged(&claim, Verdict::Delivered, 200, None)).unwrap();
-            body(&claim)
+            let items = read(FIRST, 9);
+            let body = body(&items);
+            settle(items, Verdict::Delivered, 200, None);
+            body
         };
         assert!(send().contains("\"summary\":\"first\""));
         assert_eq!(
@@ -225,8 +343,7 @@ mod tests {
     fn alert_that_fires_is_never_given_up_for_its_attempts() {
         fire("first");
         run("UPDATE costsim_alerts SET attempts = 1000, starts_at = now() - interval '1 year'");
-        let claim = claim(9);
-        store::settle(claim.token, &judged(&claim, Verdict::Retryable, 503, Some("HTTP 503: "))).unwrap();
+        settle(read(FIRST, 9), Verdict::Retryable, 503, Some("HTTP 503: "));
         assert_eq!(
             seen(
                 "SELECT attempts, sent_revision, last_error, next_send_at <= clock_timestamp() + interval '5 minutes' FROM costsim_alerts"
@@ -236,27 +353,19 @@ mod tests {
     }
 
     #[pg_test]
-    fn alert_claims_keep_others_out_and_not_their_claimant() {
-        enqueue("Q");
-        fire("first");
-        let claim_by =
-            |claimant| outbox::claim(claimant, 9, TimeDelta::minutes(1), clock::now()).unwrap().items.len();
-        assert_eq!(claim_by("me"), 2);
-        assert_eq!(claim_by("somebody else"), 0);
-        assert_eq!(claim_by("me"), 2, "what it asks for again it has given up");
-    }
-
-    #[pg_test]
-    fn alert_next_due_is_the_earliest_of_all_and_minds_claims() {
-        assert_eq!(store::next_due().unwrap(), None);
+    fn alert_next_due_is_the_earliest_that_is_not_due_yet() {
+        let next_due = || delivery::next_due(clock::now()).unwrap();
+        assert_eq!(next_due(), None);
         run(
-            "INSERT INTO costsim_alert_queue (payload, next_attempt_at, claimed_until) VALUES ('[1]', '2030-01-02 UTC', NULL), ('[2]', '2030-01-01 UTC', '2030-01-05 UTC')",
+            "INSERT INTO costsim_alert_queue (payload, next_attempt_at) VALUES ('[1]', '2130-01-02 UTC'), ('[2]', 'infinity'), ('[3]', '-infinity')",
         );
-        assert_eq!(store::next_due().unwrap(), Some("2030-01-02T00:00:00Z".parse().unwrap()));
+        assert_eq!(next_due(), Some("2130-01-02T00:00:00Z".parse().unwrap()));
         run(
-            "INSERT INTO costsim_alerts (fingerprint, labels, starts_at, next_send_at) VALUES ('1', '{}', now(), '2029-01-01 UTC'), ('2', '{}', now(), NULL)",
+            "INSERT INTO costsim_alerts (fingerprint, labels, starts_at, next_send_at) VALUES ('1', '{}', now(), '2129-01-01 UTC'), ('2', '{}', now(), NULL)",
         );
-        assert_eq!(store::next_due().unwrap(), Some("2029-01-01T00:00:00Z".parse().unwrap()));
+        assert_eq!(next_due(), Some("2129-01-01T00:00:00Z".parse().unwrap()));
+        run("UPDATE costsim_alert_queue SET claimed_until = '2128-01-01 UTC' WHERE payload = '[3]'");
+        assert_eq!(next_due(), Some("2128-01-01T00:00:00Z".parse().unwrap()), "or the end of a claim");
     }
 
     #[pg_test]
@@ -275,6 +384,8 @@ mod tests {
         assert!(!take_wake(), "nor the end of what never began");
         run("SELECT costsim_resolve_alert('{\"alertname\": \"F\"}')");
         assert!(take_wake());
+        run("UPDATE costsim_alert_queue SET status = 'failed'; SELECT costsim_retry_failed_alerts()");
+        assert!(take_wake(), "what is brought back is news again");
     }
 
     #[pg_test]
@@ -282,10 +393,9 @@ mod tests {
         run(
             "SELECT costsim_enqueue_alert('[{\"labels\": {\"alertname\": \"Q\"}}]', 'x', incident_id => 'i-1')",
         );
-        let claim = claim(9);
-        let of = |verdict, code| judged(&claim, verdict, code, None).first().unwrap().incident_id.clone();
-        assert_eq!(of(Verdict::Retryable, 503), None);
-        assert_eq!(of(Verdict::Permanent, 400), None);
-        assert_eq!(of(Verdict::Delivered, 200).as_deref(), Some("i-1"));
+        let of = |verdict, code| outcome(FIRST, read(FIRST, 9), verdict, code, None).incidents();
+        assert!(of(Verdict::Retryable, 503).is_empty());
+        assert!(of(Verdict::Permanent, 400).is_empty());
+        assert_eq!(of(Verdict::Delivered, 200), ["i-1"]);
     }
 }

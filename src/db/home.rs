@@ -78,7 +78,7 @@ pub fn relation(name: &CStr) -> Result<pg_sys::Oid> {
 }
 
 /// Whether the extension is installed in this database, without raising.
-fn is_installed() -> bool {
+pub(super) fn is_installed() -> bool {
     // SAFETY: a catalog look-up; the second argument asks for InvalidOid instead of an error.
     unsafe { pg_sys::get_extension_oid(EXTENSION.as_ptr(), true) != pg_sys::InvalidOid }
 }

@@ -6,7 +6,8 @@ use chrono::TimeDelta;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
-use crate::error::{Answer, Error};
+use super::statement::{Statement, column};
+use crate::error::{Answer, Error, Result};
 
 /// Refuses a database whose text is not UTF-8: the install script asks first.
 #[pg_extern(stable, parallel_safe)]
@@ -64,6 +65,15 @@ pub fn timeline() -> u32 {
 pub fn deadlock_timeout() -> TimeDelta {
     // SAFETY: reads an int of the server's settings, in milliseconds.
     TimeDelta::milliseconds(unsafe { pg_sys::DeadlockTimeout }.into())
+}
+
+/// The version of the extension as it is installed in this database.
+pub fn installed_version() -> Result<Option<String>> {
+    static VERSION: Statement = Statement::deciding(
+        "SELECT extversion FROM pg_catalog.pg_extension WHERE extname OPERATOR(pg_catalog.=) 'costsim_pg'::pg_catalog.name",
+        &[],
+    );
+    VERSION.row(&[], |row| column(row, 1))
 }
 
 /// The name of the database this process is connected to.

@@ -9,6 +9,7 @@ use pgrx::pg_sys::panic::CaughtError;
 use pgrx::prelude::*;
 use pgrx::{PgTryBuilder, pg_sys};
 
+use super::home::is_installed;
 use super::server::set_for_a_while;
 use crate::error::{Error, Result};
 
@@ -123,20 +124,41 @@ pub fn transaction<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     }
 }
 
+/// Runs `body` in a transaction of its own, as [`transaction`] does, in which no lock is waited for longer than `limit`: `None` when one
+/// would have been, and then nothing was done. Whatever goes wrong because the extension is being dropped is [`Error::NotInstalled`].
+pub fn transaction_within<T>(limit: TimeDelta, body: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
+    transaction(|| {
+        in_subtransaction(AssertUnwindSafe(|| with_lock_timeout(limit, body).map(Some)), |caught| {
+            match code_of(&caught) {
+                Some(PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE) => Ok(None),
+                _ if !must_propagate(&caught) && !is_installed() => Err(Error::NotInstalled),
+                _ => caught.rethrow(),
+            }
+        })
+    })
+}
+
+fn with_lock_timeout<T>(limit: TimeDelta, body: impl FnOnce() -> Result<T>) -> Result<T> {
+    let millis = limit.num_milliseconds().clamp(1, i64::from(i32::MAX));
+    let text = CString::new(millis.to_string()).unwrap_or_default();
+    // SAFETY: the setting is put back when its level ends, here or by the abort of the subtransaction.
+    unsafe {
+        let level = pg_sys::NewGUCNestLevel();
+        set_for_a_while(c"lock_timeout", &text);
+        let outcome = body();
+        pg_sys::AtEOXact_GUC(true, level);
+        outcome
+    }
+}
+
 /// Runs `wait`, in which this session waits for one lock, for at most `limit`: whether it got it. What was locked for the
 /// transaction stays locked. All other errors, cancel and the statement's own timeout among them, pass through.
 pub fn wait_at_most(limit: TimeDelta, wait: impl FnOnce() + UnwindSafe) -> Result<bool> {
-    let millis = limit.num_milliseconds().clamp(1, i64::from(i32::MAX));
-    let text = CString::new(millis.to_string()).unwrap_or_default();
     let outcome = catch(PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE, move || {
-        // SAFETY: the setting is put back when its level ends, here or by the abort of the subtransaction.
-        unsafe {
-            let level = pg_sys::NewGUCNestLevel();
-            set_for_a_while(c"lock_timeout", &text);
+        with_lock_timeout(limit, || {
             wait();
-            pg_sys::AtEOXact_GUC(true, level);
-        }
-        Ok(())
+            Ok(())
+        })
     })?;
     Ok(outcome.is_some())
 }

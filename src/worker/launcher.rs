@@ -18,7 +18,7 @@ use pgrx::bgworkers::{
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
-use super::shared::{self, State};
+use super::shared::{self, Author, State};
 use super::{LIBRARY, process};
 use crate::guc;
 
@@ -56,7 +56,7 @@ struct Charge {
 #[pg_guard]
 #[unsafe(no_mangle)]
 extern "C-unwind" fn costsim_launcher_main(_argument: pg_sys::Datum) {
-    process::start(None);
+    process::start(&process::Home::None);
     shared::greet();
     let mut charges: HashMap<String, Charge> = HashMap::new();
     loop {
@@ -115,7 +115,7 @@ fn tend(database: &str, charge: &mut Charge) -> Option<Duration> {
         Some(_) => return wait_for(database, "database allows no connections"),
         None => return wait_for(database, "database does not exist"),
     };
-    shared::post(database, 0, oid, State::Starting, None);
+    say(database, oid, State::Starting, None);
     match start(database) {
         Some(worker) => {
             (charge.worker, charge.started_at) = (Some(worker), now);
@@ -127,8 +127,13 @@ fn tend(database: &str, charge: &mut Charge) -> Option<Duration> {
 
 /// Says what is missing, to look again later.
 fn wait_for(database: &str, trouble: &str) -> Option<Duration> {
-    shared::post(database, 0, pg_sys::InvalidOid, State::Down, Some(trouble));
+    say(database, pg_sys::InvalidOid, State::Down, Some(trouble));
     Some(LOOK_AGAIN)
+}
+
+/// Speaks for a worker that does not run.
+fn say(database: &str, oid: pg_sys::Oid, state: State, trouble: Option<&str>) {
+    shared::post(&Author { database, oid, pid: 0, is_by_hand: false }, state, trouble, None);
 }
 
 fn note_end(database: &str, charge: &mut Charge) {
@@ -145,7 +150,7 @@ fn note_end(database: &str, charge: &mut Charge) {
     charge.not_before = now + pause;
     let known = shared::reports().into_iter().find(|report| report.database == database);
     let trouble = known.and_then(|report| report.trouble).unwrap_or_else(|| "worker ended".into());
-    shared::post(database, 0, pg_sys::InvalidOid, State::Down, Some(&trouble));
+    say(database, pg_sys::InvalidOid, State::Down, Some(&trouble));
 }
 
 fn start(database: &str) -> Option<DynamicBackgroundWorker> {

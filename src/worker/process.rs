@@ -3,15 +3,31 @@
 //! SIGTERM is the server's own `die`: it ends the process at the next check for interrupts, with exit code 1, and the
 //! postmaster or the launcher decides whether to start another. Nothing blocks for longer than a slice without that check.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use pgrx::{check_for_interrupts, pg_sys};
+use rustix::process::{Pid, Signal, kill_process};
+
+static IS_DISMISSED: AtomicBool = AtomicBool::new(false);
+static SETTINGS: AtomicU32 = AtomicU32::new(0);
+
+/// Which database a process belongs to.
+pub enum Home<'a> {
+    /// None: the shared catalogs only.
+    None,
+    /// The one of this name.
+    Name(&'a CStr),
+    /// The one of this number, whatever it is called.
+    Oid(pg_sys::Oid),
+}
 
 /// Settings a database's or role's owner may have changed, and what this code relies on.
-const PINNED: [(&CStr, &CStr); 9] = [
+const PINNED: [(&CStr, &CStr); 13] = [
     (c"search_path", c"pg_catalog, pg_temp"),
-    (c"synchronous_commit", c"on"),
+    // What must last says so itself; that an alert was sent, and is sent again after a crash, need not.
+    (c"synchronous_commit", c"off"),
     (c"default_transaction_isolation", c"read committed"),
     (c"default_transaction_read_only", c"off"),
     (c"row_security", c"on"),
@@ -20,23 +36,36 @@ const PINNED: [(&CStr, &CStr); 9] = [
     // A claim must not wait for an application's forgotten lock: it fails, and is tried again.
     (c"lock_timeout", c"10s"),
     (c"session_replication_role", c"origin"),
+    (c"track_activities", c"on"),
+    // Every statement of the worker finds its rows by an index and in its order. What the planner believes of a queue, which was empty
+    // when it last looked, must not change that.
+    (c"enable_seqscan", c"off"),
+    (c"enable_bitmapscan", c"off"),
+    (c"enable_sort", c"off"),
 ];
 
 unsafe extern "C-unwind" {
     // The server's own handlers themselves: pgrx exports them wrapped in a guard, which a signal handler must not have.
     fn die(signal: i32);
     fn SignalHandlerForConfigReload(signal: i32);
+    fn SetLatch(latch: *mut pg_sys::Latch);
 }
 
 /// Takes the signals and connects: to a database, or to the shared catalogs only.
-pub fn start(database: Option<&CStr>) {
+pub fn start(home: &Home<'_>) {
     // SAFETY: the calls and their order are those of the server's own workers.
     unsafe {
         set_handler(pg_sys::SIGHUP, SignalHandlerForConfigReload);
         set_handler(pg_sys::SIGTERM, die);
+        set_handler(pg_sys::SIGUSR2, on_dismissal);
         pg_sys::BackgroundWorkerUnblockSignals();
-        let name = database.map_or(std::ptr::null(), CStr::as_ptr);
-        pg_sys::BackgroundWorkerInitializeConnection(name, std::ptr::null(), 0);
+        match home {
+            Home::None => pg_sys::BackgroundWorkerInitializeConnection(std::ptr::null(), std::ptr::null(), 0),
+            Home::Name(name) => {
+                pg_sys::BackgroundWorkerInitializeConnection(name.as_ptr(), std::ptr::null(), 0)
+            }
+            Home::Oid(oid) => pg_sys::BackgroundWorkerInitializeConnectionByOid(*oid, pg_sys::InvalidOid, 0),
+        }
         for (setting, value) in PINNED {
             pg_sys::SetConfigOption(
                 setting.as_ptr(),
@@ -58,8 +87,8 @@ unsafe fn set_handler(signal: u32, handler: unsafe extern "C-unwind" fn(i32)) {
     }
 }
 
-/// Waits until something wakes this process or the pause is over (`None`: however long), then obeys what came in.
-pub fn wait(pause: Option<Duration>) {
+/// Waits until something wakes this process or the pause is over (`None`: however long), then obeys what came in: whether it was woken.
+pub fn wait(pause: Option<Duration>) -> bool {
     let reasons = pg_sys::WL_LATCH_SET | pg_sys::WL_EXIT_ON_PM_DEATH;
     let (reasons, millis) = match pause {
         // Rounded up: waking before the moment would mean looking twice.
@@ -69,11 +98,13 @@ pub fn wait(pause: Option<Duration>) {
         None => (reasons, -1),
     };
     // SAFETY: this process's own latch.
-    unsafe {
-        pg_sys::WaitLatch(pg_sys::MyLatch, reasons as i32, millis, pg_sys::PG_WAIT_EXTENSION);
+    let events = unsafe {
+        let events = pg_sys::WaitLatch(pg_sys::MyLatch, reasons as i32, millis, pg_sys::PG_WAIT_EXTENSION);
         pg_sys::ResetLatch(pg_sys::MyLatch);
-    }
+        events
+    };
     obey();
+    events as u32 & pg_sys::WL_LATCH_SET != 0
 }
 
 /// Ends the process if it was told to, or if its server is gone: an orphan would keep the shared memory from the next server.
@@ -100,22 +131,58 @@ pub fn was_woken() -> bool {
 /// Ends the process if it was told to, and takes over changed settings.
 pub fn obey() {
     check_for_interrupts!();
+    if IS_DISMISSED.load(Ordering::Relaxed) {
+        leave_for_good();
+    }
     // SAFETY: the flag is set by the server's own handler; the settings file is read where the server reads it.
     unsafe {
         if pg_sys::ConfigReloadPending != 0 {
             pg_sys::ConfigReloadPending = 0;
             pg_sys::ProcessConfigFile(pg_sys::GucContext::PGC_SIGHUP);
+            SETTINGS.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
 
+/// How often the settings were read anew.
+pub fn settings_version() -> u32 {
+    SETTINGS.load(Ordering::Relaxed)
+}
+
+/// Ends the process, so that nobody starts another in its place.
+pub fn leave_for_good() -> ! {
+    // SAFETY: the server's own way out, with all its clearing up; called where no lock and no transaction is open.
+    unsafe { pg_sys::proc_exit(0) }
+}
+
+/// Ends the process; whoever looks after it starts another.
+pub fn leave() -> ! {
+    // SAFETY: as above.
+    unsafe { pg_sys::proc_exit(1) }
+}
+
+/// Tells a worker to leave for good.
+pub fn dismiss(pid: i32) -> bool {
+    Pid::from_raw(pid).is_some_and(|pid| kill_process(pid, Signal::USR2).is_ok())
+}
+
+/// A signal came that tells the process to leave for good.
+unsafe extern "C-unwind" fn on_dismissal(_signal: i32) {
+    IS_DISMISSED.store(true, Ordering::Relaxed);
+    // SAFETY: allowed in a signal handler, as in the server's own.
+    unsafe { SetLatch(pg_sys::MyLatch) }
+}
+
 /// Shows in pg_stat_activity what the process is doing.
-pub fn show_activity(text: Option<&CStr>) {
+pub fn show_activity(text: &str) {
+    let text = CString::new(text.replace('\0', " ")).unwrap_or_default();
     // SAFETY: the text is copied.
-    unsafe {
-        match text {
-            Some(text) => pg_sys::pgstat_report_activity(pg_sys::BackendState::STATE_RUNNING, text.as_ptr()),
-            None => pg_sys::pgstat_report_activity(pg_sys::BackendState::STATE_IDLE, std::ptr::null()),
-        }
-    }
+    unsafe { pg_sys::pgstat_report_activity(pg_sys::BackendState::STATE_RUNNING, text.as_ptr()) }
+}
+
+/// Shows in pg_stat_activity what the process waits for.
+pub fn show_idle(text: &str) {
+    show_activity(text);
+    // SAFETY: without a text the one from before stays.
+    unsafe { pg_sys::pgstat_report_activity(pg_sys::BackendState::STATE_IDLE, std::ptr::null()) }
 }

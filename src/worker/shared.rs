@@ -1,8 +1,11 @@
 //! What the launcher, the workers and every session know of each other: a small board in shared memory.
 //!
 //! A slot per database with a worker: who runs it, in which state, since when, and the latest trouble. Sessions read it to wake
-//! their database's worker at commit and to show its status. Without preload there is no board, and all of this is empty.
+//! their database's worker at commit and to show its status. Without preload there is no
+//! board: then the worker is looked for among the server's processes.
 
+use std::cell::Cell;
+use std::ffi::CStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use pgrx::lwlock::PgLwLock;
@@ -77,6 +80,11 @@ struct Slot {
     changed_at: pg_sys::TimestampTz,
     beat_at: pg_sys::TimestampTz,
     trouble: Text<TROUBLE_BYTES>,
+    last_error: Text<TROUBLE_BYTES>,
+    /// Until when it waits, unless somebody wakes it; 0 for nothing in particular.
+    until: pg_sys::TimestampTz,
+    /// Started from SQL: the launcher does not look after it.
+    is_by_hand: bool,
 }
 
 /// The board.
@@ -91,6 +99,14 @@ unsafe impl PGRXSharedMemory for Board {}
 
 // SAFETY: the name is ours.
 static BOARD: PgLwLock<Board> = unsafe { PgLwLock::new(c"costsim_pg workers") };
+
+thread_local! {
+    static KNOWN_WORKER: Cell<Option<*mut pg_sys::PGPROC>> = const { Cell::new(None) };
+}
+
+/// The kind of process that a worker is, as pg_stat_activity shows it.
+pub const KIND: &CStr = c"costsim worker";
+
 static IS_PRELOADED: AtomicBool = AtomicBool::new(false);
 
 /// A copy of a slot for those who look.
@@ -108,6 +124,20 @@ pub struct Report {
     pub beat_at: pg_sys::TimestampTz,
     /// What keeps it from delivering, or did last.
     pub trouble: Option<String>,
+    /// The latest trouble, over or not.
+    pub last_error: Option<String>,
+    /// Until when it waits, unless somebody wakes it.
+    pub until: Option<pg_sys::TimestampTz>,
+}
+
+/// Who writes on the board, and of which database.
+#[derive(Clone, Copy)]
+pub struct Author<'a> {
+    pub database: &'a str,
+    pub oid: pg_sys::Oid,
+    /// The worker's process; 0 for whoever speaks for one that does not run.
+    pub pid: i32,
+    pub is_by_hand: bool,
 }
 
 /// Asks for the shared memory. Only while the postmaster preloads libraries.
@@ -132,32 +162,51 @@ impl Board {
     }
 }
 
-/// Writes down what the database's worker is doing. `trouble` stays until the next call replaces it.
-pub fn post(database: &str, pid: i32, oid: pg_sys::Oid, state: State, trouble: Option<&str>) {
+/// Writes down what the database's worker is doing, what hinders it, and until when it waits.
+pub fn post(author: &Author<'_>, state: State, trouble: Option<&str>, until: Option<pg_sys::TimestampTz>) {
     if !is_preloaded() {
         return;
     }
     let mut board = BOARD.exclusive();
-    let trouble = Text::new(trouble.unwrap_or_default());
     let at = now();
-    if let Some(slot) = board.of(database) {
-        if slot.state != state || slot.pid != pid {
-            slot.changed_at = at;
-        }
-        (slot.pid, slot.oid, slot.state, slot.beat_at, slot.trouble) =
-            (pid, oid.to_u32(), state, at, trouble);
+    let mut slot = board.of(author.database).copied().unwrap_or(Slot {
+        database: Text::new(author.database),
+        oid: 0,
+        pid: 0,
+        state,
+        changed_at: at,
+        beat_at: at,
+        trouble: Text::new(""),
+        last_error: Text::new(""),
+        until: 0,
+        is_by_hand: false,
+    });
+    if slot.state != state || slot.pid != author.pid {
+        slot.changed_at = at;
+    }
+    slot.trouble = Text::new(trouble.unwrap_or_default());
+    if trouble.is_some() {
+        slot.last_error = slot.trouble;
+    }
+    (slot.pid, slot.oid, slot.state, slot.beat_at) = (author.pid, author.oid.to_u32(), state, at);
+    (slot.until, slot.is_by_hand) = (until.unwrap_or(0), author.is_by_hand);
+    if let Some(known) = board.of(author.database) {
+        *known = slot;
+    } else if let Some(free) = board.slots.iter_mut().find(|slot| slot.is_none()) {
+        *free = Some(slot);
+    }
+}
+
+/// Takes a database off the board whose worker leaves for good.
+pub fn remove(database: &str) {
+    if !is_preloaded() {
         return;
     }
-    if let Some(free) = board.slots.iter_mut().find(|slot| slot.is_none()) {
-        *free = Some(Slot {
-            database: Text::new(database),
-            oid: oid.to_u32(),
-            pid,
-            state,
-            changed_at: at,
-            beat_at: at,
-            trouble,
-        });
+    let mut board = BOARD.exclusive();
+    for slot in &mut board.slots {
+        if slot.is_some_and(|slot| slot.database.get() == database) {
+            *slot = None;
+        }
     }
 }
 
@@ -180,7 +229,7 @@ pub fn keep_only(databases: &[String]) {
     }
     let mut board = BOARD.exclusive();
     for slot in &mut board.slots {
-        if slot.is_some_and(|slot| !databases.contains(&slot.database.get())) {
+        if slot.is_some_and(|slot| !slot.is_by_hand && !databases.contains(&slot.database.get())) {
             *slot = None;
         }
     }
@@ -199,32 +248,73 @@ pub fn reports() -> Vec<Report> {
         changed_at: slot.changed_at,
         beat_at: slot.beat_at,
         trouble: Some(slot.trouble.get()).filter(|text| !text.is_empty()),
+        last_error: Some(slot.last_error.get()).filter(|text| !text.is_empty()),
+        until: (slot.until != 0).then_some(slot.until),
     };
     board.slots.iter().flatten().map(report).collect()
 }
 
 /// Sets the latch of this database's worker, if it has one. Raises nothing: it is called while a transaction commits.
 pub fn wake() {
-    if !is_preloaded() {
-        return;
+    if let Some(process) = worker() {
+        // SAFETY: the entry of a live process; setting a latch of a process that has just ended, or of another that took its place,
+        // wakes somebody once for nothing.
+        unsafe { pg_sys::SetLatch(&raw mut (*process).procLatch) }
     }
+}
+
+/// The process of this database's worker.
+pub fn worker_pid() -> Option<i32> {
+    // SAFETY: the entry of a live process.
+    worker().map(|process| unsafe { (*process).pid })
+}
+
+fn worker() -> Option<*mut pg_sys::PGPROC> {
     // SAFETY: set once, before any function of ours can run.
-    let database = unsafe { pg_sys::MyDatabaseId }.to_u32();
-    let pid = BOARD
-        .share()
-        .slots
-        .iter()
-        .flatten()
-        .find(|slot| slot.oid == database && slot.pid != 0)
-        .map(|slot| slot.pid);
-    if let Some(pid) = pid {
-        // SAFETY: the entry of a live process, or null; setting a latch of a process that has just ended, or of another
-        // that took its place, wakes somebody once for nothing.
-        unsafe {
-            let process = pg_sys::BackendPidGetProc(pid);
-            if !process.is_null() {
-                pg_sys::SetLatch(&raw mut (*process).procLatch);
-            }
+    let database = unsafe { pg_sys::MyDatabaseId };
+    if is_preloaded() {
+        let board = BOARD.share();
+        let of_ours = |slot: &&Slot| slot.oid == database.to_u32() && slot.pid != 0;
+        let pid = board.slots.iter().flatten().find(of_ours).map(|slot| slot.pid)?;
+        drop(board);
+        // SAFETY: looks a pid up in the table of processes.
+        let process = unsafe { pg_sys::BackendPidGetProc(pid) };
+        return (!process.is_null()).then_some(process);
+    }
+    // Without a board: as likely as not it is the one that it was before.
+    if let Some(process) = KNOWN_WORKER.get().filter(|&process| is_worker(process, database)) {
+        return Some(process);
+    }
+    // SAFETY: the table of processes is as long as it says and stays where it is; what is read of an entry that changes meanwhile
+    // is only a guess.
+    let found = unsafe {
+        let (processes, count) =
+            ((*pg_sys::ProcGlobal).allProcs, (*pg_sys::ProcGlobal).allProcCount as usize);
+        (0..count).map(|index| processes.add(index)).find(|&process| is_worker(process, database))
+    };
+    KNOWN_WORKER.set(found);
+    found
+}
+
+fn is_worker(process: *mut pg_sys::PGPROC, database: pg_sys::Oid) -> bool {
+    // SAFETY: an entry of the table of processes; the name of a kind of worker lies in a buffer of the server's own until the next
+    // such question.
+    unsafe {
+        let pid = (*process).pid;
+        if pid == 0 || (*process).databaseId != database || !is_background(process) {
+            return false;
         }
+        let kind = pg_sys::GetBackgroundWorkerTypeByPid(pid);
+        !kind.is_null() && CStr::from_ptr(kind) == KIND
+    }
+}
+
+unsafe fn is_background(process: *mut pg_sys::PGPROC) -> bool {
+    // SAFETY: the caller's.
+    unsafe {
+        #[cfg(not(feature = "pg18"))]
+        return (*process).isBackgroundWorker;
+        #[cfg(feature = "pg18")]
+        return !(*process).isRegularBackend;
     }
 }

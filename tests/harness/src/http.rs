@@ -72,6 +72,11 @@ impl Answer {
         self
     }
 
+    /// Whether it says that the request was taken.
+    pub(crate) fn is_success(&self) -> bool {
+        matches!(self.0, Kind::Reply { status: 200..=299, .. })
+    }
+
     /// Answers only after a while.
     pub fn after(mut self, pause: Duration) -> Self {
         if let Kind::Reply { delay, .. } = &mut self.0 {
@@ -176,7 +181,7 @@ fn serve(stream: &TcpStream, handler: &(impl Fn(Request) -> Answer + ?Sized)) ->
     Ok(())
 }
 
-fn read_request(input: &mut impl BufRead) -> Result<Option<Request>> {
+pub(crate) fn read_request(input: &mut impl BufRead) -> Result<Option<Request>> {
     let mut line = String::new();
     if input.read_line(&mut line)? == 0 {
         return Ok(None);

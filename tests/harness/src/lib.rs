@@ -6,6 +6,8 @@
 //! - [`PgBouncer`]: Debian's connection pooler in front of a cluster.
 //! - [`Alertmanager`]: Debian's Alertmanager on a port of its own; [`WebhookSink`] receives what it sends out.
 //! - [`ScriptedEndpoint`], [`HangingEndpoint`]: receivers that answer as told, or never.
+//! - [`HostileEndpoint`]: a receiver, perhaps behind TLS, that does what ill and hostile servers do.
+//! - [`RecordingEndpoint`]: a receiver that remembers every alert.
 //! - [`wait_until`]: the only way to wait. A test waits for a state it can observe, never for a duration.
 //!
 //! Everything ends when its value is dropped, and also when the process that holds it is killed.
@@ -13,18 +15,22 @@
 mod alertmanager;
 mod cluster;
 mod endpoint;
+mod hostile;
 mod http;
 mod pgbouncer;
 pub mod proc;
 mod process;
 mod psql;
+mod recorder;
 mod wait;
 
 pub use alertmanager::{AlertState, Alertmanager, Listed, WebhookSink};
 pub use cluster::{Cluster, ClusterBuilder, Mode};
 pub use endpoint::{HangingEndpoint, ScriptedEndpoint};
+pub use hostile::{Authority, Deed, HostileEndpoint, Identity};
 pub use http::{Answer, Request};
 pub use pgbouncer::{PgBouncer, Pooling};
 pub use psql::Psql;
+pub use recorder::{Heard, RecordingEndpoint};
 pub use rustix::process::Signal;
 pub use wait::wait_until;

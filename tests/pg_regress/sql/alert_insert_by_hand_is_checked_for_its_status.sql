@@ -1,4 +1,4 @@
--- The worker knows three statuses; a row of a fourth would never be looked at again.
+-- There are four statuses; a row of a fifth would never be looked at again.
 \set VERBOSITY sqlstate
 INSERT INTO costsim_alert_queue (payload, status) VALUES ('[]', 'Pending');
 INSERT INTO costsim_alert_queue (payload, status) VALUES ('[]', NULL);

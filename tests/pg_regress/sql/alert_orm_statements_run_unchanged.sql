@@ -21,7 +21,12 @@ DELETE FROM costsim_alert_queue WHERE alert_type IS NULL;
 -- our functions see its rows
 SELECT pending, sent, failed, oldest_pending = '2025-03-01 12:00:00+00' AS is_oldest, last_error FROM costsim_alert_queue_stats();
 
--- process_batch
+-- our functions work with its rows: an external deliverer, the operator
+SELECT count(*) AS claimed, count(*) FILTER (WHERE id = :first_id) AS the_pending_one FROM costsim_claim_alerts('pager');
+SELECT costsim_retry_alert(:second_id) AS brought_back, costsim_cancel_alert(:second_id) AS cancelled;
+UPDATE costsim_alert_queue SET status = 'failed' WHERE id = :second_id;
+
+-- process_batch, which knows nothing of claims
 SELECT costsim_alert_queue.id = :first_id AS is_first, costsim_alert_queue.payload, costsim_alert_queue.attempts
   FROM costsim_alert_queue
  WHERE costsim_alert_queue.status = 'pending' AND costsim_alert_queue.next_attempt_at <= now()

@@ -27,6 +27,24 @@ SELECT costsim_fire_alert('{"alertname": "A"}');
 \echo :LAST_ERROR_SQLSTATE
 SELECT costsim_resolve_alert('{"alertname": "A"}');
 \echo :LAST_ERROR_SQLSTATE
+SELECT * FROM costsim_claim_alerts('a');
+\echo :LAST_ERROR_SQLSTATE
+SELECT * FROM costsim_claim_alerts('');
+\echo :LAST_ERROR_SQLSTATE
+SELECT costsim_settle_alert(1, 1, true);
+\echo :LAST_ERROR_SQLSTATE
+SELECT costsim_retry_failed_alerts();
+\echo :LAST_ERROR_SQLSTATE
+SELECT costsim_retry_alert(1);
+\echo :LAST_ERROR_SQLSTATE
+SELECT costsim_cancel_alert(1);
+\echo :LAST_ERROR_SQLSTATE
+SELECT costsim_purge_old_alerts();
+\echo :LAST_ERROR_SQLSTATE
+SELECT costsim_purge_old_alerts(30, '{}');
+\echo :LAST_ERROR_SQLSTATE
+SELECT pending, firing FROM costsim_alert_queue_stats();
+SELECT pending, targets FROM costsim_alert_status;
 SELECT costsim_write_provenance('r');
 \echo :LAST_ERROR_SQLSTATE
 SELECT costsim_write_provenance_batch('[]');

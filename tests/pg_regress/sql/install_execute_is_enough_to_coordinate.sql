@@ -8,6 +8,9 @@ GRANT EXECUTE ON FUNCTION costsim_try_leader(bigint, text, interval), costsim_re
     costsim_configure_breaker(text, double precision, double precision, integer, integer, interval, boolean, boolean, boolean, integer, integer, interval, interval, interval),
     costsim_report_drift(double precision, integer, jsonb, text), costsim_disable_v2(text, text, timestamptz, boolean, text), costsim_enable_v2(text, text, text),
     costsim_enqueue_alert(jsonb, text, text, text, integer), costsim_fire_alert(jsonb, jsonb, text), costsim_resolve_alert(jsonb),
+    costsim_claim_alerts(text, integer, interval), costsim_settle_alert(bigint, bigint, boolean, integer, text), costsim_retry_failed_alerts(integer),
+    costsim_retry_alert(bigint), costsim_cancel_alert(bigint), costsim_purge_old_alerts(integer, text[]), costsim_worker_status(),
+    costsim_worker_start(), costsim_worker_stop(),
     costsim_drift_stats(timestamptz, timestamptz, text, text),
     costsim_write_provenance(text, text, text, text, text, text, text, text, text, double precision, double precision, jsonb, integer)
     TO costsim_regress_app;
@@ -28,8 +31,21 @@ SELECT count(*) AS moved FROM costsim_auto_recover();
 SELECT costsim_enqueue_alert('[{"labels": {"alertname": "A"}}]', 'x') IS NOT NULL AS queued, costsim_fire_alert('{"alertname": "A"}') IS NOT NULL AS fired;
 SELECT costsim_resolve_alert('{"alertname": "A"}');
 SELECT pending FROM costsim_alert_queue_stats();
+SELECT id AS q, claim_token AS token FROM costsim_claim_alerts('app') WHERE kind = 'queued' \gset
+SELECT costsim_settle_alert(:q, :token, false, 400, 'refused'), costsim_retry_failed_alerts(), costsim_cancel_alert(:q), costsim_retry_alert(:q);
+SELECT costsim_purge_old_alerts(0) AS purged;
+SELECT state IS NOT NULL AS told FROM costsim_worker_status();
 SELECT costsim_release_leader(7001);
 ROLLBACK;
+SELECT costsim_worker_start(), costsim_worker_stop();
+-- the views are the operator's: a grant of its own
+SELECT * FROM costsim_alert_status;
+\echo :LAST_ERROR_SQLSTATE
+RESET ROLE;
+GRANT SELECT ON costsim_alert_status, costsim_dead_alerts TO costsim_regress_app;
+SET ROLE costsim_regress_app;
+SELECT pending, targets FROM costsim_alert_status;
+SELECT count(*) AS dead FROM costsim_dead_alerts;
 SELECT costsim_write_provenance('r');
 \echo :LAST_ERROR_SQLSTATE
 SELECT total FROM costsim_drift_stats();

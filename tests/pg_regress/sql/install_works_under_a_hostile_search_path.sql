@@ -26,6 +26,11 @@ CREATE TABLE hostile.costsim_cb_state (LIKE costsim_cb_state);
 CREATE TABLE hostile.costsim_cb_events (LIKE costsim_cb_events);
 CREATE FUNCTION hostile.pg_notify(text, text) RETURNS void LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'a planted function was used'; END $$;
 CREATE TABLE hostile.costsim_provenance (LIKE costsim_provenance);
+CREATE TABLE hostile.costsim_alert_queue (LIKE costsim_alert_queue);
+CREATE TABLE hostile.costsim_alerts (LIKE costsim_alerts);
+CREATE TABLE hostile.costsim_alert_targets (LIKE costsim_alert_targets);
+CREATE FUNCTION hostile.lower(text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'a planted function was used'; END $$;
+CREATE FUNCTION hostile.nextval(regclass) RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'a planted function was used'; END $$;
 SELECT count(*) > 30 AS the_trap_is_set FROM pg_operator WHERE oprnamespace = 'hostile'::regnamespace;
 
 -- a new session, so that every statement is prepared with the hostile path in force
@@ -53,6 +58,15 @@ SELECT count(*) FROM costsim_auto_recover();
 SELECT costsim_fire_alert('{"alertname": "A"}'), costsim_resolve_alert('{"alertname": "A"}');
 SELECT costsim_enqueue_alert('[{"labels": {"alertname": "A"}}]', 'x') IS NOT NULL AS queued;
 SELECT pending, firing FROM costsim_alert_queue_stats();
+SELECT id AS q, claim_token AS token, payload FROM costsim_claim_alerts('a') WHERE kind OPERATOR(pg_catalog.=) 'queued' \gset
+SELECT costsim_settle_alert(:q, :token, false, 503, 'ill'), costsim_settle_alert(:q, :token, false, 400, 'refused');
+UPDATE public.costsim_alert_queue SET next_attempt_at = pg_catalog.clock_timestamp();
+SELECT claim_token AS token FROM costsim_claim_alerts('a') \gset
+SELECT costsim_settle_alert(:q, :token, false, 400, 'refused');
+SELECT status, priority FROM public.costsim_alert_queue;
+SELECT failed, worker_pid FROM costsim_alert_status;
+SELECT id OPERATOR(pg_catalog.=) :q AS is_dead FROM costsim_dead_alerts;
+SELECT costsim_retry_failed_alerts(), costsim_cancel_alert(:q), costsim_retry_alert(:q), costsim_cancel_alert(:q), costsim_purge_old_alerts(0), costsim_purge_old_alerts(0, '{sent}');
 SELECT costsim_write_provenance('r', v1_cost => 1, v2_cost => 3, payload => '{"a": 1}') IS NOT NULL AS written;
 SELECT costsim_write_provenance_batch('[{"v1_cost": 1, "v2_cost": 3}]') IS NOT NULL AS written;
 SELECT total, avg_delta, p50_rel_delta FROM costsim_drift_stats('2020-01-01', '2100-01-01', 'nobody', 'v2');
@@ -62,6 +76,7 @@ ROLLBACK;
 RESET search_path;
 SELECT (SELECT count(*) FROM hostile.costsim_leaders) AS strayed_leaders, (SELECT count(*) FROM hostile.costsim_cb_state) AS strayed_states,
        (SELECT count(*) FROM hostile.costsim_provenance) AS strayed_provenance,
-       (SELECT count(*) FROM hostile.costsim_cb_events) AS strayed_events;
+       (SELECT count(*) FROM hostile.costsim_cb_events) AS strayed_events,
+       (SELECT count(*) FROM (SELECT id FROM hostile.costsim_alert_queue UNION ALL SELECT id FROM hostile.costsim_alerts UNION ALL SELECT id FROM hostile.costsim_alert_targets) a) AS strayed_alerts;
 SET client_min_messages = warning;
 DROP SCHEMA hostile CASCADE;

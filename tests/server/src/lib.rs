@@ -3,27 +3,32 @@
 //! Each test file claims something of whole servers. Tests that do not disturb each other share a [`Shared`] cluster;
 //! each that stops a server, or sends its worker elsewhere, has its own.
 
+mod alert_load;
 mod asked;
 mod books;
 mod breaker;
 pub mod chaos;
 mod child;
+mod full_port;
 pub mod history;
+pub mod secrets;
 mod shared;
 mod site;
 mod standby;
 
+pub use alert_load::{AlertLoad, KEY, Ledger, Reckoning, enqueue};
 pub use asked::{Asked, sqlstate};
 pub use books::check_the_books;
 pub use breaker::{check_the_breakers, says};
 pub use child::{is_running, run_tool};
 pub use costsim_harness::Psql;
+pub use full_port::FullPort;
 pub use shared::Shared;
 pub use site::{Site, WorkerStatus};
 pub use standby::{Standby, crash};
 
 use anyhow::{Context, Result, ensure};
-use costsim_harness::wait_until;
+use costsim_harness::{Cluster, wait_until};
 use postgres::Client;
 use postgres::types::FromSqlOwned;
 use std::path::PathBuf;
@@ -56,6 +61,18 @@ pub fn set(client: &mut Client, name: &str, value: &str) -> Result<()> {
     set_for_the_next_start(client, name, value)?;
     ensure!(one::<bool>(client, "SELECT pg_reload_conf()")?, "the server did not reload");
     Ok(())
+}
+
+/// The same, and waits until every process of the server has been told of this reload and of all before it: none comes in between later.
+pub fn set_everywhere(cluster: &Cluster, name: &str, value: &str) -> Result<()> {
+    let mut client = cluster.connect("postgres")?;
+    let asked_at: String = one(&mut client, "SELECT clock_timestamp()::text")?;
+    set(&mut client, name, value)?;
+    wait_until(LIMIT, "the server to reload", || {
+        // A new session knows what the postmaster knows.
+        let question = format!("SELECT pg_conf_load_time() >= '{asked_at}'");
+        Ok(one::<bool>(&mut cluster.connect("postgres")?, &question)?.then_some(()))
+    })
 }
 
 /// Changes a setting in the file, without telling the running server.

@@ -1,8 +1,8 @@
 //! Every client program of the manuals runs as it stands there. Those of docs/leader.md lead, stand back and are deposed; those of
-//! docs/breaker.md ask, report and go on without an answer.
+//! docs/breaker.md ask, report and go on without an answer; the one of docs/alerts.md delivers.
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use costsim_harness::{Cluster, PgBouncer, Pooling, wait_until};
+use costsim_harness::{Alertmanager, Cluster, PgBouncer, Pooling, wait_until};
 use costsim_server_tests::{LIMIT, Shared, one};
 use postgres::Client;
 use std::collections::BTreeMap;
@@ -15,6 +15,7 @@ use std::thread;
 
 const LEADER: &str = "docs/leader.md";
 const BREAKER: &str = "docs/breaker.md";
+const ALERTS: &str = "docs/alerts.md";
 
 /// The clients, as their programs end: `session_` and `lease_` stand before.
 const CLIENTS: [&str; 5] = ["psycopg.py", "asyncpg.py", "sqlalchemy.py", "pg.js", "sqlx.rs"];
@@ -490,5 +491,61 @@ fn psycopg_that_listens_hears_of_each_change_and_finds_back_after_a_lost_connect
     client.batch_execute("SELECT costsim_disable_v2('while nobody listens', 'test')")?;
     // It may have looked just before.
     while lines.next()? != "open" {}
+    Ok(())
+}
+
+/// What the program of docs/alerts.md prints, line by line, in the order of the alphabet.
+fn delivered(place: &Place<'_>, alertmanager: &Alertmanager) -> Result<Vec<String>> {
+    let programs = programs(ALERTS)?;
+    let text = programs.get("deliver_psycopg.py").context("docs/alerts.md has no deliver_psycopg.py")?;
+    let environment = [("ALERTMANAGER_URL", &*alertmanager.url())];
+    let printed = Running::interpret("deliver_psycopg.py", text, place, &environment)?.output()?;
+    let mut lines: Vec<String> = printed.lines().map(str::to_owned).collect();
+    lines.sort();
+    Ok(lines)
+}
+
+#[test]
+fn no_program_of_the_alerts_manual_is_left_out() -> Result<()> {
+    let named: Vec<String> = programs(ALERTS)?.into_keys().collect();
+    assert_eq!(named, ["deliver_psycopg.py"]);
+    Ok(())
+}
+
+#[test]
+fn psycopg_delivers_what_it_claims_and_tells_what_became_of_it() -> Result<()> {
+    let mut alertmanager = Alertmanager::start()?;
+    let cluster = cluster()?;
+    let mut client = cluster.create_database_with_extension("deliver")?;
+    let place = Place { socket_dir: cluster.socket_dir(), port: cluster.port(), database: "deliver" };
+    // More than one batch; and past every check, as an ORM writes, one that Alertmanager refuses.
+    client.batch_execute(
+        r#"SELECT costsim_enqueue_alert(format('[{"labels": {"alertname": "Queued%s"}}]', n)::jsonb, 'test') FROM generate_series(1, 12) n;
+           SELECT costsim_fire_alert('{"alertname": "Fired"}');
+           INSERT INTO costsim_alert_queue (payload, alert_type) VALUES ('[{"labels": {"alertname": "Bad", "bad name": "x"}}]', 'bad')"#,
+    )?;
+    let mut expected: Vec<String> = (1..=12).map(|n| format!("Queued{n}: 200")).collect();
+    expected.extend(["Bad: 400".to_owned(), "Fired: 200".to_owned()]);
+    expected.sort();
+    assert_eq!(delivered(&place, &alertmanager)?, expected);
+    for name in ["Queued1", "Queued12", "Fired"] {
+        assert!(alertmanager.alert_state(&[("alertname", name)])?.is_some(), "{name} has not arrived");
+    }
+    let told = "SELECT string_agg(told, '; ' ORDER BY told) FROM (
+                    SELECT format('%s %s, %s', count(*), status, left(last_error, 8)) AS told
+                      FROM costsim_alert_queue GROUP BY status, left(last_error, 8)) t";
+    assert_eq!(one::<String>(&mut client, told)?, "1 failed, HTTP 400; 12 sent, ");
+    assert!(one::<bool>(&mut client, "SELECT sent_revision = revision FROM costsim_alerts")?);
+
+    assert!(delivered(&place, &alertmanager)?.is_empty(), "nothing is due");
+    client.batch_execute(r#"SELECT costsim_enqueue_alert('[{"labels": {"alertname": "Late"}}]', 'test')"#)?;
+    alertmanager.stop()?;
+    let lines = delivered(&place, &alertmanager)?;
+    // Its pause is random, and may be over before the program looks again.
+    assert!(!lines.is_empty() && lines.iter().all(|line| line == "Late: None"), "{lines:?}");
+    let waits =
+        "SELECT status = 'pending' AND attempts > 0 AND last_error LIKE '%refused%' AND claimed_by IS NULL
+                   FROM costsim_alert_queue WHERE payload @> '[{\"labels\": {\"alertname\": \"Late\"}}]'";
+    assert!(one::<bool>(&mut client, waits)?);
     Ok(())
 }
