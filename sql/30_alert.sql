@@ -28,7 +28,7 @@ CREATE TABLE costsim_alert_queue (
     claim_token          bigint,
     claimed_until        timestamptz,
     priority             smallint GENERATED ALWAYS AS
-        (CASE WHEN lower(payload #>> '{0,labels,severity}') IN ('p1', 'critical', 'page') THEN 1 ELSE 2 END) STORED
+        (CASE WHEN lower(payload #>> '{0,labels,severity}' COLLATE "C") IN ('p1', 'critical', 'page') THEN 1 ELSE 2 END) STORED
 ) WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0);
 
 CREATE INDEX idx_costsim_alert_queue_next ON costsim_alert_queue (next_attempt_at);
@@ -78,7 +78,7 @@ CREATE TABLE costsim_alerts (
     claimed_revision bigint,
     claimed_ends_at timestamptz,
     priority      smallint GENERATED ALWAYS AS
-        (CASE WHEN lower(labels ->> 'severity') IN ('p1', 'critical', 'page') THEN 1 ELSE 2 END) STORED
+        (CASE WHEN lower(labels ->> 'severity' COLLATE "C") IN ('p1', 'critical', 'page') THEN 1 ELSE 2 END) STORED
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 
 CREATE INDEX costsim_alerts_firing ON costsim_alerts (incident_id) WHERE resolved_at IS NULL;

@@ -26,7 +26,7 @@ mod tests;
 pub use home::{accept_changes, as_owner, relation, tell_of_change, watch_relations};
 pub use server::{
     database_name, deadlock_timeout, has_lasting_snapshot, installed_version, is_read_only, is_replicating,
-    require_primary, require_writable, timeline,
+    require_primary, require_writable, strong_random, timeline,
 };
 pub use statement::{Row, Statement, column, nullable, run_command};
 pub use transaction::{

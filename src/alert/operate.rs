@@ -11,6 +11,9 @@ use crate::error::{Answer, Error, required};
 /// What a row can be that is over.
 const OVER: [&str; 3] = ["sent", "failed", "cancelled"];
 
+/// Days. Nothing is older than the calendar.
+const LONGEST_AGE: i32 = 1_000_000;
+
 /// Brings back the queued alerts that have failed, unless they were brought back so many times already: how many.
 #[pg_extern(volatile, parallel_unsafe, security_definer)]
 #[search_path(pg_catalog, pg_temp)]
@@ -68,12 +71,12 @@ fn costsim_purge_old_alerts(
         None => OVER.map(str::to_owned).to_vec(),
         Some(statuses) => statuses.into_iter().map(over).collect::<Result<_, _>>()?,
     };
-    let age = TimeDelta::days(days.into());
-    let mut rows = upkeep::purge_queued(&statuses, age, i64::MAX)?;
+    let age = TimeDelta::days(days.min(LONGEST_AGE).into());
+    let (mut rows, _) = upkeep::purge_queued(&statuses, age, i64::MIN, i64::MAX)?;
     if statuses.iter().any(|status| status == "sent") {
-        rows += upkeep::purge_fired(age, i64::MAX)?;
+        rows += count(upkeep::purge_fired(age, i64::MAX)?);
     }
-    Ok(count(rows))
+    Ok(rows)
 }
 
 fn over(status: Option<String>) -> Result<String, Error> {

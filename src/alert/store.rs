@@ -7,10 +7,12 @@ pub mod claim;
 pub mod delivery;
 pub mod upkeep;
 
+use chrono::{DateTime, Utc};
 use pgrx::pg_sys::BuiltinOid::{INT4OID, JSONBOID, TEXTOID};
+use pgrx::prelude::*;
 
-use crate::convert::Jsonb;
-use crate::db::{Statement, column};
+use crate::convert::{self, Jsonb};
+use crate::db::{Row, Statement, column, nullable};
 use crate::error::{Error, Result};
 
 static ENQUEUE: Statement = Statement::deciding(
@@ -99,4 +101,9 @@ pub fn resolve_of_incident(incident_id: &str) -> Result<bool> {
 /// Ends what fires for any incident: whether anything did.
 pub fn resolve_of_incidents() -> Result<bool> {
     Ok(RESOLVE_OF_INCIDENTS.run(&[])? > 0)
+}
+
+/// A moment, if there is one and a calendar holds it.
+fn moment_or_none(row: &Row<'_>, ordinal: i32) -> Result<Option<DateTime<Utc>>> {
+    Ok(nullable::<TimestampWithTimeZone>(row, ordinal)?.and_then(|at| convert::moment(at.into())))
 }

@@ -10,7 +10,7 @@ mod tests {
     use costsim_core::alertmanager::Verdict;
     use pgrx::prelude::*;
 
-    use crate::alert::outbox::{self, Attempt, Item, Key, Order, Outcome};
+    use crate::alert::outbox::{self, Attempt, Item, Key, Label, Order, Outcome};
     use crate::alert::store::{delivery, upkeep};
     use crate::alert::take_wake;
     use crate::clock;
@@ -41,7 +41,7 @@ mod tests {
     }
 
     /// What a target would be sent next.
-    fn read_but(target: i32, size: usize, but: &HashSet<Key>, held: &HashSet<String>) -> Vec<Item> {
+    fn read_but(target: i32, size: usize, but: &HashSet<Key>, held: &HashSet<Label>) -> Vec<Item> {
         let order = Order { target, may_be_owed: true, size, turn: 0, but, behind: &[], held };
         outbox::read(&order, clock::now()).unwrap().items
     }
@@ -159,8 +159,8 @@ mod tests {
             r#"INSERT INTO costsim_alert_queue (payload) VALUES ('[{"labels": {"a": "1"}, "annotations": {"n": "first"}}]')"#,
         );
         let first = read(FIRST, 1);
-        let held: HashSet<String> = first.iter().flat_map(Item::labels).collect();
-        assert_eq!(held, HashSet::from([r#"{"a": "1"}"#.to_owned()]));
+        let held: HashSet<Label> = first.iter().flat_map(Item::labels).collect();
+        assert_eq!(held.len(), 1);
         let but: HashSet<Key> = first.iter().map(|item| item.key).collect();
         run(
             r#"INSERT INTO costsim_alert_queue (payload) VALUES ('[{"labels": {"a": "1"}}, {"labels": {"a": "2"}}]'), ('[{"labels": {"a": "2"}}]'),
@@ -207,12 +207,109 @@ mod tests {
     }
 
     #[pg_test]
+    fn alert_that_one_target_refuses_is_left_to_the_other() {
+        enqueue("Q");
+        let refuse = |target, others: &[i32]| {
+            outcome(target, read(target, 9), Verdict::Permanent, 400, Some("HTTP 400: "))
+                .settle(others, clock::now(), false)
+                .unwrap();
+            seen("SELECT status, attempts, last_error, owed_to FROM costsim_alert_queue")
+        };
+        assert_eq!(refuse(FIRST, &[SECOND]), "(pending,1,\"HTTP 400: \",{2})");
+        assert_eq!(read(FIRST, 9).len(), 0);
+        run("UPDATE costsim_alert_queue SET created_at = now() - interval '25 hours'");
+        assert_eq!(read(SECOND, 9).len(), 1, "however old it is: nobody has it");
+        assert_eq!(refuse(SECOND, &[FIRST]), "(failed,2,\"HTTP 400: \",)");
+    }
+
+    #[pg_test]
+    fn alert_that_was_refused_by_one_and_owed_to_a_target_that_is_gone_is_due_to_all() {
+        enqueue("Q");
+        outcome(FIRST, read(FIRST, 9), Verdict::Permanent, 400, None)
+            .settle(&[SECOND], clock::now(), false)
+            .unwrap();
+        assert!(upkeep::settle_debts(&[FIRST, 3], false, 9).unwrap());
+        assert_eq!(seen("SELECT status, owed_to, finished_at FROM costsim_alert_queue"), "(pending,,)");
+        assert_eq!(read(3, 9).len(), 1);
+    }
+
+    #[pg_test]
+    fn alert_in_flight_is_not_read_again_when_another_target_has_taken_it() {
+        enqueue("A");
+        enqueue("B");
+        let flight = read(SECOND, 1);
+        taken_by(FIRST, read(FIRST, 1));
+        let (but, held) = (HashSet::new(), HashSet::new());
+        let order = Order {
+            target: SECOND,
+            may_be_owed: true,
+            size: 9,
+            turn: 1,
+            but: &but,
+            behind: &flight,
+            held: &held,
+        };
+        assert_eq!(
+            body(&outbox::read(&order, clock::now()).unwrap().items),
+            r#"[{"labels": {"alertname": "B"}}]"#
+        );
+    }
+
+    #[pg_test]
+    fn alert_row_that_is_gone_is_not_taken_for_a_locked_one() {
+        enqueue("Q");
+        fire("now");
+        let items = read(FIRST, 9);
+        run("DELETE FROM costsim_alert_queue; DELETE FROM costsim_alerts");
+        let left =
+            outcome(FIRST, items, Verdict::Delivered, 200, None).settle(&[], clock::now(), true).unwrap();
+        assert!(left.is_empty());
+    }
+
+    #[pg_test]
+    fn alert_that_can_never_be_sent_is_over_for_who_is_owed_it() {
+        enqueue("Q");
+        taken_by(FIRST, read(FIRST, 9));
+        run("UPDATE costsim_alert_queue SET payload = '7'");
+        let attempt =
+            Attempt { verdict: Verdict::Permanent, code: None, error: Some("unfit".into()), asked: None };
+        let mut unfit = outcome(SECOND, read(SECOND, 9), Verdict::Permanent, 400, None);
+        unfit.attempt = attempt;
+        unfit.settle(&[FIRST], clock::now(), false).unwrap();
+        assert_eq!(seen("SELECT status, owed_to FROM costsim_alert_queue"), "(sent,)");
+    }
+
+    #[pg_test]
+    fn alert_large_payload_waits_like_any_other() {
+        let large = "x".repeat(3_000);
+        let insert = |note: &str| {
+            run(&format!(
+                "INSERT INTO costsim_alert_queue (payload) VALUES ('[{{\"labels\": {{\"a\": \"1\"}}, \"annotations\": {{\"n\": \"{note}\", \"x\": \"{large}\"}}}}]')"
+            ));
+        };
+        insert("first");
+        let first = read(FIRST, 1);
+        let held: HashSet<Label> = first.iter().flat_map(Item::labels).collect();
+        assert_eq!(held.len(), 1);
+        let but: HashSet<Key> = first.iter().map(|item| item.key).collect();
+        insert("second");
+        enqueue("Q");
+        assert_eq!(body(&read_but(FIRST, 9, &but, &held)), r#"[{"labels": {"alertname": "Q"}}]"#);
+    }
+
+    #[pg_test]
+    fn alert_that_fires_with_much_to_say_is_sent_whole() {
+        fire(&"x".repeat(30_000));
+        assert!(body(&read(FIRST, 9)).len() > 30_000);
+    }
+
+    #[pg_test]
     fn alert_debts_end_with_their_target() {
         enqueue("Q");
         fire("now");
         taken_by(FIRST, read(FIRST, 9));
-        assert_eq!(upkeep::settle_debts(&[FIRST, SECOND], false, 9).unwrap(), 0);
-        assert_eq!(upkeep::settle_debts(&[FIRST], false, 9).unwrap(), 2);
+        assert!(!upkeep::settle_debts(&[FIRST, SECOND], false, 9).unwrap(), "there is nothing to settle");
+        assert!(upkeep::settle_debts(&[FIRST], false, 9).unwrap());
         assert_eq!(seen("SELECT status, owed_to FROM costsim_alert_queue"), "(sent,)");
         assert_eq!(seen("SELECT owed_to FROM costsim_alerts"), "()");
     }
@@ -288,7 +385,7 @@ mod tests {
             error: None,
             asked: Some(TimeDelta::minutes(59)),
         };
-        assert!(read(FIRST, 9).first().unwrap().own_pause(&attempt) >= TimeDelta::minutes(59));
+        assert!(read(FIRST, 9).first().unwrap().own_pause(&attempt, 0) >= TimeDelta::minutes(59));
     }
 
     #[pg_test]

@@ -67,6 +67,16 @@ pub fn deadlock_timeout() -> TimeDelta {
     TimeDelta::milliseconds(unsafe { pg_sys::DeadlockTimeout }.into())
 }
 
+/// A number above 0 that nobody can guess.
+pub fn strong_random() -> i64 {
+    let mut bytes = [0_u8; 8];
+    // SAFETY: fills as many bytes as there are. Where the system has no such numbers, which no system we run on lacks, a guess is
+    // as good as a claimant's word anyway.
+    let is_filled = unsafe { pg_sys::pg_strong_random(bytes.as_mut_ptr().cast(), bytes.len()) };
+    let number = if is_filled { i64::from_ne_bytes(bytes) } else { fastrand::i64(..) };
+    (number & i64::MAX).max(1)
+}
+
 /// The version of the extension as it is installed in this database.
 pub fn installed_version() -> Result<Option<String>> {
     static VERSION: Statement = Statement::deciding(

@@ -3,7 +3,6 @@
 //! The postmaster looks after such a worker: it is started again when it ends, until it is told to leave for good or the server
 //! stops.
 
-use std::ffi::CStr;
 use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
@@ -30,17 +29,16 @@ fn costsim_worker_start() -> Answer<bool> {
     if shared::worker_pid().is_some() {
         return Ok(false);
     }
-    let database = db::database_name();
-    // SAFETY: reads numbers of this process' database; the path is palloc'd by the server.
-    let home = unsafe {
-        let path = pg_sys::GetDatabasePath(pg_sys::MyDatabaseId, pg_sys::MyDatabaseTableSpace);
-        format!("{} {}", pg_sys::MyDatabaseId.to_u32(), CStr::from_ptr(path).to_string_lossy())
-    };
-    let worker = BackgroundWorkerBuilder::new(&format!("costsim worker for {database}"))
+    if is_kept_by_launcher() {
+        return Ok(false);
+    }
+    // SAFETY: set once, before any function of ours can run.
+    let oid = unsafe { pg_sys::MyDatabaseId }.to_u32().to_string();
+    let worker = BackgroundWorkerBuilder::new(&format!("costsim worker for {}", db::database_name()))
         .set_type("costsim worker")
         .set_library(LIBRARY)
         .set_function("costsim_worker_by_hand_main")
-        .set_extra(&home)
+        .set_extra(&oid)
         .enable_shmem_access(None)
         .enable_spi_access()
         .set_start_time(BgWorkerStartTime::RecoveryFinished)
@@ -64,17 +62,24 @@ fn costsim_worker_start() -> Answer<bool> {
 #[search_path(pg_catalog, pg_temp)]
 fn costsim_worker_stop() -> Answer<bool> {
     db::require_primary(c"costsim_worker_stop()");
-    if guc::databases().contains(&db::database_name()) && shared::has_launcher() {
+    if is_kept_by_launcher() {
         return Err(Error::KeptByLauncher.into());
     }
     let begun_at = Instant::now();
     let mut was_there = false;
     while let Some(pid) = shared::worker_pid() {
         was_there = true;
-        if begun_at.elapsed() > PATIENCE || !process::dismiss(pid) && shared::worker_pid() == Some(pid) {
+        if begun_at.elapsed() > PATIENCE {
             return Err(Error::Internal(format!("worker {pid} does not end")).into());
         }
+        // One that has just ended cannot be told any more.
+        process::dismiss(pid);
         clock::pause(TimeDelta::milliseconds(10));
     }
     Ok(was_there)
+}
+
+/// Whether the launcher keeps a worker for this database.
+fn is_kept_by_launcher() -> bool {
+    shared::has_launcher() && guc::databases().contains(&db::database_name())
 }

@@ -11,7 +11,7 @@
 //! or lock is open while a request is in flight, but for the lock by which this process is the only deliverer of its database.
 //! The rows say where the work stands, so the process may end at any point: what was sent and not settled is sent again.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -36,8 +36,17 @@ const PATIENCE: TimeDelta = TimeDelta::milliseconds(200);
 /// When it comes back.
 const LATER: Duration = Duration::from_secs(1);
 
+/// When a long piece of work goes on.
+const SHORTLY: Duration = Duration::from_millis(10);
+
 /// How long requests may go on after a reload that they know nothing of.
 const LAST_CALL: Duration = Duration::from_secs(1);
+
+/// Why there are no targets yet.
+const LOCKED: &str = "costsim_alert_targets is locked";
+
+/// Incidents that are marked at once.
+const MARKED_AT_ONCE: usize = 50;
 
 /// Rows that are remembered because they cannot be written down.
 const MOST_UNSETTLED: usize = 10_000;
@@ -65,11 +74,15 @@ pub struct Delivery {
     targets: Vec<Target>,
     /// When the rows are put right again that the list of targets has changed.
     debts_at: Option<Instant>,
+    /// When what failed by the old settings is tried again.
+    hurry_at: Option<Instant>,
     /// What must be written down before its rows may be read again, and could not be.
     unsettled: Vec<Outcome>,
     settle_at: Option<Instant>,
-    /// Incidents still to be marked.
-    arrived: Vec<Arrived>,
+    /// Incidents still to be marked, with what to note on them.
+    arrived: HashMap<String, String>,
+    /// When incidents are marked that somebody held.
+    mark_at: Option<Instant>,
     is_alone: bool,
     /// When the version of the extension was last looked at.
     checked_at: Option<Instant>,
@@ -82,12 +95,6 @@ enum Written {
     Some(Outcome),
     /// All of it is left: somebody holds the table.
     Nothing(Outcome),
-}
-
-/// An incident whose alert has arrived, to be noted on it.
-struct Arrived {
-    incident_id: String,
-    response: String,
 }
 
 impl Delivery {
@@ -131,10 +138,15 @@ impl Delivery {
 
     /// Does what can be done now: settles, starts requests, waits a moment for answers.
     pub fn step(&mut self) -> Result<Next> {
-        if let Some(blocked) = self.prepare()? {
-            return Ok(blocked);
-        }
         self.settle_what_waits()?;
+        if let Some(blocked) = self.prepare()? {
+            return Ok(match blocked {
+                Next::Blocked { why, pause } if !self.unsettled.is_empty() => {
+                    Next::Blocked { why, pause: pause.min(LATER) }
+                }
+                blocked => blocked,
+            });
+        }
         let now = clock::now();
         if !self.is_refreshing() && !self.is_choked() {
             for index in 0..self.targets.len() {
@@ -143,8 +155,11 @@ impl Delivery {
                 }
             }
         }
-        if !self.is_busy() {
+        if !self.arrived.is_empty() && self.mark_at.is_none_or(|at| at <= Instant::now()) {
+            self.mark_at = None;
             self.mark_incidents()?;
+        }
+        if !self.is_busy() {
             return Ok(Next::Rest(self.next_look()));
         }
         if !self.is_refreshing() && !self.is_choked() {
@@ -187,11 +202,13 @@ impl Delivery {
         if self.list.as_ref() != Some(&current) {
             if let Err(why) = self.refresh(&current.0)? {
                 self.list = None;
-                return blocked(why);
+                let pause = if why == LOCKED { LATER } else { poll };
+                return Ok(Some(Next::Blocked { why, pause }));
             }
             self.list = Some(current);
         }
         self.settle_debts()?;
+        self.hurry()?;
         Ok(None)
     }
 
@@ -204,10 +221,26 @@ impl Delivery {
         let needs_all = guc::alert_policy() == AlertPolicy::All;
         self.debts_at =
             match db::transaction_within(PATIENCE, || upkeep::settle_debts(&ids, needs_all, SOME))? {
-                Some(0) => None,
-                Some(_) => Some(Instant::now()),
+                Some(false) => None,
+                Some(true) => Some(Instant::now() + SHORTLY),
                 None => Some(Instant::now() + LATER),
             };
+        Ok(())
+    }
+
+    /// After new settings nothing need wait because something went wrong by the old ones. The rows first: what is owed after a failure
+    /// must not be overtaken by what came later.
+    fn hurry(&mut self) -> Result<()> {
+        if self.hurry_at.is_none_or(|at| at > Instant::now()) {
+            return Ok(());
+        }
+        self.hurry_at = match db::transaction_within(PATIENCE, upkeep::hurry)? {
+            Some(()) => {
+                self.targets.iter_mut().for_each(Target::try_again);
+                None
+            }
+            None => Some(Instant::now() + LATER),
+        };
         Ok(())
     }
 
@@ -262,26 +295,20 @@ impl Delivery {
         let ids = db::transaction_within(PATIENCE, || {
             let ids = endpoints.iter().map(|url| upkeep::target(url)).collect::<Result<Vec<i32>>>()?;
             upkeep::keep_targets(&ids)?;
-            // Whatever went wrong may have been the settings.
-            upkeep::hurry()?;
             Ok(ids)
         })?;
-        let Some(ids) = ids else { return Ok(Err("costsim_alert_targets is locked".into())) };
+        let Some(ids) = ids else { return Ok(Err(LOCKED.into())) };
         self.client = Some(client);
         let mut known = std::mem::take(&mut self.targets);
         self.targets = ids
             .into_iter()
             .zip(endpoints)
-            .map(|(id, url)| match known.iter().position(|target| target.id == id) {
-                Some(at) => {
-                    let mut target = known.swap_remove(at);
-                    target.try_again();
-                    target
-                }
+            .map(|(id, url)| match known.iter().position(|target| target.id == id && target.url == url) {
+                Some(at) => known.swap_remove(at),
                 None => Target::new(id, url),
             })
             .collect();
-        self.debts_at = Some(Instant::now());
+        (self.debts_at, self.hurry_at) = (Some(Instant::now()), Some(Instant::now()));
         Ok(Ok(()))
     }
 
@@ -301,7 +328,9 @@ impl Delivery {
         };
         if items.is_empty() {
             let target = &mut self.targets[index];
-            let due = db::transaction_within(PATIENCE, || delivery::next_due(now))?.flatten();
+            let due = db::transaction_within(PATIENCE, || delivery::next_due(now))?;
+            // Without an answer, because a table is locked: soon.
+            let due = due.unwrap_or_else(|| now.checked_add_signed(TimeDelta::seconds(1)));
             let poll = now.checked_add_signed(guc::worker_poll_interval());
             target.look_at = [due, poll, target.next_from_aside()].into_iter().flatten().min();
             return Ok(());
@@ -328,6 +357,11 @@ impl Delivery {
             let mut but: HashSet<Key> = target.busy().collect();
             let unsettled = self.unsettled.iter().filter(|outcome| outcome.target == target.id);
             but.extend(unsettled.flat_map(|outcome| outcome.items.iter().map(|item| item.key)));
+            let mut held = target.held();
+            for outcome in self.unsettled.iter().filter(|outcome| outcome.target == target.id) {
+                held.extend(outcome.items.iter().flat_map(Item::labels));
+            }
+            let is_whole = but.is_empty() && target.flight().is_empty();
             let order = Order {
                 target: target.id,
                 may_be_owed: target.may_be_owed,
@@ -335,15 +369,17 @@ impl Delivery {
                 turn: target.turn,
                 but: &but,
                 behind: target.flight(),
-                held: &target.held(),
+                held: &held,
             };
             let Some(batch) = db::transaction_within(PATIENCE, || outbox::read(&order, now))? else {
                 return Ok(None);
             };
             let target = &mut self.targets[index];
             target.has_more = batch.has_more;
-            // Only a whole look that found nothing says that nothing is owed.
-            target.may_be_owed &= batch.is_owed || batch.has_more;
+            // Only a look at everything says that nothing is owed.
+            if is_whole && !batch.is_owed && !batch.has_more {
+                target.may_be_owed = false;
+            }
             let (unfit, fit): (Vec<Item>, Vec<Item>) =
                 batch.items.into_iter().partition(|item| item.fault().is_some());
             if unfit.is_empty() {
@@ -387,6 +423,7 @@ impl Delivery {
         target.note(&attempt, now);
         match attempt.verdict {
             Verdict::Delivered => {
+                target.done_with(&items);
                 if !self.is_refreshing()
                     && !self.is_choked()
                     && let Some(next) = self.targets[index].take_ready()
@@ -410,8 +447,7 @@ impl Delivery {
                 if let [item] = items.as_slice()
                     && attempt.code.is_some()
                 {
-                    let until = now.checked_add_signed(item.own_pause(&attempt)).unwrap_or(now);
-                    target.put_aside(item, until);
+                    target.put_aside(item, &attempt, now);
                 }
                 let next_at = self.soonest(now);
                 self.settle(index, items, attempt, next_at)
@@ -422,12 +458,14 @@ impl Delivery {
     /// A row that can never be sent, or was refused by itself: it fails. A fired alert is told again later, for what is wrong with
     /// it may be the receiver.
     fn settle_alone(&mut self, index: usize, item: Item, attempt: Attempt, now: DateTime<Utc>) -> Result<()> {
-        let again_at = now.checked_add_signed(item.own_pause(&attempt)).unwrap_or(now);
-        if matches!(item.key, Key::Fired(_)) {
-            self.targets[index].put_aside(&item, again_at);
-        }
+        let target = &mut self.targets[index];
+        let again_at = match item.key {
+            Key::Fired(_) => target.put_aside(&item, &attempt, now),
+            Key::Queued(_) => now,
+        };
         // Other targets need not wait.
-        let next_at = if self.targets.len() > 1 { now } else { again_at };
+        let is_aside = self.targets[index].is_aside(item.key);
+        let next_at = if self.targets.len() > 1 && is_aside { now } else { again_at };
         self.settle(index, vec![item], attempt, next_at)
     }
 
@@ -451,14 +489,13 @@ impl Delivery {
         };
         if outcome.attempt.verdict != Verdict::Retryable {
             for target in self.targets.iter_mut().filter(|target| target.id != id) {
-                target.may_be_owed = true;
+                (target.may_be_owed, target.look_at) = (true, None);
             }
         }
         if outcome.attempt.verdict == Verdict::Delivered {
             let response = outcome.attempt.code.map_or_else(String::new, |code| format!("HTTP {code}"));
             let arrived = outcome.incidents().into_iter();
-            self.arrived
-                .extend(arrived.map(|incident_id| Arrived { incident_id, response: response.clone() }));
+            self.arrived.extend(arrived.map(|incident_id| (incident_id, response.clone())));
         }
         if let Written::Some(mut left) | Written::Nothing(mut left) =
             self.write_down(outcome, &[false, true])?
@@ -499,6 +536,12 @@ impl Delivery {
         let mut left = Vec::new();
         let mut waiting = std::mem::take(&mut self.unsettled).into_iter();
         for outcome in waiting.by_ref() {
+            let id = outcome.target;
+            // It may have looked meanwhile, and passed these by.
+            for target in self.targets.iter_mut() {
+                target.look_at = None;
+                target.may_be_owed |= target.id != id;
+            }
             match self.write_down(outcome, &[true])? {
                 Written::All => {}
                 Written::Some(outcome) => left.push(outcome),
@@ -528,28 +571,33 @@ impl Delivery {
     /// When there is something to do, if nobody wakes the worker.
     fn next_look(&self) -> Option<DateTime<Utc>> {
         let looks = self.targets.iter().filter_map(Target::next_look);
-        let is_left = !self.unsettled.is_empty() || !self.arrived.is_empty() || self.debts_at.is_some();
-        let later = is_left.then(|| clock::now() + TimeDelta::seconds(i64::from(self.debts_at.is_none())));
-        looks.chain(later).min()
+        let now = Instant::now();
+        let marks = if self.arrived.is_empty() { None } else { Some(self.mark_at.unwrap_or(now)) };
+        let chores = [self.settle_at, self.debts_at, self.hurry_at, marks].into_iter().flatten();
+        let chore = chores.min().and_then(|at| TimeDelta::from_std(at.saturating_duration_since(now)).ok());
+        looks.chain(chore.map(|pause| clock::now() + pause)).min()
     }
 
     /// Notes on the incidents that their alert has arrived, each in a transaction of its own and after the alerts were settled: whoever
     /// works on an incident locks it first and its alert second, and nobody may wait for the other way round. One that is locked
     /// is left for the next round.
     fn mark_incidents(&mut self) -> Result<()> {
-        let mut left = Vec::new();
-        for one in self.arrived.drain(..) {
-            let mark = || breaker::mark_alerted(&one.incident_id, &one.response);
-            match db::transaction(|| Ok(db::subtransaction(mark)))? {
-                Ok(true) => {}
-                Ok(false) => left.push(one),
+        let some: Vec<String> = self.arrived.keys().take(MARKED_AT_ONCE).cloned().collect();
+        for incident_id in some {
+            let Some(response) = self.arrived.remove(&incident_id) else { continue };
+            let mark = || breaker::mark_alerted(&incident_id, &response);
+            match db::transaction_within(PATIENCE, || Ok(db::subtransaction(mark)))? {
+                Some(Ok(true)) => {}
+                Some(Ok(false)) | None => {
+                    self.arrived.insert(incident_id, response);
+                    self.mark_at = Some(Instant::now() + LATER);
+                }
                 // An incident that cannot be marked must not keep others from being told.
-                Err(error) => {
-                    pgrx::warning!("incident {} was not marked as alerted: {error:?}", one.incident_id);
+                Some(Err(error)) => {
+                    pgrx::warning!("incident {incident_id} was not marked as alerted: {error:?}");
                 }
             }
         }
-        self.arrived = left;
         Ok(())
     }
 }

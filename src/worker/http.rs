@@ -263,13 +263,14 @@ fn identity(setup: &Setup) -> Result<Option<Identity>, String> {
     };
     let secret =
         secret_file::secret(key).map_err(|why| format!("costsim.alertmanager_key_file {key}: {why}"))?;
-    let mut pem =
-        secret_file::public(cert).map_err(|why| format!("costsim.alertmanager_cert_file {cert}: {why}"))?;
     // Both may be one file.
-    if cert != key {
-        pem.push(b'\n');
-        pem.extend_from_slice(&secret);
-    }
+    let pem = if cert == key {
+        secret
+    } else {
+        let public = secret_file::public(cert)
+            .map_err(|why| format!("costsim.alertmanager_cert_file {cert}: {why}"))?;
+        [public.as_slice(), b"\n", &secret].concat()
+    };
     let refused = |why: &str| {
         format!("costsim.alertmanager_cert_file {cert} and costsim.alertmanager_key_file {key}: {why}")
     };

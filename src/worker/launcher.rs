@@ -22,7 +22,8 @@ use super::shared::{self, Author, State};
 use super::{LIBRARY, process};
 use crate::guc;
 
-/// The pause before the launcher itself is started again; a worker's begins as short, and doubles with every failure in a row.
+/// The pause before the launcher itself, or a worker that was told to end, is started again. After a failure it is 4 seconds, and twice
+/// as long after every further one in a row.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 /// A worker that keeps failing is tried after so many seconds: a log line a minute.
 const LONGEST_PAUSE: i64 = 60;
@@ -139,16 +140,21 @@ fn say(database: &str, oid: pg_sys::Oid, state: State, trouble: Option<&str>) {
 fn note_end(database: &str, charge: &mut Charge) {
     let now = Instant::now();
     charge.worker = None;
-    charge.failures = if now.duration_since(charge.started_at) >= WELL_AFTER {
-        1
-    } else {
-        charge.failures.saturating_add(1)
-    };
-    let pause = backoff::nominal(charge.failures - 1, TimeDelta::seconds(LONGEST_PAUSE))
-        .to_std()
-        .unwrap_or(LOOK_AGAIN);
-    charge.not_before = now + pause;
     let known = shared::reports().into_iter().find(|report| report.database == database);
+    // One that was at its work was told to end, or made way; one that fails says so and takes its number off the board.
+    let was_at_work = known.as_ref().is_some_and(|report| report.pid.is_some());
+    charge.failures = match charge.failures {
+        _ if was_at_work => 0,
+        _ if now.duration_since(charge.started_at) >= WELL_AFTER => 1,
+        failures => failures.saturating_add(1),
+    };
+    let pause = match charge.failures {
+        0 => SHORTEST_PAUSE,
+        failures => {
+            backoff::nominal(failures + 1, TimeDelta::seconds(LONGEST_PAUSE)).to_std().unwrap_or(LOOK_AGAIN)
+        }
+    };
+    charge.not_before = now + pause;
     let trouble = known.and_then(|report| report.trouble).unwrap_or_else(|| "worker ended".into());
     say(database, pg_sys::InvalidOid, State::Down, Some(&trouble));
 }

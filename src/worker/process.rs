@@ -4,13 +4,14 @@
 //! postmaster or the launcher decides whether to start another. Nothing blocks for longer than a slice without that check.
 
 use std::ffi::{CStr, CString};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use pgrx::{check_for_interrupts, pg_sys};
 use rustix::process::{Pid, Signal, kill_process};
 
-static IS_DISMISSED: AtomicBool = AtomicBool::new(false);
+use super::shared;
+
 static SETTINGS: AtomicU32 = AtomicU32::new(0);
 
 /// Which database a process belongs to.
@@ -33,11 +34,11 @@ const PINNED: [(&CStr, &CStr); 13] = [
     (c"row_security", c"on"),
     (c"statement_timeout", c"0"),
     (c"idle_in_transaction_session_timeout", c"0"),
-    // A claim must not wait for an application's forgotten lock: it fails, and is tried again.
+    // The worker must not wait for an application's forgotten lock: it fails, and tries again.
     (c"lock_timeout", c"10s"),
     (c"session_replication_role", c"origin"),
     (c"track_activities", c"on"),
-    // Every statement of the worker finds its rows by an index and in its order. What the planner believes of a queue, which was empty
+    // What the worker looks for it finds by an index and in its order. What the planner believes of a queue, which was empty
     // when it last looked, must not change that.
     (c"enable_seqscan", c"off"),
     (c"enable_bitmapscan", c"off"),
@@ -48,7 +49,7 @@ unsafe extern "C-unwind" {
     // The server's own handlers themselves: pgrx exports them wrapped in a guard, which a signal handler must not have.
     fn die(signal: i32);
     fn SignalHandlerForConfigReload(signal: i32);
-    fn SetLatch(latch: *mut pg_sys::Latch);
+    fn SignalHandlerForShutdownRequest(signal: i32);
 }
 
 /// Takes the signals and connects: to a database, or to the shared catalogs only.
@@ -57,7 +58,7 @@ pub fn start(home: &Home<'_>) {
     unsafe {
         set_handler(pg_sys::SIGHUP, SignalHandlerForConfigReload);
         set_handler(pg_sys::SIGTERM, die);
-        set_handler(pg_sys::SIGUSR2, on_dismissal);
+        set_handler(pg_sys::SIGUSR2, SignalHandlerForShutdownRequest);
         pg_sys::BackgroundWorkerUnblockSignals();
         match home {
             Home::None => pg_sys::BackgroundWorkerInitializeConnection(std::ptr::null(), std::ptr::null(), 0),
@@ -131,11 +132,11 @@ pub fn was_woken() -> bool {
 /// Ends the process if it was told to, and takes over changed settings.
 pub fn obey() {
     check_for_interrupts!();
-    if IS_DISMISSED.load(Ordering::Relaxed) {
-        leave_for_good();
-    }
-    // SAFETY: the flag is set by the server's own handler; the settings file is read where the server reads it.
+    // SAFETY: the flags are set by the server's own handler; the settings file is read where the server reads it.
     unsafe {
+        if pg_sys::ShutdownRequestPending != 0 {
+            leave_for_good();
+        }
         if pg_sys::ConfigReloadPending != 0 {
             pg_sys::ConfigReloadPending = 0;
             pg_sys::ProcessConfigFile(pg_sys::GucContext::PGC_SIGHUP);
@@ -151,6 +152,7 @@ pub fn settings_version() -> u32 {
 
 /// Ends the process, so that nobody starts another in its place.
 pub fn leave_for_good() -> ! {
+    shared::remove_own();
     // SAFETY: the server's own way out, with all its clearing up; called where no lock and no transaction is open.
     unsafe { pg_sys::proc_exit(0) }
 }
@@ -161,16 +163,11 @@ pub fn leave() -> ! {
     unsafe { pg_sys::proc_exit(1) }
 }
 
-/// Tells a worker to leave for good.
-pub fn dismiss(pid: i32) -> bool {
-    Pid::from_raw(pid).is_some_and(|pid| kill_process(pid, Signal::USR2).is_ok())
-}
-
-/// A signal came that tells the process to leave for good.
-unsafe extern "C-unwind" fn on_dismissal(_signal: i32) {
-    IS_DISMISSED.store(true, Ordering::Relaxed);
-    // SAFETY: allowed in a signal handler, as in the server's own.
-    unsafe { SetLatch(pg_sys::MyLatch) }
+/// Tells a worker to leave for good, if it is still there.
+pub fn dismiss(pid: i32) {
+    if let Some(pid) = Pid::from_raw(pid) {
+        kill_process(pid, Signal::USR2).ok();
+    }
 }
 
 /// Shows in pg_stat_activity what the process is doing.

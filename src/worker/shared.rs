@@ -181,6 +181,11 @@ pub fn post(author: &Author<'_>, state: State, trouble: Option<&str>, until: Opt
         until: 0,
         is_by_hand: false,
     });
+    // Of two workers the one that was there first is the database's.
+    let is_anothers = slot.pid != 0 && slot.pid != author.pid && author.pid != 0;
+    if is_anothers && process_of(slot.pid).is_some_and(|process| is_worker(process, author.oid)) {
+        return;
+    }
     if slot.state != state || slot.pid != author.pid {
         slot.changed_at = at;
     }
@@ -197,14 +202,15 @@ pub fn post(author: &Author<'_>, state: State, trouble: Option<&str>, until: Opt
     }
 }
 
-/// Takes a database off the board whose worker leaves for good.
-pub fn remove(database: &str) {
+/// Takes this process off the board: it leaves for good.
+pub fn remove_own() {
     if !is_preloaded() {
         return;
     }
-    let mut board = BOARD.exclusive();
-    for slot in &mut board.slots {
-        if slot.is_some_and(|slot| slot.database.get() == database) {
+    // SAFETY: this process's own pid.
+    let pid = unsafe { pg_sys::MyProcPid };
+    for slot in &mut BOARD.exclusive().slots {
+        if slot.is_some_and(|slot| slot.pid == pid) {
             *slot = None;
         }
     }
@@ -277,9 +283,7 @@ fn worker() -> Option<*mut pg_sys::PGPROC> {
         let of_ours = |slot: &&Slot| slot.oid == database.to_u32() && slot.pid != 0;
         let pid = board.slots.iter().flatten().find(of_ours).map(|slot| slot.pid)?;
         drop(board);
-        // SAFETY: looks a pid up in the table of processes.
-        let process = unsafe { pg_sys::BackendPidGetProc(pid) };
-        return (!process.is_null()).then_some(process);
+        return process_of(pid).filter(|&process| is_worker(process, database));
     }
     // Without a board: as likely as not it is the one that it was before.
     if let Some(process) = KNOWN_WORKER.get().filter(|&process| is_worker(process, database)) {
@@ -294,6 +298,12 @@ fn worker() -> Option<*mut pg_sys::PGPROC> {
     };
     KNOWN_WORKER.set(found);
     found
+}
+
+fn process_of(pid: i32) -> Option<*mut pg_sys::PGPROC> {
+    // SAFETY: looks a pid up in the table of processes.
+    let process = unsafe { pg_sys::BackendPidGetProc(pid) };
+    (!process.is_null()).then_some(process)
 }
 
 fn is_worker(process: *mut pg_sys::PGPROC, database: pg_sys::Oid) -> bool {

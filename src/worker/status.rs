@@ -65,6 +65,11 @@ pub fn costsim_worker_status() -> Result<
                 let since = changed_at.or(started_at);
                 (here, Some(pid), state.word().to_owned(), since, changed_at, None, trouble.clone(), trouble)
             }
+            // It does not show itself yet.
+            None if shared::worker_pid().is_some() => {
+                let (pid, state) = (shared::worker_pid(), State::Starting.word().to_owned());
+                (here, pid, state, None, None, None, None, None)
+            }
             None => {
                 let (state, trouble) = absence(&here);
                 (here, None, state.to_owned(), None, None, None, Some(trouble.to_owned()), None)

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use costsim_core::alertmanager::{Health, Verdict};
 
-use crate::alert::outbox::{Attempt, Item, Key};
+use crate::alert::outbox::{Attempt, Item, Key, Label};
 use crate::guc;
 
 /// What was read ahead is the state of a moment, and goes out while that is fresh.
@@ -34,6 +34,8 @@ pub struct Target {
     ahead: Option<(Instant, Vec<Item>)>,
     /// Rows that failed alone, with the labels that must not overtake them.
     aside: HashMap<Key, Aside>,
+    /// How often a row has failed alone, until it does no more.
+    stumbles: HashMap<Key, u32>,
     /// Whether others may have what this one has not.
     pub may_be_owed: bool,
     /// Whether the latest reading left something behind.
@@ -51,7 +53,7 @@ pub struct Target {
 
 struct Aside {
     until: DateTime<Utc>,
-    labels: Vec<String>,
+    labels: Vec<Label>,
 }
 
 impl Target {
@@ -64,6 +66,7 @@ impl Target {
             parts: Vec::new(),
             ahead: None,
             aside: HashMap::new(),
+            stumbles: HashMap::new(),
             may_be_owed: true,
             has_more: false,
             look_at: None,
@@ -150,16 +153,38 @@ impl Target {
         self.ahead = None;
     }
 
-    /// Leaves a row that failed alone to itself until then.
-    pub fn put_aside(&mut self, item: &Item, until: DateTime<Utc>) {
+    /// Leaves a row that failed alone to itself for a while, longer each time: until when.
+    pub fn put_aside(&mut self, item: &Item, attempt: &Attempt, now: DateTime<Utc>) -> DateTime<Utc> {
+        let failures = self.stumbles.get(&item.key).copied().unwrap_or(0);
+        let until = now.checked_add_signed(item.own_pause(attempt, failures)).unwrap_or(now);
         if self.aside.len() < MOST_ASIDE {
             self.aside.insert(item.key, Aside { until, labels: item.labels() });
+            self.stumbles.insert(item.key, failures.saturating_add(1));
+        }
+        until
+    }
+
+    /// Whether a row was put aside.
+    pub fn is_aside(&self, key: Key) -> bool {
+        self.aside.contains_key(&key)
+    }
+
+    /// Notes that these are over with, whatever became of them.
+    pub fn done_with(&mut self, items: &[Item]) {
+        if !self.stumbles.is_empty() {
+            for item in items {
+                self.stumbles.remove(&item.key);
+            }
         }
     }
 
     /// Forgets what was put aside until now.
     pub fn fetch_from_aside(&mut self, now: DateTime<Utc>) {
         self.aside.retain(|_, aside| aside.until > now);
+        // What has gone some other way would be remembered for ever.
+        if self.stumbles.len() > 2 * MOST_ASIDE {
+            self.stumbles.clear();
+        }
     }
 
     /// When the first of what was put aside is due.
@@ -179,8 +204,8 @@ impl Target {
     }
 
     /// Labels whose alerts must not overtake an older one.
-    pub fn held(&self) -> HashSet<String> {
-        self.aside.values().flat_map(|aside| aside.labels.iter().cloned()).collect()
+    pub fn held(&self) -> HashSet<Label> {
+        self.aside.values().flat_map(|aside| aside.labels.iter().copied()).collect()
     }
 
     /// Takes in how a request ended.

@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 use crate::{breaker, clock, convert, db, guc, lock};
 
 /// The worker looks this often whether somebody wants its database for himself, and whether the server is still there.
-const GLANCE: Duration = Duration::from_secs(1);
+const GLANCE: Duration = Duration::from_millis(500);
 
 /// How long a process that has just begun sends alerts before it looks after anything else.
 const HEAD_START: Duration = Duration::from_secs(1);
@@ -36,6 +36,7 @@ const PENANCE: Duration = Duration::from_secs(30);
 /// What is over is cleared away this often, so many rows at a time.
 const CLEARING: Duration = Duration::from_secs(3_600);
 const CLEARED_AT_ONCE: i64 = 1_000;
+const LOOKED_AT_AT_ONCE: i64 = 10_000;
 
 /// A worker under the launcher.
 #[pg_guard]
@@ -48,19 +49,27 @@ extern "C-unwind" fn costsim_worker_main(_argument: pg_sys::Datum) {
     work(database, false);
 }
 
-/// A worker that was started from SQL: of the database with this number, in this folder.
+/// A worker that was started from SQL: of the database with this number.
 #[pg_guard]
 #[unsafe(no_mangle)]
 extern "C-unwind" fn costsim_worker_by_hand_main(_argument: pg_sys::Datum) {
-    let (oid, folder) = BackgroundWorker::get_extra().split_once(' ').unwrap_or_default();
+    let oid = BackgroundWorker::get_extra();
     // Its database was dropped: the postmaster would try again for ever.
-    if !Path::new(folder).exists() {
+    if !has_folder(oid) {
         process::leave_for_good();
     }
     let oid = pg_sys::Oid::from(oid.parse::<u32>().unwrap_or(0));
     process::start(&Home::Oid(oid));
     let database = db::transaction(|| Ok(db::database_name())).unwrap_or_default();
     work(database, true);
+}
+
+/// Whether the database with this number has a folder in some tablespace: the data folder is the process' own.
+fn has_folder(oid: &str) -> bool {
+    let below =
+        |folder: &Path| std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    Path::new("base").join(oid).exists()
+        || below(Path::new("pg_tblspc")).any(|space| below(&space).any(|version| version.join(oid).exists()))
 }
 
 fn work(database: String, is_by_hand: bool) {
@@ -109,7 +118,7 @@ impl Post {
             Author { database: &self.database, oid: self.oid, pid: self.pid, is_by_hand: self.is_by_hand };
         shared::post(&author, state, trouble, until.map(convert::micros));
         match (state, trouble) {
-            (State::Sending, _) => {}
+            (State::Sending | State::Starting, _) => {}
             (State::Idle, Some(trouble)) => process::show_idle(&format!("costsim: idle: {trouble}")),
             (_, Some(trouble)) => process::show_idle(&format!("costsim: blocked: {trouble}")),
             (_, None) => process::show_idle("costsim: idle"),
@@ -133,7 +142,15 @@ impl Post {
         self.say(State::Down, Some(report.message()), None);
         let end = Instant::now() + PENANCE;
         while let Some(rest) = end.checked_duration_since(Instant::now()).filter(|rest| !rest.is_zero()) {
-            process::wait(Some(rest));
+            process::wait(Some(rest.min(GLANCE)));
+            self.make_way();
+        }
+    }
+
+    /// Ends a process that was started by hand where another one is the database's worker.
+    fn leave_to_another(&self) {
+        if self.is_by_hand && shared::worker_pid().is_some_and(|pid| pid != self.pid) {
+            process::leave_for_good();
         }
     }
 
@@ -141,7 +158,7 @@ impl Post {
     fn make_way(&self) {
         if lock::is_database_wanted() {
             if self.is_by_hand {
-                shared::remove(&self.database);
+                shared::remove_own();
             }
             process::leave();
         }
@@ -160,9 +177,13 @@ struct Memory {
     breaker_due: Option<DateTime<Utc>>,
     glanced_at: Instant,
     clear_at: Instant,
+    /// The number up to which the queue was cleared.
+    cleared_to: i64,
 }
 
 fn run(post: &Post) {
+    // From now on whoever commits wakes this process.
+    post.say(State::Starting, None, None);
     let now = Instant::now();
     let mut memory = Memory {
         delivery: Delivery::default(),
@@ -172,6 +193,7 @@ fn run(post: &Post) {
         breaker_due: None,
         glanced_at: now,
         clear_at: now + GLANCE,
+        cleared_to: i64::MIN,
     };
     loop {
         match round(post, &mut memory) {
@@ -214,11 +236,12 @@ fn sleep(post: &Post, memory: &mut Memory, least: Duration, most: Duration) -> b
     loop {
         let limit = if is_woken { least } else { most };
         let rest = limit.saturating_sub(begun_at.elapsed());
-        if rest.is_zero() {
-            return is_woken;
-        }
+        // However short it is: what the process was told is heard.
         is_woken |= process::wait(Some(rest.min(GLANCE)));
         glance(post, memory);
+        if (if is_woken { least } else { most }) <= begun_at.elapsed() {
+            return is_woken;
+        }
     }
 }
 
@@ -262,6 +285,7 @@ fn round(post: &Post, memory: &mut Memory) -> Result<Option<Rest>> {
             Ok(Some(Rest { least: Duration::ZERO, most }))
         }
         Next::Blocked { why, pause } => {
+            post.leave_to_another();
             post.say(State::Blocked, Some(&why), None);
             let most = memory.breaker_due.map_or(pause, until).min(pause);
             Ok(Some(Rest { least: SOON, most }))
@@ -282,16 +306,19 @@ fn clear_away(memory: &mut Memory) -> Result<()> {
     let over = ["sent", "failed", "cancelled"].map(str::to_owned);
     let age = guc::alert_retention();
     let owed_since = clock::now() - guc::alert_retry_window().max(TimeDelta::hours(1));
+    let behind = memory.cleared_to;
     let cleared = db::transaction_within(TimeDelta::seconds(1), || {
         let forgotten = upkeep::forget_old(owed_since, CLEARED_AT_ONCE)?;
         if age.is_zero() {
-            return Ok(forgotten);
+            return Ok((forgotten, None));
         }
-        Ok(forgotten
-            + upkeep::purge_queued(&over, age, CLEARED_AT_ONCE)?
-            + upkeep::purge_fired(age, CLEARED_AT_ONCE)?)
+        let fired = upkeep::purge_fired(age, CLEARED_AT_ONCE)?;
+        let (_, last) = upkeep::purge_queued(&over, age, behind, LOOKED_AT_AT_ONCE)?;
+        Ok((forgotten + fired, last))
     })?;
-    let is_done = cleared.is_none_or(|rows| rows == 0);
+    let (rows, last) = cleared.unwrap_or((0, None));
+    memory.cleared_to = last.unwrap_or(i64::MIN);
+    let is_done = rows == 0 && last.is_none();
     memory.clear_at = Instant::now() + if is_done { CLEARING } else { Duration::from_millis(100) };
     Ok(())
 }

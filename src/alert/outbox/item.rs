@@ -1,13 +1,16 @@
 //! One row on its way: how it is spelled for Alertmanager, and what is known of it.
 
+use std::hash::BuildHasher;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use costsim_core::alertmanager::{self, Alert, Annotations, LabelSet, Liveness, RetryPolicy};
 use costsim_core::backoff;
+use rustc_hash::FxBuildHasher;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::Attempt;
-use crate::alert::store::delivery::{self as store, Fired, Queued};
+use crate::alert::store::delivery::{self as store, Fired, Queued, Texts};
 use crate::error::Result;
 use crate::guc;
 
@@ -20,6 +23,9 @@ pub enum Key {
     Queued(i64),
     Fired(i64),
 }
+
+/// A hash of labels. Where two of different labels are the same, one alert waits for another for nothing.
+pub type Label = u64;
 
 /// A row that is on its way to a target.
 pub struct Item {
@@ -41,6 +47,7 @@ pub struct Item {
 pub(super) struct Firing {
     pub(super) revision: i64,
     pub(super) liveness: Liveness,
+    starts_at: Option<DateTime<Utc>>,
     pub(super) ends_at: DateTime<Utc>,
 }
 
@@ -54,8 +61,10 @@ enum Spelling {
     NotLoaded,
     /// The row can never be sent.
     Impossible(String),
-    /// It was sent, and is not needed any more.
-    Sent,
+    /// It was sent, and only its labels are needed still.
+    Sent {
+        labels: Vec<Label>,
+    },
 }
 
 impl Key {
@@ -92,12 +101,13 @@ impl Item {
 
     pub(super) fn of_fired(row: Fired, now: DateTime<Utc>) -> Self {
         let liveness = row.resolved_at.map_or(Liveness::Firing, |at| Liveness::Resolved { at });
-        let ends_at = ends_at(liveness, now);
-        let spelling =
-            match spell_alert(&row.labels, &row.annotations, row.generator_url, row.starts_at, ends_at) {
-                Ok(text) => Spelling::Done { text, alerts: 1 },
-                Err(why) => Spelling::Impossible(why),
-            };
+        let firing = Firing {
+            revision: row.revision,
+            liveness,
+            starts_at: row.starts_at,
+            ends_at: ends_at(liveness, now),
+        };
+        let spelling = row.texts.map_or(Spelling::NotLoaded, |texts| firing.spell(texts));
         Self {
             key: Key::Fired(row.id),
             priority: row.priority,
@@ -107,7 +117,7 @@ impl Item {
             max_attempts: i32::MAX,
             age: TimeDelta::zero(),
             incident_id: row.incident_id,
-            fired: Some(Firing { revision: row.revision, liveness, ends_at }),
+            fired: Some(firing),
             spelling,
         }
     }
@@ -123,30 +133,36 @@ impl Item {
         if self.priority == 1 { kind } else { 2 + kind }
     }
 
-    pub(super) fn load(&mut self) -> Result<()> {
-        if matches!(self.spelling, Spelling::NotLoaded) {
-            self.spelling = match store::load(self.key.id(), LONGEST_PAYLOAD)? {
+    /// Reads what was too large to be read with its row: whether it was.
+    pub(super) fn load(&mut self) -> Result<bool> {
+        if !matches!(self.spelling, Spelling::NotLoaded) {
+            return Ok(false);
+        }
+        let gone = || Spelling::Impossible("the row is gone".to_owned());
+        self.spelling = match &self.fired {
+            Some(firing) => store::load_fired(self.key.id())?.map_or_else(gone, |texts| firing.spell(texts)),
+            None => match store::load_queued(self.key.id(), LONGEST_PAYLOAD)? {
                 Some((_, Some(payload))) => spell_payload(&payload),
                 Some((bytes, None)) => {
                     Spelling::Impossible(format!("payload has {bytes} bytes, more than {LONGEST_PAYLOAD}"))
                 }
-                None => Spelling::Impossible("the row is gone".to_owned()),
-            };
-        }
-        Ok(())
+                None => gone(),
+            },
+        };
+        Ok(true)
     }
 
     /// Bytes and alerts.
     pub(super) fn size(&self) -> (usize, usize) {
         match &self.spelling {
             Spelling::Done { text, alerts } => (text.len() + 1, *alerts),
-            Spelling::NotLoaded | Spelling::Impossible(_) | Spelling::Sent => (0, 0),
+            Spelling::NotLoaded | Spelling::Impossible(_) | Spelling::Sent { .. } => (0, 0),
         }
     }
 
     /// Gives up its text, which has been sent.
     pub(super) fn shed(&mut self) {
-        self.spelling = Spelling::Sent;
+        self.spelling = Spelling::Sent { labels: self.labels() };
     }
 
     /// Whether reading behind it finds it no more.
@@ -158,32 +174,45 @@ impl Item {
     pub fn fault(&self) -> Option<&str> {
         match &self.spelling {
             Spelling::Impossible(why) => Some(why),
-            Spelling::Done { .. } | Spelling::NotLoaded | Spelling::Sent => None,
+            Spelling::Done { .. } | Spelling::NotLoaded | Spelling::Sent { .. } => None,
         }
     }
 
-    /// The labels of its alerts, as text. What the server prints of two equal objects is the same. A fired alert is one row, which
-    /// nothing overtakes.
-    pub fn labels(&self) -> Vec<String> {
-        let Spelling::Done { text, .. } = &self.spelling else { return Vec::new() };
-        if self.fired.is_some() {
-            return Vec::new();
-        }
+    /// The labels of its alerts. A fired alert is one row, which nothing overtakes.
+    pub fn labels(&self) -> Vec<Label> {
+        let text = match &self.spelling {
+            Spelling::Done { text, .. } if self.fired.is_none() => text,
+            Spelling::Sent { labels } => return labels.clone(),
+            _ => return Vec::new(),
+        };
         let array = format!("[{text}]");
         let alerts: Vec<&RawValue> = serde_json::from_str(&array).unwrap_or_default();
-        // Each by itself: an element that is no object has no labels, and takes them from no other.
+        // Each by itself: an element that is no object has no labels, and takes them from no other. What the server prints of two
+        // equal objects is the same.
         alerts
             .iter()
             .filter_map(|alert| serde_json::from_str::<Named<'_>>(alert.get()).ok()?.labels)
-            .map(|labels| labels.get().to_owned())
+            .map(|labels| FxBuildHasher.hash_one(labels.get()))
             .collect()
     }
 
-    /// The pause before an item is tried again that failed alone.
-    pub fn own_pause(&self, attempt: &Attempt) -> TimeDelta {
-        let attempts = self.attempts.max(0).unsigned_abs().saturating_add(1);
-        let pause = backoff::delay(attempts, guc::alert_max_backoff(), fastrand::f64());
+    /// The pause before an item is tried again that failed alone, and has failed so often before.
+    pub fn own_pause(&self, attempt: &Attempt, failures: u32) -> TimeDelta {
+        let failures = self.attempts.max(0).unsigned_abs().max(failures).saturating_add(1);
+        let pause = backoff::delay(failures, guc::alert_max_backoff(), fastrand::f64());
         alertmanager::with_asked_pause(pause, attempt.asked)
+    }
+}
+
+impl Firing {
+    fn spell(&self, texts: Texts) -> Spelling {
+        let Some(starts_at) = self.starts_at else {
+            return Spelling::Impossible("starts_at lies beyond the calendar".to_owned());
+        };
+        match spell_alert(&texts.labels, &texts.annotations, texts.generator_url, starts_at, self.ends_at) {
+            Ok(text) => Spelling::Done { text, alerts: 1 },
+            Err(why) => Spelling::Impossible(why),
+        }
     }
 }
 

@@ -42,14 +42,9 @@ impl Outcome {
     pub fn settle(&self, others: &[i32], now: DateTime<Utc>, is_contended: bool) -> Result<HashSet<Key>> {
         let mut left = HashSet::new();
         if is_contended {
-            left = self.items.iter().map(|item| item.key).collect();
-            let (queued, fired) = split(&left);
-            for id in store::lock_queued(queued)? {
-                left.remove(&Key::Queued(id));
-            }
-            for id in store::lock_fired(fired)? {
-                left.remove(&Key::Fired(id));
-            }
+            let (queued, fired) = split(self.items.iter().map(|item| item.key));
+            left.extend(store::lock_queued(queued)?.into_iter().map(Key::Queued));
+            left.extend(store::lock_fired(fired)?.into_iter().map(Key::Fired));
         }
         let items: Vec<&Item> = self.items.iter().filter(|item| !left.contains(&item.key)).collect();
         let code = self.attempt.code.map(i32::from);
@@ -82,6 +77,7 @@ impl Outcome {
     fn note(&self, code: Option<i32>) -> Result<()> {
         match (self.attempt.verdict, self.not_before) {
             (Verdict::Delivered, _) => upkeep::note_success(self.target, self.items.len(), code),
+            (Verdict::Permanent, _) if code.is_some() => upkeep::note_success(self.target, 0, code),
             (Verdict::Retryable, Some(next_at)) => {
                 upkeep::note_failure(self.target, self.failures, next_at, self.attempt.error.as_deref(), code)
             }
@@ -123,17 +119,21 @@ impl Outcome {
 
     fn miss(&self, items: &[&Item], others: &[i32], now: DateTime<Utc>, code: Option<i32>) -> Result<()> {
         let (mut again, mut dead, mut refused) = (Vec::new(), Vec::new(), Vec::new());
-        let mut fired = (Vec::new(), Vec::new());
-        let is_refused = self.attempt.verdict == Verdict::Permanent && code.is_some();
+        let (mut fired, mut fired_refused) = ((Vec::new(), Vec::new()), (Vec::new(), Vec::new()));
+        let is_permanent = self.attempt.verdict == Verdict::Permanent;
         for item in items {
             match (&item.key, &item.fired) {
                 (Key::Fired(id), Some(firing)) => {
-                    if !item.is_owed {
-                        fired.0.push(*id);
-                        fired.1.push(firing.revision);
-                    }
+                    let list = match (item.is_owed, is_permanent) {
+                        (false, _) => &mut fired,
+                        (true, true) => &mut fired_refused,
+                        (true, false) => continue,
+                    };
+                    list.0.push(*id);
+                    list.1.push(firing.revision);
                 }
-                (key, _) if is_refused => refused.push(key.id()),
+                // What nobody can be sent fails for all, unless some have it.
+                (key, _) if is_permanent && (code.is_some() || !item.is_pending) => refused.push(key.id()),
                 // What another target has taken is none of this one's business.
                 (_, _) if !item.is_pending => {}
                 (key, _) => match self.judge(item) {
@@ -151,6 +151,9 @@ impl Outcome {
         }
         if !refused.is_empty() {
             store::refuse_queued(refused, self.target, others, &miss)?;
+        }
+        if !fired_refused.0.is_empty() {
+            store::refuse_fired(fired_refused, self.target)?;
         }
         if !fired.0.is_empty() {
             store::miss_fired(fired, self.next_at, now, &miss)?;

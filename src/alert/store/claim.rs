@@ -5,18 +5,26 @@ use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys::BuiltinOid::{BOOLOID, INT2OID, INT4OID, INT8OID, INTERVALOID, TEXTOID, TIMESTAMPTZOID};
 use pgrx::prelude::*;
 
+use super::moment_or_none;
 use crate::convert;
-use crate::db::{Row, Statement, column, nullable};
+use crate::db::{Statement, column, nullable};
 use crate::error::Result;
 
+/// Of what is free no more than 8 MB at once, and at least one: all of it becomes somebody's memory.
 static CLAIM_QUEUED: Statement = Statement::deciding(
     "UPDATE @schema@.costsim_alert_queue q
         SET claimed_by = $1, claim_token = $2, claimed_until = pg_catalog.clock_timestamp() + $4
-      WHERE q.id = ANY (ARRAY(SELECT d.id FROM @schema@.costsim_alert_queue d
-                      WHERE d.status = 'pending' AND d.owed_to IS NULL AND d.priority = $5 AND d.next_attempt_at <= pg_catalog.clock_timestamp()
-                        AND (d.claimed_until IS NULL OR d.claimed_until <= pg_catalog.clock_timestamp())
-                      ORDER BY d.priority, d.id
-                      LIMIT $3 FOR UPDATE SKIP LOCKED))
+      WHERE q.id = ANY (ARRAY(
+                SELECT w.id
+                  FROM (SELECT f.id, pg_catalog.sum(f.bytes) OVER (ORDER BY f.id) - f.bytes AS bytes_before
+                          FROM (SELECT d.id, pg_catalog.octet_length(d.payload::text) AS bytes
+                                  FROM @schema@.costsim_alert_queue d
+                                 WHERE d.status = 'pending' AND d.owed_to IS NULL AND d.priority = $5
+                                   AND d.next_attempt_at <= pg_catalog.clock_timestamp()
+                                   AND (d.claimed_until IS NULL OR d.claimed_until <= pg_catalog.clock_timestamp())
+                                 ORDER BY d.priority, d.id
+                                 LIMIT $3 FOR UPDATE SKIP LOCKED) f) w
+                 WHERE w.bytes_before < 8388608))
      RETURNING q.id, q.payload::text, q.attempts, q.claimed_until",
     &[TEXTOID, INT8OID, INT8OID, INTERVALOID, INT2OID],
 );
@@ -88,7 +96,8 @@ pub struct Fired {
     pub labels: String,
     pub annotations: String,
     pub generator_url: Option<String>,
-    pub starts_at: DateTime<Utc>,
+    /// `None` beyond what a calendar holds.
+    pub starts_at: Option<DateTime<Utc>>,
     pub resolved_at: Option<DateTime<Utc>>,
     pub attempts: i32,
     pub until: TimestampWithTimeZone,
@@ -138,16 +147,12 @@ pub fn fired(claim: &Claim<'_>, ends_at: DateTime<Utc>) -> Result<Vec<Fired>> {
             labels: column(row, 2)?,
             annotations: column(row, 3)?,
             generator_url: nullable(row, 4)?,
-            starts_at: convert::finite_moment(column(row, 5)?, "starts_at")?,
-            resolved_at: resolved_at(row, 6)?,
+            starts_at: moment_or_none(row, 5)?,
+            resolved_at: moment_or_none(row, 6)?,
             attempts: column(row, 7)?,
             until: column(row, 8)?,
         })
     })
-}
-
-fn resolved_at(row: &Row<'_>, index: i32) -> Result<Option<DateTime<Utc>>> {
-    nullable(row, index)?.map(|at| convert::finite_moment(at, "resolved_at")).transpose()
 }
 
 /// What a claim holds, locked until the end of the transaction.
@@ -172,7 +177,7 @@ pub fn lock(id: i64, token: i64) -> Result<Option<Held>> {
         Ok(Held::Queued {
             attempts: column(row, 1)?,
             max_attempts: column(row, 2)?,
-            created_at: nullable::<TimestampWithTimeZone>(row, 3)?.and_then(|at| convert::moment(at.into())),
+            created_at: moment_or_none(row, 3)?,
             incident_id: nullable(row, 4)?,
         })
     })?;
@@ -182,7 +187,7 @@ pub fn lock(id: i64, token: i64) -> Result<Option<Held>> {
     LOCK_FIRED.row(&arguments, |row| {
         Ok(Held::Fired {
             attempts: column(row, 1)?,
-            resolved_at: resolved_at(row, 2)?,
+            resolved_at: moment_or_none(row, 2)?,
             incident_id: nullable(row, 3)?,
         })
     })

@@ -4,6 +4,8 @@
 //! read: it may have been fired anew, cancelled, taken by another target. So a statement here says what to do in each case, and
 //! the same outcome settled twice changes nothing the second time.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys::BuiltinOid::{
@@ -11,6 +13,7 @@ use pgrx::pg_sys::BuiltinOid::{
 };
 use pgrx::prelude::*;
 
+use super::moment_or_none;
 use crate::convert;
 use crate::db::{Row, Statement, column, nullable};
 use crate::error::Result;
@@ -26,8 +29,22 @@ macro_rules! queued_columns {
 
 macro_rules! fired_columns {
     () => {
-        "id, priority, labels::text, annotations::text, generator_url, starts_at, resolved_at, revision, attempts, incident_id,
-         owed_to IS NOT NULL"
+        concat!(
+            "id, priority, CASE WHEN ",
+            is_small!(),
+            " THEN labels::text END, CASE WHEN ",
+            is_small!(),
+            " THEN annotations::text END, CASE WHEN ",
+            is_small!(),
+            " THEN generator_url END, starts_at, resolved_at, revision, attempts, incident_id, owed_to IS NOT NULL"
+        )
+    };
+}
+
+macro_rules! is_small {
+    () => {
+        "pg_catalog.pg_column_size(labels) + pg_catalog.pg_column_size(annotations)
+         + coalesce(pg_catalog.pg_column_size(generator_url), 0) < 1000"
     };
 }
 
@@ -55,7 +72,7 @@ macro_rules! owed_queued {
             " FROM @schema@.costsim_alert_queue
                WHERE owed_to IS NOT NULL AND owed_to @> ARRAY[$4] AND priority = ",
             $priority,
-            " AND (created_at >= $2 OR status = 'pending') AND id <> ALL ($3)
+            " AND (coalesce(sent_at, created_at) >= $2 OR status = 'pending') AND id <> ALL ($3)
                ORDER BY priority, id LIMIT $1)"
         )
     };
@@ -109,7 +126,12 @@ static OWED_FIRED: Statement = Statement::deciding(
     &[INT8OID, TIMESTAMPTZOID, INT8ARRAYOID, INT4OID],
 );
 
-static LOAD: Statement = Statement::deciding(
+static LOAD_FIRED: Statement = Statement::deciding(
+    "SELECT labels::text, annotations::text, generator_url FROM @schema@.costsim_alerts WHERE id = $1",
+    &[INT8OID],
+);
+
+static LOAD_QUEUED: Statement = Statement::deciding(
     "SELECT pg_catalog.octet_length(payload::text)::int8,
             CASE WHEN pg_catalog.octet_length(payload::text) <= $2 THEN payload::text END
        FROM @schema@.costsim_alert_queue WHERE id = $1",
@@ -230,7 +252,8 @@ static MISS_QUEUED: Statement = Statement::deciding(
             next_attempt_at = coalesce($3, next_attempt_at),
             status = CASE WHEN $2 THEN 'failed' ELSE status END,
             finished_at = CASE WHEN $2 THEN pg_catalog.clock_timestamp() END,
-            owed_to = CASE WHEN $2 THEN NULL ELSE owed_to END
+            owed_to = CASE WHEN $2 THEN NULL ELSE owed_to END,
+            claimed_by = NULL, claim_token = NULL, claimed_until = NULL
       WHERE id = ANY ($1) AND status = 'pending'",
     &[INT8ARRAYOID, BOOLOID, TIMESTAMPTZOID, INT4OID, TEXTOID],
 );
@@ -265,6 +288,20 @@ static REFUSE_QUEUED: Statement = Statement::deciding(
     &[INT8ARRAYOID, INT4OID, INT4ARRAYOID, INT4OID, TEXTOID],
 );
 
+/// What target $3 has refused of what others have told it is no longer owed to it: the next turn is.
+static REFUSE_FIRED: Statement = Statement::deciding(
+    "UPDATE @schema@.costsim_alerts a SET owed_to = nullif(pg_catalog.array_remove(a.owed_to, $3), '{}')
+       FROM unnest($1, $2) AS s(id, revision)
+      WHERE a.id = s.id AND a.revision = s.revision AND a.owed_to IS NOT NULL",
+    &[INT8ARRAYOID, INT8ARRAYOID, INT4OID],
+);
+
+static FIND_QUEUED: Statement =
+    Statement::deciding("SELECT id FROM @schema@.costsim_alert_queue WHERE id = ANY ($1)", &[INT8ARRAYOID]);
+
+static FIND_FIRED: Statement =
+    Statement::deciding("SELECT id FROM @schema@.costsim_alerts WHERE id = ANY ($1)", &[INT8ARRAYOID]);
+
 static LOCK_QUEUED: Statement = Statement::deciding(
     "SELECT id FROM @schema@.costsim_alert_queue WHERE id = ANY ($1) FOR UPDATE SKIP LOCKED",
     &[INT8ARRAYOID],
@@ -293,15 +330,22 @@ pub struct Queued {
 pub struct Fired {
     pub id: i64,
     pub priority: i16,
-    pub labels: String,
-    pub annotations: String,
-    pub generator_url: Option<String>,
-    pub starts_at: DateTime<Utc>,
+    /// Unless they are large: then [`load_fired`] has them.
+    pub texts: Option<Texts>,
+    /// `None` beyond what a calendar holds.
+    pub starts_at: Option<DateTime<Utc>>,
     pub resolved_at: Option<DateTime<Utc>>,
     pub revision: i64,
     pub attempts: i32,
     pub incident_id: Option<String>,
     pub is_owed: bool,
+}
+
+/// What a fired alert says.
+pub struct Texts {
+    pub labels: String,
+    pub annotations: String,
+    pub generator_url: Option<String>,
 }
 
 /// Which rows are wanted.
@@ -328,7 +372,7 @@ pub fn queued(
             payload: nullable(row, 3)?,
             attempts: column(row, 4)?,
             max_attempts: column(row, 5)?,
-            created_at: nullable::<TimestampWithTimeZone>(row, 6)?.and_then(|at| convert::moment(at.into())),
+            created_at: moment_or_none(row, 6)?,
             incident_id: nullable(row, 7)?,
             is_pending: column(row, 8)?,
             is_owed: column(row, 9)?,
@@ -351,11 +395,14 @@ pub fn fired(wanted: Wanted, limit: i64, now: DateTime<Utc>, but: Vec<i64>) -> R
         Ok(Fired {
             id: column(row, 1)?,
             priority: column(row, 2)?,
-            labels: column(row, 3)?,
-            annotations: column(row, 4)?,
-            generator_url: nullable(row, 5)?,
-            starts_at: convert::finite_moment(column(row, 6)?, "starts_at")?,
-            resolved_at: nullable(row, 7)?.map(|at| convert::finite_moment(at, "resolved_at")).transpose()?,
+            texts: match (nullable(row, 3)?, nullable(row, 4)?) {
+                (Some(labels), Some(annotations)) => {
+                    Some(Texts { labels, annotations, generator_url: nullable(row, 5)? })
+                }
+                _ => None,
+            },
+            starts_at: moment_or_none(row, 6)?,
+            resolved_at: moment_or_none(row, 7)?,
             revision: column(row, 8)?,
             attempts: column(row, 9)?,
             incident_id: nullable(row, 10)?,
@@ -374,8 +421,15 @@ pub fn fired(wanted: Wanted, limit: i64, now: DateTime<Utc>, but: Vec<i64>) -> R
 }
 
 /// A payload with its size in bytes; too long a one is not loaded.
-pub fn load(id: i64, longest: i64) -> Result<Option<(i64, Option<String>)>> {
-    LOAD.row(&[id.into(), longest.into()], |row| Ok((column(row, 1)?, nullable(row, 2)?)))
+pub fn load_queued(id: i64, longest: i64) -> Result<Option<(i64, Option<String>)>> {
+    LOAD_QUEUED.row(&[id.into(), longest.into()], |row| Ok((column(row, 1)?, nullable(row, 2)?)))
+}
+
+/// What a fired alert says.
+pub fn load_fired(id: i64) -> Result<Option<Texts>> {
+    LOAD_FIRED.row(&[id.into()], |row| {
+        Ok(Texts { labels: column(row, 1)?, annotations: column(row, 2)?, generator_url: nullable(row, 3)? })
+    })
 }
 
 /// When something becomes due that is not due at `now`.
@@ -388,7 +442,6 @@ pub fn next_due(now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>> {
 }
 
 /// Who has taken something, and what that means.
-#[derive(Clone)]
 pub struct Taker {
     pub target: i32,
     pub others: Vec<i32>,
@@ -474,14 +527,29 @@ pub fn refuse_queued(ids: Vec<i64>, target: i32, others: &[i32], miss: &Miss<'_>
     REFUSE_QUEUED.run(&arguments).map(drop)
 }
 
-/// Locks what is free of these rows of the queue: their ids.
-pub fn lock_queued(ids: Vec<i64>) -> Result<Vec<i64>> {
-    LOCK_QUEUED.rows(&[ids.into()], |row| column(row, 1))
+/// Fired alerts, by id and revision, that a target has refused.
+pub fn refuse_fired(alerts: (Vec<i64>, Vec<i64>), target: i32) -> Result<()> {
+    REFUSE_FIRED.run(&[alerts.0.into(), alerts.1.into(), target.into()]).map(drop)
 }
 
-/// Locks what is free of these fired alerts: their ids.
+/// Locks what is free of these rows of the queue: which of them somebody else holds.
+pub fn lock_queued(ids: Vec<i64>) -> Result<Vec<i64>> {
+    held(&LOCK_QUEUED, &FIND_QUEUED, ids)
+}
+
+/// Locks what is free of these fired alerts: which of them somebody else holds.
 pub fn lock_fired(ids: Vec<i64>) -> Result<Vec<i64>> {
-    LOCK_FIRED.rows(&[ids.into()], |row| column(row, 1))
+    held(&LOCK_FIRED, &FIND_FIRED, ids)
+}
+
+/// What could not be locked and is still there.
+fn held(lock: &'static Statement, find: &'static Statement, mut ids: Vec<i64>) -> Result<Vec<i64>> {
+    let free: HashSet<i64> = lock.rows(&[ids.clone().into()], |row| column(row, 1))?.into_iter().collect();
+    ids.retain(|id| !free.contains(id));
+    if ids.is_empty() {
+        return Ok(ids);
+    }
+    find.rows(&[ids.into()], |row| column(row, 1))
 }
 
 fn timestamptz(at: Option<DateTime<Utc>>) -> Result<Option<TimestampWithTimeZone>> {

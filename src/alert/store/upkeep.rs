@@ -6,7 +6,7 @@ use pgrx::pg_sys::BuiltinOid::{
 };
 
 use crate::convert;
-use crate::db::{Statement, column};
+use crate::db::{Statement, column, nullable};
 use crate::error::Result;
 
 static RETRY_FAILED: Statement = Statement::deciding(
@@ -33,14 +33,20 @@ static CANCEL: Statement = Statement::deciding(
     &[INT8OID],
 );
 
-/// Rows that another hand has finished bear no time at which it did.
+/// Rows that another hand has finished bear no time at which it did. Walks the rows by their numbers, so many at a time: what is left of
+/// them, however much, keeps nobody waiting.
 static PURGE_QUEUED: Statement = Statement::deciding(
-    "DELETE FROM @schema@.costsim_alert_queue
-      WHERE id = ANY (ARRAY(SELECT id FROM @schema@.costsim_alert_queue
-                             WHERE status = ANY ($1) AND status <> 'pending'
-                               AND coalesce(finished_at, sent_at, last_attempt_at, created_at) < pg_catalog.clock_timestamp() - $2
-                             LIMIT $3 FOR UPDATE SKIP LOCKED))",
-    &[TEXTARRAYOID, INTERVALOID, INT8OID],
+    "WITH slice AS MATERIALIZED (
+         SELECT id, status = ANY ($1) AND status <> 'pending'
+                    AND coalesce(finished_at, sent_at, last_attempt_at, created_at) < pg_catalog.clock_timestamp() - $2 AS is_over
+           FROM @schema@.costsim_alert_queue WHERE id > $3 ORDER BY id LIMIT $4
+     ), gone AS (
+         DELETE FROM @schema@.costsim_alert_queue
+          WHERE id = ANY (ARRAY(SELECT id FROM slice WHERE is_over)) AND status <> 'pending'
+         RETURNING 1
+     )
+     SELECT (SELECT pg_catalog.count(*) FROM gone), (SELECT pg_catalog.max(id) FROM slice)",
+    &[TEXTARRAYOID, INTERVALOID, INT8OID, INT8OID],
 );
 
 static PURGE_FIRED: Statement = Statement::deciding(
@@ -55,7 +61,7 @@ static PURGE_FIRED: Statement = Statement::deciding(
 static FORGET_OLD: Statement = Statement::deciding(
     "UPDATE @schema@.costsim_alert_queue SET owed_to = NULL
       WHERE id = ANY (ARRAY(SELECT id FROM @schema@.costsim_alert_queue
-                             WHERE owed_to IS NOT NULL AND status <> 'pending' AND created_at < $1
+                             WHERE owed_to IS NOT NULL AND status <> 'pending' AND coalesce(sent_at, created_at) < $1
                              ORDER BY priority, id LIMIT $2 FOR UPDATE SKIP LOCKED))",
     &[TIMESTAMPTZOID, INT8OID],
 );
@@ -71,16 +77,15 @@ static KEEP_TARGETS: Statement =
     Statement::deciding("DELETE FROM @schema@.costsim_alert_targets WHERE id <> ALL ($1)", &[INT4ARRAYOID]);
 
 /// What only targets are owed that are no more is owed to nobody; and where one target is enough, what one has is sent. (A row that
-/// was accepted has a time at which it was.)
+/// was accepted has a time at which it was. One that was not, and was refused by the others, is due to all again.)
 static SETTLE_DEBTS: Statement = Statement::deciding(
     "UPDATE @schema@.costsim_alert_queue q
         SET owed_to = n.owed_to,
             status = CASE WHEN q.status <> 'pending' THEN q.status
                           WHEN q.sent_at IS NOT NULL AND (n.owed_to IS NULL OR NOT $2) THEN 'sent'
-                          WHEN n.owed_to IS NULL THEN 'failed'
                           ELSE q.status END,
-            finished_at = CASE WHEN n.owed_to IS NULL OR q.sent_at IS NOT NULL AND NOT $2
-                               THEN coalesce(q.finished_at, pg_catalog.clock_timestamp()) END
+            finished_at = CASE WHEN q.sent_at IS NOT NULL AND (n.owed_to IS NULL OR NOT $2)
+                               THEN coalesce(q.finished_at, pg_catalog.clock_timestamp()) ELSE q.finished_at END
        FROM (SELECT d.id, (SELECT pg_catalog.array_agg(o.target) FROM unnest(d.owed_to) AS o(target) WHERE o.target = ANY ($1)) AS owed_to
                FROM @schema@.costsim_alert_queue d
               WHERE d.owed_to IS NOT NULL
@@ -103,6 +108,13 @@ static SETTLE_DEBTS_FIRED: Statement = Statement::deciding(
 );
 
 /// What waits because an attempt failed need not wait any longer.
+/// Somebody may hold such a row.
+static ARE_DEBTS_LEFT: Statement = Statement::deciding(
+    "SELECT EXISTS (SELECT FROM @schema@.costsim_alert_queue WHERE owed_to IS NOT NULL AND NOT owed_to <@ $1)
+         OR EXISTS (SELECT FROM @schema@.costsim_alerts WHERE owed_to IS NOT NULL AND NOT owed_to <@ $1)",
+    &[INT4ARRAYOID],
+);
+
 static HURRY_QUEUED: Statement = Statement::deciding(
     "UPDATE @schema@.costsim_alert_queue SET next_attempt_at = pg_catalog.clock_timestamp()
       WHERE id = ANY (ARRAY(SELECT id FROM @schema@.costsim_alert_queue
@@ -122,7 +134,7 @@ static HURRY_FIRED: Statement = Statement::deciding(
 static NOTE_SUCCESS: Statement = Statement::deciding(
     "UPDATE @schema@.costsim_alert_targets
         SET state = 'ok', failures = 0, sent = sent + $2, last_attempt_at = pg_catalog.clock_timestamp(),
-            last_success_at = pg_catalog.clock_timestamp(), next_attempt_at = NULL, last_error = NULL, response_code = $3
+            last_success_at = CASE WHEN $2 > 0 THEN pg_catalog.clock_timestamp() ELSE last_success_at END, next_attempt_at = NULL, last_error = NULL, response_code = $3
       WHERE id = $1",
     &[INT4OID, INT8OID, INT4OID],
 );
@@ -150,9 +162,17 @@ pub fn cancel(id: i64) -> Result<bool> {
     Ok(CANCEL.run(&[id.into()])? > 0)
 }
 
-/// Deletes finished rows of the queue: how many, at most `limit`.
-pub fn purge_queued(statuses: &[String], age: TimeDelta, limit: i64) -> Result<usize> {
-    PURGE_QUEUED.run(&[statuses.to_vec().into(), convert::interval(age)?.into(), limit.into()])
+/// Deletes finished rows of the queue among the next `count` behind number `behind`: how many, and the number of the last of them, if
+/// there was one.
+pub fn purge_queued(
+    statuses: &[String],
+    age: TimeDelta,
+    behind: i64,
+    count: i64,
+) -> Result<(i64, Option<i64>)> {
+    let arguments = [statuses.to_vec().into(), convert::interval(age)?.into(), behind.into(), count.into()];
+    let row = PURGE_QUEUED.row(&arguments, |row| Ok((column(row, 1)?, nullable(row, 2)?)))?;
+    Ok(row.unwrap_or((0, None)))
 }
 
 /// Deletes resolved alerts of which there is nothing left to tell: how many, at most `limit`.
@@ -176,10 +196,13 @@ pub fn keep_targets(ids: &[i32]) -> Result<()> {
     KEEP_TARGETS.run(&[ids.to_vec().into()]).map(drop)
 }
 
-/// Settles what the list of targets, or the policy, has made obsolete: how many rows, at most `limit` of each kind.
-pub fn settle_debts(targets: &[i32], needs_all: bool, limit: i64) -> Result<usize> {
+/// Settles what the list of targets, or the policy, has made obsolete: whether anything was left to settle, at most `limit` of each kind
+/// at once.
+pub fn settle_debts(targets: &[i32], needs_all: bool, limit: i64) -> Result<bool> {
     let arguments = [targets.to_vec().into(), needs_all.into(), limit.into()];
-    Ok(SETTLE_DEBTS.run(&arguments)? + SETTLE_DEBTS_FIRED.run(&arguments)?)
+    let settled = SETTLE_DEBTS.run(&arguments)? + SETTLE_DEBTS_FIRED.run(&arguments)?;
+    let is_left = || ARE_DEBTS_LEFT.row(&[targets.to_vec().into()], |row| column(row, 1));
+    Ok(settled > 0 || is_left()?.unwrap_or(false))
 }
 
 /// Lets what waits because an attempt failed be tried again now.

@@ -63,7 +63,7 @@ pub fn set(client: &mut Client, name: &str, value: &str) -> Result<()> {
     Ok(())
 }
 
-/// The same, and waits until every process of the server has been told of this reload and of all before it: none comes in between later.
+/// The same, and waits until the server has taken it over and told its processes.
 pub fn set_everywhere(cluster: &Cluster, name: &str, value: &str) -> Result<()> {
     let mut client = cluster.connect("postgres")?;
     let asked_at: String = one(&mut client, "SELECT clock_timestamp()::text")?;

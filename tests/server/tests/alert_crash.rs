@@ -13,8 +13,12 @@ use fastrand::Rng;
 use postgres::Client;
 use serde_json::{Value, json};
 use std::path::Path;
+use std::time::Duration;
 
 const SESSIONS: usize = 4;
+
+/// Longer than the worker keeps away from a table that was locked.
+const MOMENT: Duration = Duration::from_secs(2);
 
 /// A server whose log is written for who asks for it, and otherwise ten seconds later.
 fn lazy(url: &str) -> ClusterBuilder {
@@ -83,9 +87,16 @@ impl Scene {
             Blow::ServerStopped => self.site.cluster.restart(Mode::Immediate),
             Blow::Reading => {
                 let mut locker = self.site.connect()?;
-                locker.batch_execute("BEGIN; LOCK TABLE costsim_alerts IN ACCESS EXCLUSIVE MODE")?;
-                self.raise(&mut client)?;
-                let pid = wait_for_activity(&mut client, "reading alerts")?;
+                let pid = wait_until(LIMIT, "the worker to be caught reading", || {
+                    locker.batch_execute("BEGIN; LOCK TABLE costsim_alerts IN ACCESS EXCLUSIVE MODE")?;
+                    self.raise(&mut client)?;
+                    let caught = wait_for_activity(&mut client, "reading alerts", MOMENT);
+                    if caught.is_err() {
+                        // It wants to settle something first, which the lock keeps it from.
+                        locker.batch_execute("ROLLBACK")?;
+                    }
+                    caught.map(Some)
+                })?;
                 self.kill(client, pid)
             }
             Blow::Connecting => {
@@ -112,7 +123,7 @@ impl Scene {
                 let mut locker = self.site.connect()?;
                 locker.batch_execute("BEGIN; LOCK TABLE costsim_alert_queue IN EXCLUSIVE MODE")?;
                 self.endpoint.release();
-                let pid = wait_for_activity(&mut client, "settling alerts")?;
+                let pid = wait_for_activity(&mut client, "settling alerts", LIMIT)?;
                 self.kill(client, pid)
             }
         }
@@ -129,10 +140,10 @@ impl Scene {
 }
 
 /// Waits until the worker does this, and answers with its process.
-fn wait_for_activity(client: &mut Client, activity: &str) -> Result<i32> {
+fn wait_for_activity(client: &mut Client, activity: &str, limit: Duration) -> Result<i32> {
     let query = "SELECT pid FROM pg_stat_activity
                   WHERE backend_type = 'costsim worker' AND datname = current_database() AND query = $1";
-    wait_until(LIMIT, &format!("the worker to be {activity}"), || {
+    wait_until(limit, &format!("the worker to be {activity}"), || {
         Ok(client.query_opt(query, &[&format!("costsim: {activity}")])?.map(|row| row.get(0)))
     })
 }

@@ -6,6 +6,15 @@ use costsim_server_tests::{LIMIT, Site, one, wait_for};
 
 const ENQUEUE: &str = r#"SELECT costsim_enqueue_alert('[{"labels": {"alertname": "a"}}]', 'test')"#;
 
+/// A server that sends to `url`, whose worker was started by hand. A reload, by which the launcher hears of a database, may come while it
+/// works already; then it asks a receiver anew that it would have left alone.
+fn undisturbed(url: &str) -> Result<Site> {
+    let site = Site { cluster: Site::builder(url).conf("costsim.databases", "").start()? };
+    let mut client = site.cluster.create_database_with_extension("app")?;
+    ensure!(one::<bool>(&mut client, "SELECT costsim_worker_start()")?);
+    Ok(site)
+}
+
 #[test]
 fn one_bad_row_among_many_fails_alone() -> Result<()> {
     let alertmanager = Alertmanager::start()?;
@@ -58,7 +67,7 @@ fn one_bad_row_among_many_fails_alone() -> Result<()> {
 fn receiver_that_refuses_a_batch_and_then_fails_is_asked_no_further() -> Result<()> {
     // The batch is refused, its first half alone is taken, and at the second the receiver breaks down.
     let endpoint = ScriptedEndpoint::start([400.into(), 200.into(), 503.into(), 200.into()])?;
-    let site = Site::start(Site::builder(&endpoint.url()))?;
+    let site = undisturbed(&endpoint.url())?;
     let mut client = site.connect()?;
     Site::wait_for_state(&mut client, "idle")?;
     client.batch_execute(&format!("{ENQUEUE} FROM generate_series(1, 20)"))?;
@@ -79,7 +88,7 @@ fn receiver_that_refuses_a_batch_and_then_fails_is_asked_no_further() -> Result<
 #[test]
 fn receiver_that_asks_for_patience_is_given_it() -> Result<()> {
     let endpoint = ScriptedEndpoint::start([Answer::status(503).header("retry-after", "3"), 200.into()])?;
-    let site = Site::start(Site::builder(&endpoint.url()))?;
+    let site = undisturbed(&endpoint.url())?;
     let mut client = site.connect()?;
     client.batch_execute(ENQUEUE)?;
     wait_for(&mut client, "the first attempt", "SELECT attempts = 1 FROM costsim_alert_queue")?;
@@ -101,7 +110,7 @@ fn receiver_that_asks_for_patience_is_given_it() -> Result<()> {
 fn receiver_that_asks_for_ages_is_asked_again_within_the_hour() -> Result<()> {
     for asked in ["9000000000000000", "1000000000", "99999999999999999999999"] {
         let endpoint = ScriptedEndpoint::start([Answer::status(503).header("retry-after", asked)])?;
-        let site = Site::start(Site::builder(&endpoint.url()))?;
+        let site = undisturbed(&endpoint.url())?;
         let mut client = site.connect()?;
         client.batch_execute(&format!("{ENQUEUE}; SELECT costsim_fire_alert('{{\"alertname\": \"b\"}}')"))?;
         // A worker that was just looking may have seen one of the two only; the other waits for the same receiver.
@@ -216,7 +225,7 @@ fn receiver_that_hangs_up_or_redirects_is_tried_again() -> Result<()> {
         429.into(),
         200.into(),
     ])?;
-    let site = Site::start(Site::builder(&endpoint.url()))?;
+    let site = undisturbed(&endpoint.url())?;
     let mut client = site.connect()?;
     client.batch_execute(ENQUEUE)?;
     wait_for(&mut client, "the row to be sent", "SELECT status = 'sent' FROM costsim_alert_queue")?;
@@ -261,7 +270,7 @@ fn endless_answer_is_read_in_part() -> Result<()> {
 fn resolve_that_comes_while_the_alert_is_in_flight_is_sent_after_it() -> Result<()> {
     let endpoint =
         ScriptedEndpoint::start([Answer::status(200).after(std::time::Duration::from_secs(1)), 200.into()])?;
-    let site = Site::start(Site::builder(&endpoint.url()))?;
+    let site = undisturbed(&endpoint.url())?;
     let mut client = site.connect()?;
     client.batch_execute(r#"SELECT costsim_fire_alert('{"alertname": "a"}')"#)?;
     endpoint.wait_for_requests(1, LIMIT)?;
