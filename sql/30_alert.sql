@@ -42,7 +42,7 @@ COMMENT ON COLUMN costsim_alert_queue.payload IS 'A JSON array of alerts as Aler
 COMMENT ON COLUMN costsim_alert_queue.attempts IS 'POSTs that carried it, up to the first that was accepted.';
 COMMENT ON COLUMN costsim_alert_queue.max_attempts IS 'After so many attempts the alert may be given up, but not before costsim.alert_retry_window has passed.';
 COMMENT ON COLUMN costsim_alert_queue.status IS 'pending, sent (accepted by one Alertmanager, or by all: costsim.alert_policy), failed (given up) or cancelled.';
-COMMENT ON COLUMN costsim_alert_queue.sent_at IS 'When Alertmanager accepted it.';
+COMMENT ON COLUMN costsim_alert_queue.sent_at IS 'When an Alertmanager first accepted it.';
 COMMENT ON COLUMN costsim_alert_queue.finished_at IS 'When it was sent, given up or cancelled.';
 COMMENT ON COLUMN costsim_alert_queue.response_code IS 'HTTP status of the latest answer.';
 COMMENT ON COLUMN costsim_alert_queue.retries IS 'How often it was brought back after it had failed.';

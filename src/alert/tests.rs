@@ -207,6 +207,18 @@ mod tests {
     }
 
     #[pg_test]
+    fn alert_target_that_took_what_it_was_is_still_owed_what_it_is() {
+        fire("first");
+        let slow = read(SECOND, 9);
+        taken_by(FIRST, read(FIRST, 9));
+        run("SELECT costsim_resolve_alert('{\"alertname\": \"F\"}')");
+        taken_by(FIRST, read(FIRST, 9));
+        taken_by(SECOND, slow);
+        assert_eq!(seen("SELECT sent_revision, owed_to FROM costsim_alerts"), "(2,{2})");
+        assert_eq!(read(SECOND, 9).len(), 1);
+    }
+
+    #[pg_test]
     fn alert_that_one_target_refuses_is_left_to_the_other() {
         enqueue("Q");
         let refuse = |target, others: &[i32]| {

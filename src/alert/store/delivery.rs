@@ -205,12 +205,13 @@ macro_rules! is_turn {
     };
 }
 
+/// Who has taken what the alert was before is still owed what it is.
 macro_rules! then_owed_fired {
     () => {
         concat!(
             "nullif(CASE WHEN ",
             is_turn!(),
-            " THEN $9 ELSE pg_catalog.array_remove(a.owed_to, $5) END, '{}')"
+            " THEN $9 WHEN a.revision = s.revision THEN pg_catalog.array_remove(a.owed_to, $5) ELSE a.owed_to END, '{}')"
         )
     };
 }

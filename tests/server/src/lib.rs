@@ -63,16 +63,18 @@ pub fn set(client: &mut Client, name: &str, value: &str) -> Result<()> {
     Ok(())
 }
 
-/// The same, and waits until the server has taken it over and told its processes.
+/// The same, and waits until every process of the server has been told of this reload and of those before it.
 pub fn set_everywhere(cluster: &Cluster, name: &str, value: &str) -> Result<()> {
-    let mut client = cluster.connect("postgres")?;
-    let asked_at: String = one(&mut client, "SELECT clock_timestamp()::text")?;
-    set(&mut client, name, value)?;
-    wait_until(LIMIT, "the server to reload", || {
-        // A new session knows what the postmaster knows.
-        let question = format!("SELECT pg_conf_load_time() >= '{asked_at}'");
-        Ok(one::<bool>(&mut cluster.connect("postgres")?, &question)?.then_some(()))
-    })
+    set(&mut cluster.connect("postgres")?, name, value)?;
+    let postmaster = cluster.postmaster_pid()?;
+    wait_until(LIMIT, "the postmaster to have taken the signal", || {
+        let status = std::fs::read_to_string(format!("/proc/{postmaster}/status"))?;
+        let pending = status.lines().find_map(|line| line.strip_prefix("ShdPnd:")).context("no signals")?;
+        // SIGHUP is the first of them.
+        Ok((u64::from_str_radix(pending.trim(), 16)? & 1 == 0).then_some(()))
+    })?;
+    // It does so between two connections.
+    cluster.connect("postgres").map(drop)
 }
 
 /// Changes a setting in the file, without telling the running server.

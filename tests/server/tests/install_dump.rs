@@ -26,9 +26,10 @@ const FILL: &str = r#"
     SELECT costsim_enqueue_alert('[{"labels": {"alertname": "a"}, "annotations": {"n": "1e400"}}]', 'test')
       FROM generate_series(1, 3);
     UPDATE costsim_alert_queue SET status = 'sent', sent_at = now(), response_code = 200 WHERE id = 1;
-    UPDATE costsim_alert_queue SET claimed_by = 'worker', claim_token = 7, claimed_until = now() + '1 h' WHERE id = 2;
+    UPDATE costsim_alert_queue SET claimed_by = 'pager', claim_token = 7, claimed_until = now() + '1 h' WHERE id = 2;
     SELECT costsim_fire_alert('{"alertname": "fires"}', '{"summary": "s"}', 'http://origin/');
     SELECT costsim_fire_alert('{"alertname": "resolved"}'), costsim_resolve_alert('{"alertname": "resolved"}');
+    INSERT INTO costsim_alert_targets (url, state) VALUES ('http://one:9093/api/v2/alerts', 'ok'), ('http://other:9093/api/v2/alerts', 'failing');
     SELECT costsim_write_provenance_batch('[{"run_id": "r", "v1_cost": 1, "v2_cost": 2.5, "payload": {"big": 12345678901234567890123}},
                                             {"run_id": "s", "tenant_id": "t", "runtime_ms": 7}]');
 "#;
