@@ -11,7 +11,8 @@ mod tests {
     use pgrx::prelude::*;
 
     use crate::alert::outbox::{self, Attempt, Item, Key, Label, Order, Outcome};
-    use crate::alert::store::{delivery, upkeep};
+    use crate::alert::store::delivery;
+    use crate::alert::store::upkeep::{self, Debts};
     use crate::alert::take_wake;
     use crate::clock;
 
@@ -57,17 +58,25 @@ mod tests {
     fn outcome(target: i32, items: Vec<Item>, verdict: Verdict, code: u16, error: Option<&str>) -> Outcome {
         let attempt = Attempt { verdict, code: Some(code), error: error.map(Into::into), asked: None };
         let next_at = clock::now() + TimeDelta::minutes(1);
-        Outcome { target, items, attempt, next_at, failures: 1, not_before: Some(next_at), is_noted: false }
+        let others = Vec::new();
+        Outcome { target, others, items, attempt, next_at, failures: 1, not_before: Some(next_at) }
+    }
+
+    /// What a target's request brought, where there are others.
+    fn among(others: &[i32], outcome: Outcome) -> Outcome {
+        Outcome { others: others.to_vec(), ..outcome }
     }
 
     /// Settles where there is one target, and where there are two.
     fn settle(items: Vec<Item>, verdict: Verdict, code: u16, error: Option<&str>) {
-        outcome(FIRST, items, verdict, code, error).settle(&[], clock::now(), false).unwrap();
+        outcome(FIRST, items, verdict, code, error).settle(clock::now(), false).unwrap();
     }
 
     fn taken_by(target: i32, items: Vec<Item>) {
         let others = if target == FIRST { [SECOND] } else { [FIRST] };
-        outcome(target, items, Verdict::Delivered, 200, None).settle(&others, clock::now(), false).unwrap();
+        among(&others, outcome(target, items, Verdict::Delivered, 200, None))
+            .settle(clock::now(), false)
+            .unwrap();
     }
 
     #[pg_test]
@@ -222,8 +231,8 @@ mod tests {
     fn alert_that_one_target_refuses_is_left_to_the_other() {
         enqueue("Q");
         let refuse = |target, others: &[i32]| {
-            outcome(target, read(target, 9), Verdict::Permanent, 400, Some("HTTP 400: "))
-                .settle(others, clock::now(), false)
+            among(others, outcome(target, read(target, 9), Verdict::Permanent, 400, Some("HTTP 400: ")))
+                .settle(clock::now(), false)
                 .unwrap();
             seen("SELECT status, attempts, last_error, owed_to FROM costsim_alert_queue")
         };
@@ -237,10 +246,10 @@ mod tests {
     #[pg_test]
     fn alert_that_was_refused_by_one_and_owed_to_a_target_that_is_gone_is_due_to_all() {
         enqueue("Q");
-        outcome(FIRST, read(FIRST, 9), Verdict::Permanent, 400, None)
-            .settle(&[SECOND], clock::now(), false)
+        among(&[SECOND], outcome(FIRST, read(FIRST, 9), Verdict::Permanent, 400, None))
+            .settle(clock::now(), false)
             .unwrap();
-        assert!(upkeep::settle_debts(&[FIRST, 3], false, 9).unwrap());
+        assert_eq!(upkeep::settle_debts(&[FIRST, 3], false, 9).unwrap(), Debts::More);
         assert_eq!(seen("SELECT status, owed_to, finished_at FROM costsim_alert_queue"), "(pending,,)");
         assert_eq!(read(3, 9).len(), 1);
     }
@@ -273,8 +282,9 @@ mod tests {
         fire("now");
         let items = read(FIRST, 9);
         run("DELETE FROM costsim_alert_queue; DELETE FROM costsim_alerts");
-        let left =
-            outcome(FIRST, items, Verdict::Delivered, 200, None).settle(&[], clock::now(), true).unwrap();
+        let left = among(&[], outcome(FIRST, items, Verdict::Delivered, 200, None))
+            .settle(clock::now(), true)
+            .unwrap();
         assert!(left.is_empty());
     }
 
@@ -287,7 +297,7 @@ mod tests {
             Attempt { verdict: Verdict::Permanent, code: None, error: Some("unfit".into()), asked: None };
         let mut unfit = outcome(SECOND, read(SECOND, 9), Verdict::Permanent, 400, None);
         unfit.attempt = attempt;
-        unfit.settle(&[FIRST], clock::now(), false).unwrap();
+        among(&[FIRST], unfit).settle(clock::now(), false).unwrap();
         assert_eq!(seen("SELECT status, owed_to FROM costsim_alert_queue"), "(sent,)");
     }
 
@@ -320,8 +330,8 @@ mod tests {
         enqueue("Q");
         fire("now");
         taken_by(FIRST, read(FIRST, 9));
-        assert!(!upkeep::settle_debts(&[FIRST, SECOND], false, 9).unwrap(), "there is nothing to settle");
-        assert!(upkeep::settle_debts(&[FIRST], false, 9).unwrap());
+        assert_eq!(upkeep::settle_debts(&[FIRST, SECOND], false, 9).unwrap(), Debts::None);
+        assert_eq!(upkeep::settle_debts(&[FIRST], false, 9).unwrap(), Debts::More);
         assert_eq!(seen("SELECT status, owed_to FROM costsim_alert_queue"), "(sent,)");
         assert_eq!(seen("SELECT owed_to FROM costsim_alerts"), "()");
     }
@@ -331,15 +341,15 @@ mod tests {
         enqueue("Q");
         let second = read(SECOND, 9);
         taken_by(FIRST, read(FIRST, 9));
-        outcome(SECOND, second, Verdict::Retryable, 503, Some("HTTP 503: "))
-            .settle(&[FIRST], clock::now(), false)
+        among(&[FIRST], outcome(SECOND, second, Verdict::Retryable, 503, Some("HTTP 503: ")))
+            .settle(clock::now(), false)
             .unwrap();
         assert_eq!(
             seen("SELECT status, attempts, last_error, owed_to FROM costsim_alert_queue"),
             "(sent,1,,{2})"
         );
-        outcome(SECOND, read(SECOND, 9), Verdict::Permanent, 400, Some("HTTP 400: "))
-            .settle(&[FIRST], clock::now(), false)
+        among(&[FIRST], outcome(SECOND, read(SECOND, 9), Verdict::Permanent, 400, Some("HTTP 400: ")))
+            .settle(clock::now(), false)
             .unwrap();
         assert_eq!(
             seen("SELECT status, attempts, last_error, owed_to FROM costsim_alert_queue"),

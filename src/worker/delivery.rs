@@ -16,13 +16,15 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use costsim_core::alertmanager::{self, Verdict};
+use pgrx::prelude::PgSqlErrorCode;
 
 use super::http::{Answer, Client, Setup};
 use super::process;
 use super::shared::State;
 use super::target::Target;
 use crate::alert::outbox::{self, Attempt, Item, Key, Order, Outcome};
-use crate::alert::store::{delivery, upkeep};
+use crate::alert::store::delivery;
+use crate::alert::store::upkeep::{self, Debts};
 use crate::error::{Error, Result};
 use crate::guc::{self, AlertPolicy};
 use crate::{breaker, clock, db, lock};
@@ -219,12 +221,16 @@ impl Delivery {
         }
         let ids: Vec<i32> = self.targets.iter().map(|target| target.id).collect();
         let needs_all = guc::alert_policy() == AlertPolicy::All;
-        self.debts_at =
-            match db::transaction_within(PATIENCE, || upkeep::settle_debts(&ids, needs_all, SOME))? {
-                Some(false) => None,
-                Some(true) => Some(Instant::now() + SHORTLY),
-                None => Some(Instant::now() + LATER),
-            };
+        let pause = match db::transaction_within(PATIENCE, || upkeep::settle_debts(&ids, needs_all, SOME))? {
+            Some(Debts::None) => None,
+            Some(Debts::More) => {
+                // What they have become may be due.
+                self.wake();
+                Some(SHORTLY)
+            }
+            Some(Debts::Held) | None => Some(LATER),
+        };
+        self.debts_at = pause.map(|pause| Instant::now() + pause);
         Ok(())
     }
 
@@ -237,6 +243,7 @@ impl Delivery {
         self.hurry_at = match db::transaction_within(PATIENCE, upkeep::hurry)? {
             Some(()) => {
                 self.targets.iter_mut().for_each(Target::try_again);
+                self.wake();
                 None
             }
             None => Some(Instant::now() + LATER),
@@ -478,32 +485,38 @@ impl Delivery {
         next_at: DateTime<Utc>,
     ) -> Result<()> {
         let Target { id, health, .. } = self.targets[index];
-        let outcome = Outcome {
-            target: id,
-            items,
-            attempt,
-            next_at,
-            failures: health.failures,
-            not_before: health.not_before,
-            is_noted: false,
-        };
-        if outcome.attempt.verdict != Verdict::Retryable {
+        if attempt.verdict != Verdict::Retryable {
             for target in self.targets.iter_mut().filter(|target| target.id != id) {
                 (target.may_be_owed, target.look_at) = (true, None);
             }
         }
-        if outcome.attempt.verdict == Verdict::Delivered {
-            let response = outcome.attempt.code.map_or_else(String::new, |code| format!("HTTP {code}"));
-            let arrived = outcome.incidents().into_iter();
-            self.arrived.extend(arrived.map(|incident_id| (incident_id, response.clone())));
-        }
-        if let Written::Some(mut left) | Written::Nothing(mut left) =
-            self.write_down(outcome, &[false, true])?
-            && left.must_be_settled()
-        {
-            left.shed();
-            self.unsettled.push(left);
-            self.settle_at.get_or_insert(Instant::now() + LATER);
+        // Who holds the one table does not keep the rows of the other from being written down.
+        let (queued, fired): (Vec<Item>, Vec<Item>) = items.into_iter().partition(Item::is_queued);
+        for items in [fired, queued].into_iter().filter(|items| !items.is_empty()) {
+            let outcome = Outcome {
+                target: id,
+                others: self.others(id),
+                items,
+                attempt: attempt.clone(),
+                next_at,
+                failures: health.failures,
+                not_before: health.not_before,
+            };
+            if outcome.attempt.verdict == Verdict::Delivered {
+                let response = outcome.attempt.code.map_or_else(String::new, |code| format!("HTTP {code}"));
+                let arrived = outcome.incidents().into_iter();
+                self.arrived.extend(arrived.map(|incident_id| (incident_id, response.clone())));
+            }
+            // For whoever looks; nothing hangs on it.
+            db::transaction_within(PATIENCE, || outcome.note())?;
+            if let Written::Some(mut left) | Written::Nothing(mut left) =
+                Self::write_down(outcome, &[false, true])?
+                && left.must_be_settled()
+            {
+                left.shed();
+                self.unsettled.push(left);
+                self.settle_at.get_or_insert(Instant::now() + LATER);
+            }
         }
         Ok(())
     }
@@ -515,12 +528,11 @@ impl Delivery {
 
     /// Writes down what can be, where nobody holds the table for long: without a look at who holds what, which is the rule, and then
     /// around it.
-    fn write_down(&self, outcome: Outcome, ways: &[bool]) -> Result<Written> {
+    fn write_down(outcome: Outcome, ways: &[bool]) -> Result<Written> {
         process::show_activity("costsim: settling alerts");
-        let others = self.others(outcome.target);
         for &is_contended in ways {
             let now = clock::now();
-            let left = db::transaction_within(PATIENCE, || outcome.settle(&others, now, is_contended))?;
+            let left = db::transaction_within(PATIENCE, || outcome.settle(now, is_contended))?;
             if let Some(left) = left {
                 return Ok(outcome.keep(&left).map_or(Written::All, Written::Some));
             }
@@ -533,26 +545,30 @@ impl Delivery {
         if self.settle_at.is_none_or(|at| at > Instant::now()) {
             return Ok(());
         }
-        let mut left = Vec::new();
-        let mut waiting = std::mem::take(&mut self.unsettled).into_iter();
-        for outcome in waiting.by_ref() {
+        let mut left: Vec<Outcome> = Vec::new();
+        let mut is_held = [false; 2];
+        for outcome in std::mem::take(&mut self.unsettled) {
+            // A table that is somebody's for one is so for the rest.
+            let table = usize::from(outcome.is_queued());
+            if is_held[table] {
+                left.push(outcome);
+                continue;
+            }
             let id = outcome.target;
             // It may have looked meanwhile, and passed these by.
-            for target in self.targets.iter_mut() {
+            for target in &mut self.targets {
                 target.look_at = None;
                 target.may_be_owed |= target.id != id;
             }
-            match self.write_down(outcome, &[true])? {
+            match Self::write_down(outcome, &[true])? {
                 Written::All => {}
                 Written::Some(outcome) => left.push(outcome),
                 Written::Nothing(outcome) => {
-                    // The table is somebody's: it would be for the rest too.
                     left.push(outcome);
-                    break;
+                    is_held[table] = true;
                 }
             }
         }
-        left.extend(waiting);
         self.settle_at = (!left.is_empty()).then(|| Instant::now() + LATER);
         self.unsettled = left;
         Ok(())
@@ -570,7 +586,8 @@ impl Delivery {
 
     /// When there is something to do, if nobody wakes the worker.
     fn next_look(&self) -> Option<DateTime<Utc>> {
-        let looks = self.targets.iter().filter_map(Target::next_look);
+        // Choked, it only waits for what it can write down.
+        let looks = self.targets.iter().filter_map(Target::next_look).filter(|_| !self.is_choked());
         let now = Instant::now();
         let marks = if self.arrived.is_empty() { None } else { Some(self.mark_at.unwrap_or(now)) };
         let chores = [self.settle_at, self.debts_at, self.hurry_at, marks].into_iter().flatten();
@@ -585,12 +602,22 @@ impl Delivery {
         let some: Vec<String> = self.arrived.keys().take(MARKED_AT_ONCE).cloned().collect();
         for incident_id in some {
             let Some(response) = self.arrived.remove(&incident_id) else { continue };
-            let mark = || breaker::mark_alerted(&incident_id, &response);
+            let mark = || {
+                db::catch(PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE, || {
+                    breaker::mark_alerted(&incident_id, &response)
+                })
+            };
             match db::transaction_within(PATIENCE, || Ok(db::subtransaction(mark)))? {
-                Some(Ok(true)) => {}
-                Some(Ok(false)) | None => {
+                Some(Ok(Some(true))) => {}
+                Some(Ok(Some(false))) => {
                     self.arrived.insert(incident_id, response);
                     self.mark_at = Some(Instant::now() + LATER);
+                }
+                Some(Ok(None)) | None => {
+                    // The table is somebody's: it would be for the rest too.
+                    self.arrived.insert(incident_id, response);
+                    self.mark_at = Some(Instant::now() + LATER);
+                    break;
                 }
                 // An incident that cannot be marked must not keep others from being told.
                 Some(Err(error)) => {

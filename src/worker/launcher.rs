@@ -106,7 +106,9 @@ fn tend(database: &str, charge: &mut Charge) -> Option<Duration> {
     if charge.not_before > now {
         return Some(charge.not_before - now);
     }
-    if shared::reports().iter().any(|report| report.database == database && report.pid.is_some_and(is_alive))
+    if shared::reports()
+        .iter()
+        .any(|report| report.database == database && report.pid.is_some_and(shared::is_worker_process))
     {
         // Started by a launcher that ended before us. It cannot tell us when it ends, so look again.
         return Some(LOOK_AGAIN);
@@ -173,11 +175,6 @@ fn start(database: &str) -> Option<DynamicBackgroundWorker> {
         .set_notify_pid(unsafe { pg_sys::MyProcPid })
         .load_dynamic()
         .ok()
-}
-
-fn is_alive(pid: i32) -> bool {
-    // SAFETY: looks a pid up in the table of processes.
-    unsafe { !pg_sys::BackendPidGetProc(pid).is_null() }
 }
 
 /// What the launcher wants to know of a database.

@@ -300,6 +300,12 @@ fn worker() -> Option<*mut pg_sys::PGPROC> {
     found
 }
 
+/// Whether a worker has this number; another process may have got it since.
+pub fn is_worker_process(pid: i32) -> bool {
+    // SAFETY: the entry of a live process.
+    process_of(pid).is_some_and(|process| is_worker(process, unsafe { (*process).databaseId }))
+}
+
 fn process_of(pid: i32) -> Option<*mut pg_sys::PGPROC> {
     // SAFETY: looks a pid up in the table of processes.
     let process = unsafe { pg_sys::BackendPidGetProc(pid) };

@@ -12,6 +12,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use pgrx::PgTryBuilder;
 use pgrx::bgworkers::BackgroundWorker;
 use pgrx::pg_sys;
+use pgrx::pg_sys::panic::CaughtError;
 use pgrx::prelude::*;
 
 use super::delivery::{Delivery, Next, poll};
@@ -79,11 +80,10 @@ fn work(database: String, is_by_hand: bool) {
     let last_will = post.clone();
     PgTryBuilder::new(move || run(&post))
         .catch_others(move |error| {
-            if let pgrx::pg_sys::panic::CaughtError::PostgresError(report)
-            | pgrx::pg_sys::panic::CaughtError::ErrorReport(report) = &error
-            {
-                last_will.regret(report);
-            }
+            let (CaughtError::PostgresError(report)
+            | CaughtError::ErrorReport(report)
+            | CaughtError::RustPanic { ereport: report, .. }) = &error;
+            last_will.regret(report);
             error.rethrow()
         })
         .execute();

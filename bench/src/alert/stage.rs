@@ -45,7 +45,9 @@ pub struct Stage {
 
 impl Stage {
     pub fn start() -> Result<Self> {
-        let cluster = Cluster::builder().preload(true).conf("costsim.databases", DATABASE).start()?;
+        // As a server in production has it: whoever commits waits for the disk.
+        let builder = Cluster::builder().preload(true).conf("fsync", "on");
+        let cluster = builder.conf("costsim.databases", DATABASE).start()?;
         let mut client = cluster.create_database_with_extension(DATABASE)?;
         make_plain_queue(&mut client)?;
         let mut stage = Self { cluster, client };

@@ -123,7 +123,7 @@ impl Item {
     }
 
     /// Whether it is a row of the queue.
-    pub(super) fn is_queued(&self) -> bool {
+    pub fn is_queued(&self) -> bool {
         self.fired.is_none()
     }
 

@@ -25,6 +25,8 @@ pub struct Attempt {
 /// An attempt that is to be written down.
 pub struct Outcome {
     pub target: i32,
+    /// The other targets at that time.
+    pub others: Vec<i32>,
     pub items: Vec<Item>,
     pub attempt: Attempt,
     /// When what was not taken may be tried again, by whichever target.
@@ -32,14 +34,12 @@ pub struct Outcome {
     /// The target's failures in a row, and when it is asked again.
     pub failures: u32,
     pub not_before: Option<DateTime<Utc>>,
-    /// Whether this has been said of the target.
-    pub is_noted: bool,
 }
 
 impl Outcome {
-    /// Writes down what became of the items, and how the target fares: which of them are locked by somebody else, and left as they are.
+    /// Writes down what became of the items: which of them are locked by somebody else, and left as they are.
     /// Whether there are such is only asked if `is_contended`.
-    pub fn settle(&self, others: &[i32], now: DateTime<Utc>, is_contended: bool) -> Result<HashSet<Key>> {
+    pub fn settle(&self, now: DateTime<Utc>, is_contended: bool) -> Result<HashSet<Key>> {
         let mut left = HashSet::new();
         if is_contended {
             let (queued, fired) = split(self.items.iter().map(|item| item.key));
@@ -49,12 +49,9 @@ impl Outcome {
         let items: Vec<&Item> = self.items.iter().filter(|item| !left.contains(&item.key)).collect();
         let code = self.attempt.code.map(i32::from);
         if self.attempt.verdict == Verdict::Delivered {
-            self.take(&items, others, now, code)?;
+            self.take(&items, now, code)?;
         } else {
-            self.miss(&items, others, now, code)?;
-        }
-        if !self.is_noted {
-            self.note(code)?;
+            self.miss(&items, now, code)?;
         }
         Ok(left)
     }
@@ -62,9 +59,13 @@ impl Outcome {
     /// What is left of it, if anything, without what has been sent.
     pub fn keep(mut self, left: &HashSet<Key>) -> Option<Self> {
         self.items.retain(|item| left.contains(&item.key));
-        self.is_noted = true;
         self.shed();
         (!self.items.is_empty()).then_some(self)
+    }
+
+    /// Whether these are rows of the queue; fired alerts are settled apart from them.
+    pub fn is_queued(&self) -> bool {
+        self.items.first().is_some_and(Item::is_queued)
     }
 
     /// Gives up the texts, which have been sent.
@@ -74,7 +75,9 @@ impl Outcome {
         }
     }
 
-    fn note(&self, code: Option<i32>) -> Result<()> {
+    /// Writes down how the target fares.
+    pub fn note(&self) -> Result<()> {
+        let code = self.attempt.code.map(i32::from);
         match (self.attempt.verdict, self.not_before) {
             (Verdict::Delivered, _) => upkeep::note_success(self.target, self.items.len(), code),
             (Verdict::Permanent, _) if code.is_some() => upkeep::note_success(self.target, 0, code),
@@ -90,9 +93,9 @@ impl Outcome {
         self.attempt.verdict != Verdict::Retryable
     }
 
-    fn take(&self, items: &[&Item], others: &[i32], now: DateTime<Utc>, code: Option<i32>) -> Result<()> {
+    fn take(&self, items: &[&Item], now: DateTime<Utc>, code: Option<i32>) -> Result<()> {
         let needs_all = guc::alert_policy() == AlertPolicy::All;
-        let taker = Taker { target: self.target, others: others.to_vec(), needs_all };
+        let taker = Taker { target: self.target, others: self.others.clone(), needs_all };
         let (mut queued, mut told, mut is_owed) = (Vec::new(), Vec::new(), false);
         for item in items {
             match (&item.key, &item.fired) {
@@ -117,7 +120,7 @@ impl Outcome {
         Ok(())
     }
 
-    fn miss(&self, items: &[&Item], others: &[i32], now: DateTime<Utc>, code: Option<i32>) -> Result<()> {
+    fn miss(&self, items: &[&Item], now: DateTime<Utc>, code: Option<i32>) -> Result<()> {
         let (mut again, mut dead, mut refused) = (Vec::new(), Vec::new(), Vec::new());
         let (mut fired, mut fired_refused) = ((Vec::new(), Vec::new()), (Vec::new(), Vec::new()));
         let is_permanent = self.attempt.verdict == Verdict::Permanent;
@@ -150,7 +153,7 @@ impl Outcome {
             store::miss_queued(dead, true, None, &miss)?;
         }
         if !refused.is_empty() {
-            store::refuse_queued(refused, self.target, others, &miss)?;
+            store::refuse_queued(refused, self.target, &self.others, &miss)?;
         }
         if !fired_refused.0.is_empty() {
             store::refuse_fired(fired_refused, self.target)?;

@@ -291,7 +291,10 @@ static REFUSE_QUEUED: Statement = Statement::deciding(
 
 /// What target $3 has refused of what others have told it is no longer owed to it: the next turn is.
 static REFUSE_FIRED: Statement = Statement::deciding(
-    "UPDATE @schema@.costsim_alerts a SET owed_to = nullif(pg_catalog.array_remove(a.owed_to, $3), '{}')
+    "UPDATE @schema@.costsim_alerts a
+        SET owed_to = nullif(pg_catalog.array_remove(a.owed_to, $3), '{}'),
+            sent_revision = CASE WHEN nullif(pg_catalog.array_remove(a.owed_to, $3), '{}') IS NULL
+                                 THEN greatest(a.sent_revision, s.revision) ELSE a.sent_revision END
        FROM unnest($1, $2) AS s(id, revision)
       WHERE a.id = s.id AND a.revision = s.revision AND a.owed_to IS NOT NULL",
     &[INT8ARRAYOID, INT8ARRAYOID, INT4OID],

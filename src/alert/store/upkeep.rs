@@ -12,6 +12,7 @@ use crate::error::Result;
 static RETRY_FAILED: Statement = Statement::deciding(
     "UPDATE @schema@.costsim_alert_queue
         SET status = 'pending', attempts = 0, retries = least(retries, 2147483646) + 1, next_attempt_at = pg_catalog.clock_timestamp(), finished_at = NULL,
+            sent_at = NULL, owed_to = NULL,
             claimed_by = NULL, claim_token = NULL, claimed_until = NULL
       WHERE status = 'failed' AND retries < $1",
     &[INT4OID],
@@ -20,6 +21,7 @@ static RETRY_FAILED: Statement = Statement::deciding(
 static RETRY: Statement = Statement::deciding(
     "UPDATE @schema@.costsim_alert_queue
         SET status = 'pending', attempts = 0, retries = least(retries, 2147483646) + 1, next_attempt_at = pg_catalog.clock_timestamp(), finished_at = NULL,
+            sent_at = NULL, owed_to = NULL,
             claimed_by = NULL, claim_token = NULL, claimed_until = NULL
       WHERE id = $1 AND status IN ('failed', 'cancelled')",
     &[INT8OID],
@@ -110,9 +112,11 @@ static SETTLE_DEBTS_FIRED: Statement = Statement::deciding(
 /// What waits because an attempt failed need not wait any longer.
 /// Somebody may hold such a row.
 static ARE_DEBTS_LEFT: Statement = Statement::deciding(
-    "SELECT EXISTS (SELECT FROM @schema@.costsim_alert_queue WHERE owed_to IS NOT NULL AND NOT owed_to <@ $1)
-         OR EXISTS (SELECT FROM @schema@.costsim_alerts WHERE owed_to IS NOT NULL AND NOT owed_to <@ $1)",
-    &[INT4ARRAYOID],
+    "SELECT EXISTS (SELECT FROM @schema@.costsim_alert_queue
+                     WHERE owed_to IS NOT NULL AND (NOT owed_to <@ $1 OR status = 'pending' AND sent_at IS NOT NULL AND NOT $2))
+         OR EXISTS (SELECT FROM @schema@.costsim_alerts
+                     WHERE owed_to IS NOT NULL AND (NOT owed_to <@ $1 OR sent_revision < revision AND NOT $2))",
+    &[INT4ARRAYOID, BOOLOID],
 );
 
 static HURRY_QUEUED: Statement = Statement::deciding(
@@ -196,13 +200,25 @@ pub fn keep_targets(ids: &[i32]) -> Result<()> {
     KEEP_TARGETS.run(&[ids.to_vec().into()]).map(drop)
 }
 
-/// Settles what the list of targets, or the policy, has made obsolete: whether anything was left to settle, at most `limit` of each kind
-/// at once.
-pub fn settle_debts(targets: &[i32], needs_all: bool, limit: i64) -> Result<bool> {
+/// What is left to settle after some of it was.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Debts {
+    None,
+    /// More of the same.
+    More,
+    /// Rows that somebody holds.
+    Held,
+}
+
+/// Settles what the list of targets, or the policy, has made obsolete, at most `limit` of each kind at once.
+pub fn settle_debts(targets: &[i32], needs_all: bool, limit: i64) -> Result<Debts> {
     let arguments = [targets.to_vec().into(), needs_all.into(), limit.into()];
-    let settled = SETTLE_DEBTS.run(&arguments)? + SETTLE_DEBTS_FIRED.run(&arguments)?;
-    let is_left = || ARE_DEBTS_LEFT.row(&[targets.to_vec().into()], |row| column(row, 1));
-    Ok(settled > 0 || is_left()?.unwrap_or(false))
+    if SETTLE_DEBTS.run(&arguments)? + SETTLE_DEBTS_FIRED.run(&arguments)? > 0 {
+        return Ok(Debts::More);
+    }
+    let is_left =
+        ARE_DEBTS_LEFT.row(&[targets.to_vec().into(), needs_all.into()], |row| column::<bool>(row, 1))?;
+    Ok(if is_left == Some(true) { Debts::Held } else { Debts::None })
 }
 
 /// Lets what waits because an attempt failed be tried again now.
