@@ -90,13 +90,17 @@ pub fn read(order: &Order<'_>, now: DateTime<Utc>) -> Result<Batch> {
             line.sort_by_key(|item| item.key.id());
         }
         let mut waiting = hold_back(&mut lines, &mut held);
+        let known = waiting.len();
         let items = seat(lines, order, &mut held, &mut waiting)?;
         if !items.is_empty() || waiting.is_empty() {
             return Ok(Batch { has_more: found > items.len() || items.len() >= order.size, items, is_owed });
         }
-        // Whatever was read has to wait; behind it may stand what need not.
+        // Whatever was read has to wait; behind it may stand what need not. Unless it was seen only when it had a seat: then others
+        // were read that have had none.
+        if waiting.len() == known {
+            behind = next;
+        }
         but.extend(waiting);
-        behind = next;
     }
     Ok(Batch { items: Vec::new(), is_owed, has_more: true })
 }
