@@ -18,7 +18,7 @@ use std::collections::HashSet;
 use chrono::{DateTime, TimeDelta, Utc};
 use costsim_core::alertmanager::{self, LINES};
 
-use super::store::delivery::{self as store, Wanted};
+use super::store::owed::{self as store, Wanted};
 use crate::error::Result;
 use crate::guc;
 

@@ -1,10 +1,11 @@
 //! The alert room's memory: the queue of ready payloads, the alerts that fire, and the targets of both.
 //!
-//! Here is what the client's side writes; [`delivery`] reads and settles, [`claim`] does so for an external deliverer, [`upkeep`]
-//! retries, cancels, purges and keeps the targets.
+//! Here is what the client's side writes; [`owed`] reads what is to be sent, [`settle`] writes down what became of it, [`claim`] does
+//! both for an external deliverer, [`upkeep`] retries, cancels, purges and keeps the targets.
 
 pub mod claim;
-pub mod delivery;
+pub mod owed;
+pub mod settle;
 pub mod upkeep;
 
 use chrono::{DateTime, Utc};

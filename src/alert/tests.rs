@@ -11,7 +11,7 @@ mod tests {
     use pgrx::prelude::*;
 
     use crate::alert::outbox::{self, Attempt, Item, Key, Label, Order, Outcome};
-    use crate::alert::store::delivery;
+    use crate::alert::store::owed;
     use crate::alert::store::upkeep::{self, Debts};
     use crate::alert::take_wake;
     use crate::clock;
@@ -473,7 +473,7 @@ mod tests {
 
     #[pg_test]
     fn alert_next_due_is_the_earliest_that_is_not_due_yet() {
-        let next_due = || delivery::next_due(clock::now()).unwrap();
+        let next_due = || owed::next_due(clock::now()).unwrap();
         assert_eq!(next_due(), None);
         run(
             "INSERT INTO costsim_alert_queue (payload, next_attempt_at) VALUES ('[1]', '2130-01-02 UTC'), ('[2]', 'infinity'), ('[3]', '-infinity')",

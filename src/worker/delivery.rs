@@ -25,7 +25,7 @@ use super::process;
 use super::shared::State;
 use super::target::Target;
 use crate::alert::outbox::{self, Attempt, Item, Key, Order, Outcome};
-use crate::alert::store::delivery;
+use crate::alert::store::owed;
 use crate::error::Result;
 use crate::{clock, db, guc};
 
@@ -163,7 +163,7 @@ impl Delivery {
         };
         if items.is_empty() {
             let target = &mut self.targets[index];
-            let due = db::transaction_within(PATIENCE, || delivery::next_due(now))?;
+            let due = db::transaction_within(PATIENCE, || owed::next_due(now))?;
             // Without an answer, because a table is locked: soon.
             let due = due.unwrap_or_else(|| now.checked_add_signed(TimeDelta::seconds(1)));
             let poll = now.checked_add_signed(guc::worker_poll_interval());

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::Attempt;
-use crate::alert::store::delivery::{self as store, Fired, Queued, Texts};
+use crate::alert::store::owed::{self as store, Fired, Queued, Texts};
 use crate::error::Result;
 use crate::guc;
 

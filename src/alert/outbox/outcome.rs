@@ -7,7 +7,7 @@ use costsim_core::alertmanager::{self, Settlement, Verdict};
 
 use super::item::{Item, Key, policy};
 use super::split;
-use crate::alert::store::delivery::{self as store, Taker, Told};
+use crate::alert::store::settle::{self as store, Taker, Told};
 use crate::alert::store::upkeep;
 use crate::error::Result;
 use crate::guc::{self, AlertPolicy};
