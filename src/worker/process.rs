@@ -50,6 +50,8 @@ unsafe extern "C-unwind" {
     fn die(signal: i32);
     fn SignalHandlerForConfigReload(signal: i32);
     fn SignalHandlerForShutdownRequest(signal: i32);
+    // What the bindings of some majors do not say: it never returns.
+    fn proc_exit(code: i32) -> !;
 }
 
 /// Takes the signals and connects: to a database, or to the shared catalogs only.
@@ -154,13 +156,13 @@ pub fn settings_version() -> u32 {
 pub fn leave_for_good() -> ! {
     shared::remove_own();
     // SAFETY: the server's own way out, with all its clearing up; called where no lock and no transaction is open.
-    unsafe { pg_sys::proc_exit(0) }
+    unsafe { proc_exit(0) }
 }
 
 /// Ends the process; whoever looks after it starts another.
 pub fn leave() -> ! {
     // SAFETY: as above.
-    unsafe { pg_sys::proc_exit(1) }
+    unsafe { proc_exit(1) }
 }
 
 /// Tells a worker to leave for good, if it is still there.
