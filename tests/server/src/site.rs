@@ -1,9 +1,11 @@
 //! A server with a database whose worker delivers alerts.
 
 use crate::{LIMIT, child, is_running, one};
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use costsim_harness::{Cluster, ClusterBuilder, Signal, wait_until};
 use postgres::Client;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// A cluster that preloads the extension, and its database `app` with a worker.
@@ -51,6 +53,24 @@ impl Site {
     /// A session of the database `app`.
     pub fn connect(&self) -> Result<Client> {
         self.cluster.connect("app")
+    }
+
+    /// Runs `body` while a session of the database `app` repeats a statement, without a pause and until the end.
+    pub fn during<T>(&self, statement: &str, body: impl FnOnce() -> Result<T>) -> Result<T> {
+        let mut session = self.connect()?;
+        let is_over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let repeating = scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    session.batch_execute(statement)?;
+                }
+                Ok::<_, anyhow::Error>(())
+            });
+            let outcome = body();
+            is_over.store(true, Ordering::Relaxed);
+            repeating.join().map_err(|_| anyhow!("the session has panicked"))??;
+            outcome
+        })
     }
 
     /// What the status view says of the worker of the session's database.

@@ -308,28 +308,15 @@ fn alert_of_a_long_transaction_arrives_while_later_ones_keep_coming() -> Result<
     )?;
     let flood = "SELECT raise(n, 1, false) FROM generate_series(1, 200) n";
     client.batch_execute(&format!("{flood}; {flood}; {flood}"))?;
-    let is_over = AtomicBool::new(false);
-    thread::scope(|scope| {
-        let (mut session, is_over) = (site.connect()?, &is_over);
-        let flooding = scope.spawn(move || {
-            while !is_over.load(Ordering::Relaxed) {
-                session.batch_execute(flood)?;
-            }
-            Ok::<_, anyhow::Error>(())
-        });
-        let outcome = (|| {
-            endpoint.wait_until(LIMIT, "some of the flood", |heard| heard.len() > 100)?;
-            late.batch_execute("COMMIT")?;
-            endpoint.wait_until(LIMIT, "the late ones", |heard| {
-                heard.iter().filter(|one| one.label("which") == "0").count() == 2
-            })?;
-            let left: i64 = one(&mut client, "SELECT pending FROM costsim_alert_queue_stats()")?;
-            ensure!(left > 100, "the flood was over: {left}");
-            Ok(())
-        })();
-        is_over.store(true, Ordering::Relaxed);
-        flooding.join().map_err(|_| anyhow!("the flood has panicked"))??;
-        outcome
+    site.during(flood, || {
+        endpoint.wait_until(LIMIT, "some of the flood", |heard| heard.len() > 100)?;
+        late.batch_execute("COMMIT")?;
+        endpoint.wait_until(LIMIT, "the late ones", |heard| {
+            heard.iter().filter(|one| one.label("which") == "0").count() == 2
+        })?;
+        let left: i64 = one(&mut client, "SELECT pending FROM costsim_alert_queue_stats()")?;
+        ensure!(left > 100, "the flood was over: {left}");
+        Ok(())
     })
 }
 

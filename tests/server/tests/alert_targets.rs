@@ -9,7 +9,6 @@ use costsim_server_tests::{LIMIT, Site, one, set, set_everywhere, wait_for};
 use fastrand::Rng;
 use postgres::Client;
 use std::collections::{BTreeSet, HashMap};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -574,34 +573,21 @@ fn old_alerts_arrive_while_a_flood_of_urgent_ones_goes_on() -> Result<()> {
                           costsim_fire_alert(format('{"alertname": "Flood", "severity": "p1", "n": "%s"}', n)::jsonb, format('{"at": "%s"}', clock_timestamp())::jsonb)
                      FROM generate_series(1, 100) n"#;
     client.batch_execute(&format!("{flood}; {flood}; {flood}; {flood}; {flood}"))?;
-    let is_over = AtomicBool::new(false);
-    thread::scope(|scope| {
-        let (mut session, is_over) = (site.connect()?, &is_over);
-        let flooding = scope.spawn(move || {
-            while !is_over.load(Ordering::Relaxed) {
-                session.batch_execute(flood)?;
-            }
-            Ok::<_, anyhow::Error>(())
-        });
-        let outcome = (|| {
-            set(&mut client, "costsim.alertmanager_url", &recorder.url())?;
-            let is_old = |one: &&Heard| one.label("alertname") == "Old";
-            recorder.wait_until(LIMIT, "all old ones", |heard| {
-                let old: BTreeSet<_> =
-                    heard.iter().filter(is_old).map(|one| (one.label("kind"), one.label("n"))).collect();
-                old.len() == 40
-            })?;
-            // Whatever came first, there was always more of the urgent ones to send.
-            let left = "SELECT count(*) FROM costsim_alert_queue WHERE status = 'pending' AND priority = 1";
-            let left: i64 = one(&mut client, left)?;
-            ensure!(left > 100, "the flood was over: {left}");
-            let urgent = recorder.look(|heard| heard.iter().filter(|one| is_urgent(one)).count());
-            ensure!(urgent > 40, "{urgent} urgent ones have arrived");
-            Ok(())
-        })();
-        is_over.store(true, Ordering::Relaxed);
-        flooding.join().map_err(|_| anyhow!("the flood has panicked"))??;
-        outcome
+    site.during(flood, || {
+        set(&mut client, "costsim.alertmanager_url", &recorder.url())?;
+        let is_old = |one: &&Heard| one.label("alertname") == "Old";
+        recorder.wait_until(LIMIT, "all old ones", |heard| {
+            let old: BTreeSet<_> =
+                heard.iter().filter(is_old).map(|one| (one.label("kind"), one.label("n"))).collect();
+            old.len() == 40
+        })?;
+        // Whatever came first, there was always more of the urgent ones to send.
+        let left = "SELECT count(*) FROM costsim_alert_queue WHERE status = 'pending' AND priority = 1";
+        let left: i64 = one(&mut client, left)?;
+        ensure!(left > 100, "the flood was over: {left}");
+        let urgent = recorder.look(|heard| heard.iter().filter(|one| is_urgent(one)).count());
+        ensure!(urgent > 40, "{urgent} urgent ones have arrived");
+        Ok(())
     })
 }
 
