@@ -16,7 +16,10 @@ CREATE TABLE costsim_provenance (
     cost_delta      double precision,
     payload         jsonb,
     runtime_ms      integer,
-    created_at      timestamptz NOT NULL DEFAULT now()
+    created_at      timestamptz NOT NULL DEFAULT now(),
+    hash_version    smallint    CHECK (hash_version BETWEEN 1 AND 3),
+    is_unique       boolean     NOT NULL DEFAULT false,
+    content_digest  bytea
 );
 
 CREATE INDEX idx_costsim_prov_run ON costsim_provenance (run_id);
@@ -38,36 +41,25 @@ COMMENT ON COLUMN costsim_provenance.v2_cost IS 'What the new model says, in cen
 COMMENT ON COLUMN costsim_provenance.cost_delta IS 'v2_cost - v1_cost, NULL unless both are known.';
 COMMENT ON COLUMN costsim_provenance.runtime_ms IS 'How long the computation took, in milliseconds.';
 
+COMMENT ON COLUMN costsim_provenance.content_digest IS 'SHA-256 of the row as it was written, 32 bytes: what costsim_provenance_digest answers for it. Filled by a trigger, whoever writes.';
+
+-- C functions that read the row where it stands; both are called for every row.
+CREATE FUNCTION _costsim_provenance_digest() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME';
+CREATE FUNCTION _costsim_provenance_changed() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME';
+CREATE FUNCTION costsim_provenance_digest(costsim_provenance) RETURNS bytea
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
+
+-- Triggers fire in the order of their names: the digest is of what all others have made of the row. Both fire for replicated rows too.
+CREATE TRIGGER zz_costsim_provenance_digest BEFORE INSERT OR UPDATE ON costsim_provenance
+    FOR EACH ROW EXECUTE FUNCTION _costsim_provenance_digest();
+CREATE TRIGGER costsim_provenance_changed AFTER INSERT OR UPDATE OR DELETE ON costsim_provenance
+    FOR EACH ROW EXECUTE FUNCTION _costsim_provenance_changed();
+CREATE TRIGGER costsim_provenance_truncated AFTER TRUNCATE ON costsim_provenance
+    FOR EACH STATEMENT EXECUTE FUNCTION _costsim_provenance_changed();
+ALTER TABLE costsim_provenance
+    ENABLE ALWAYS TRIGGER zz_costsim_provenance_digest,
+    ENABLE ALWAYS TRIGGER costsim_provenance_changed,
+    ENABLE ALWAYS TRIGGER costsim_provenance_truncated;
+
 SELECT pg_catalog.pg_extension_config_dump('costsim_provenance', '');
 SELECT pg_catalog.pg_extension_config_dump('costsim_provenance_id_seq', '');
-
-CREATE FUNCTION costsim_drift_stats(
-    start_date   timestamptz DEFAULT NULL,
-    end_date     timestamptz DEFAULT NULL,
-    tenant_id    text DEFAULT NULL,
-    variant_slug text DEFAULT NULL,
-    OUT total bigint,
-    OUT avg_delta double precision, OUT min_delta double precision, OUT max_delta double precision,
-    OUT stddev_delta double precision,
-    OUT p50_abs_delta double precision, OUT p90_abs_delta double precision, OUT p99_abs_delta double precision,
-    OUT p50_rel_delta double precision, OUT p90_rel_delta double precision, OUT p99_rel_delta double precision)
-    LANGUAGE sql STABLE PARALLEL SAFE
-BEGIN ATOMIC
-    SELECT count(*),
-           coalesce(avg(r.delta), 0), coalesce(min(r.delta), 0), coalesce(max(r.delta), 0),
-           coalesce(stddev_samp(r.delta), 0),
-           percentile_cont(0.5) WITHIN GROUP (ORDER BY abs(r.delta)),
-           percentile_cont(0.9) WITHIN GROUP (ORDER BY abs(r.delta)),
-           percentile_cont(0.99) WITHIN GROUP (ORDER BY abs(r.delta)),
-           percentile_cont(0.5) WITHIN GROUP (ORDER BY abs(r.delta) / nullif(abs(r.v1_cost), 0)),
-           percentile_cont(0.9) WITHIN GROUP (ORDER BY abs(r.delta) / nullif(abs(r.v1_cost), 0)),
-           percentile_cont(0.99) WITHIN GROUP (ORDER BY abs(r.delta) / nullif(abs(r.v1_cost), 0))
-      FROM (SELECT p.v1_cost, p.v2_cost - p.v1_cost AS delta
-              FROM costsim_provenance p
-             WHERE p.v1_cost IS NOT NULL AND p.v2_cost IS NOT NULL
-               AND ($1 IS NULL OR p.created_at >= $1)
-               AND ($2 IS NULL OR p.created_at <= $2)
-               AND (coalesce($3, '') = '' OR p.tenant_id = $3)
-               AND (coalesce($4, '') = '' OR p.variant_slug = $4)) r;
-END;
-COMMENT ON FUNCTION costsim_drift_stats(timestamptz, timestamptz, text, text) IS 'How far V2 is from V1 over the rows with both costs: count; mean, minimum, maximum and sample standard deviation of v2 - v1 in cents (0 when there is nothing to say); interpolated 50th, 90th and 99th percentile of |v2 - v1| in cents and of |v2 - v1| / |v1| as a ratio (NULL without rows; rows with v1 = 0 have no ratio). Both dates are inclusive; NULL or an empty text means no filter.';

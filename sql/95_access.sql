@@ -21,6 +21,9 @@ REVOKE ALL ON FUNCTION
     costsim_incidents(boolean, integer, text, text),
     costsim_alert_queue_stats(),
     costsim_drift_stats(timestamptz, timestamptz, text, text),
+    costsim_drift_series(timestamptz, timestamptz, interval, text, text),
+    _costsim_drift_pieces(timestamptz, timestamptz, text, text, integer),
+    costsim_provenance_digest(costsim_provenance),
     costsim_input_hash(json),
     costsim_input_digest(json),
     costsim_worker_status(),
@@ -50,6 +53,8 @@ REVOKE ALL ON FUNCTION
     costsim_retry_alert(bigint),
     costsim_cancel_alert(bigint),
     costsim_purge_old_alerts(integer, text[]),
+    costsim_refresh_drift(integer, boolean),
+    costsim_purge_provenance(interval, bigint),
     costsim_worker_start(),
     costsim_worker_stop(),
     costsim_resign_leader(bigint, text),
@@ -65,7 +70,9 @@ REVOKE ALL ON FUNCTION
     _costsim_supersede_incident(),
     _costsim_incident_ended(),
     _costsim_cb_events_stay(),
-    _costsim_alert_wake()
+    _costsim_alert_wake(),
+    _costsim_provenance_digest(),
+    _costsim_provenance_changed()
     FROM PUBLIC;
 
 COMMENT ON FUNCTION costsim_try_leader(bigint, text, interval) IS 'Whether this session leads the lock id from now on. Never waits for a leader. Asking again while leading is true, takes no second lock and writes nothing, except that it renews the lease if one is passed. Without a lease the term lasts as long as the session; with one, a candidate may evict the session once it is over. False while somebody else leads, and when this session leads under another node_id (a pooler has put two clients on it; noted once in costsim_leader_events). Lock and row come together and are given back together when the transaction aborts. Errors: 22004 lock_id null, 22023 blank node_id or a lease that is not positive, 25006 read-only or standby.';
@@ -100,6 +107,9 @@ COMMENT ON FUNCTION costsim_write_provenance(text, text, text, text, text, text,
 COMMENT ON FUNCTION costsim_write_provenance_batch(jsonb) IS 'Writes a JSON array of records, whose keys are the arguments of costsim_write_provenance, in one statement: all of them or none. Answers the ids in input order; an empty array writes nothing. At most 100,000 records. Errors: 22004; 22023 naming the bad element, counted from 0; 25006.';
 COMMENT ON FUNCTION costsim_input_hash(json) IS 'The first 16 hexadecimal digits of costsim_input_digest. NULL for NULL. jsonb would not do: it has lost 1.0 against 1, -0.0 and the order of keys. Errors: 54000 nested too deeply or too large.';
 COMMENT ON FUNCTION costsim_input_digest(json) IS 'SHA-256, 64 hexadecimal digits, of the canonical form: what CPython answers for hashlib.sha256(json.dumps(payload, sort_keys=True, separators=(",", ":")).encode()).hexdigest(). NULL for NULL. Errors: 54000.';
+COMMENT ON FUNCTION costsim_provenance_digest(costsim_provenance) IS 'What content_digest of this row must be: SHA-256, 32 bytes, of a JSON object with one member per column but content_digest itself, in the form of costsim_input_digest. created_at is a string in UTC with microseconds (2025-03-01T12:34:56.789000Z), what is no finite number a string (NaN, Infinity, -Infinity). WHERE content_digest IS DISTINCT FROM costsim_provenance_digest(p) finds rows that were changed while the trigger was off.';
+COMMENT ON FUNCTION costsim_refresh_drift(integer, boolean) IS 'Rolls up the hours that are over and have changed since they were rolled up, at most max_hours of them, the oldest first, and their days: how many hours. With rebuild everything is rolled up anew, max_hours of it in this call. Writers wait for nothing; an hour that an open transaction has written into is left for the next call. Waits for another refresh to end. The worker does the same at every poll. Answers are right without it, from the rows. Errors: 22004, 22023 max_hours outside 1 to 1000, 25006.';
+COMMENT ON FUNCTION costsim_purge_provenance(interval, bigint) IS 'Deletes provenance written longer ago than older_than, the oldest first, at most max_rows: how many rows. Drift statistics follow. Under lock 7003 to the end of the transaction. The worker does the same every hour by costsim.provenance_retention. Errors: 22004; 22023 older_than negative, max_rows below 1; 55P03 somebody else leads lock 7003; 25006.';
 COMMENT ON FUNCTION costsim_claim_alerts(text, integer, interval) IS 'Claims alerts that are due for a deliverer outside the server: at most "max", each for lease. One row per queued payload (kind queued) or fired alert (kind fired): id, the JSON array to POST to /api/v2/alerts as it is, failed attempts so far, the token of the claim and its end. Severity p1, critical and page first, then by age. What is claimed, or locked by somebody else, is passed over. Errors: 22004; 22023 blank claimant, max outside 1 to 10000, lease not positive or above an hour; 55000 while this database''s worker delivers; 25006.';
 COMMENT ON FUNCTION costsim_settle_alert(bigint, bigint, boolean, integer, text) IS 'Says what became of a claimed alert: true if the claim still was the one of this token, false (and nothing changes) when it was settled, cancelled, or taken over by another claim. Delivered: sent; a fired one is due again after costsim.alert_resend_interval. Not delivered: failed for HTTP 400, 413 and 422 (a fired one is tried again), else tried again after a pause, and given up as the worker gives up. What was fired or resolved anew since it was claimed stays due. Errors: 22004, 22023 status_code no HTTP status, 25006.';
 COMMENT ON FUNCTION costsim_retry_failed_alerts(integer) IS 'Brings back every queued alert that has failed and was brought back fewer than max_retries times: pending, due now, attempts from 0. Answers how many. Errors: 22004, 22023 max_retries below 1, 25006.';
@@ -117,3 +127,5 @@ COMMENT ON FUNCTION _costsim_cb_events_stay() IS 'Trigger function: refuses to c
 COMMENT ON FUNCTION _costsim_incident_ended() IS 'Trigger function: the alert of an incident that was resolved or removed ends.';
 COMMENT ON FUNCTION _costsim_supersede_incident() IS 'Trigger function: resolves the incident that another hand left open, with its alert, before a new one is written.';
 COMMENT ON FUNCTION _costsim_alert_wake() IS 'Trigger function: the commit of this transaction wakes the database''s worker.';
+COMMENT ON FUNCTION _costsim_provenance_digest() IS 'Trigger function: fills content_digest.';
+COMMENT ON FUNCTION _costsim_provenance_changed() IS 'Trigger function: marks the hours in which drift has changed.';

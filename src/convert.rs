@@ -58,6 +58,13 @@ pub fn timestamptz(value: DateTime<Utc>) -> Result<TimestampWithTimeZone> {
         .map_err(|_| Error::Internal(format!("timestamp {value} is out of the server's range")))
 }
 
+/// The server's timestamptz for its own count of microseconds, the infinite ones included.
+pub fn timestamp(micros: pg_sys::TimestampTz) -> Result<TimestampWithTimeZone> {
+    // SAFETY: a timestamptz is that count.
+    unsafe { TimestampWithTimeZone::from_datum(pg_sys::Datum::from(micros), false) }
+        .ok_or_else(|| Error::Internal(format!("no timestamp: {micros}")))
+}
+
 /// A span from an interval; months count 30 days, as `extract(epoch ...)` of the server counts them.
 pub fn span(value: Interval) -> TimeDelta {
     let micros = value.as_micros().clamp(i64::MIN.into(), i64::MAX.into());
@@ -68,6 +75,11 @@ pub fn span(value: Interval) -> TimeDelta {
 pub fn interval(value: TimeDelta) -> Result<Interval> {
     let micros = value.num_microseconds().unwrap_or(i64::MAX);
     Interval::new(0, 0, micros).map_err(|_| Error::Internal(format!("interval {value} is out of range")))
+}
+
+/// A number of rows, as SQL counts them.
+pub fn count(rows: usize) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX)
 }
 
 /// A jsonb argument, as the server holds it.

@@ -23,6 +23,7 @@ static ALERT_RESEND_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(60);
 static ALERT_MAX_BACKOFF: GucSetting<i32> = GucSetting::<i32>::new(300);
 static ALERT_RETRY_WINDOW: GucSetting<i32> = GucSetting::<i32>::new(86_400);
 static ALERT_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(30 * 86_400);
+static PROVENANCE_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(0);
 static WORKER_POLL_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(30);
 static INSTANCE_ID: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 static RUNBOOK_URL: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
@@ -151,6 +152,14 @@ pub fn init() {
         c"How long the worker keeps alerts that are over.",
         c"Counted from when a queued alert was sent, given up or cancelled, and a fired one resolved; 0 keeps them for ever. What is pending or fires is never removed. Default: 30 days.",
         &ALERT_RETENTION,
+        (0, 3_650 * 86_400),
+        GucFlags::UNIT_S,
+    );
+    define_number(
+        c"costsim.provenance_retention",
+        c"How long the worker keeps provenance.",
+        c"Counted from created_at; 0 keeps it for ever. What is purged is gone from drift statistics, too. Default: 0, for a record is kept until somebody decides otherwise.",
+        &PROVENANCE_RETENTION,
         (0, 3_650 * 86_400),
         GucFlags::UNIT_S,
     );
@@ -300,6 +309,11 @@ pub fn alert_retry_window() -> TimeDelta {
 /// How long what is over is kept; zero: for ever.
 pub fn alert_retention() -> TimeDelta {
     seconds(&ALERT_RETENTION)
+}
+
+/// How long provenance is kept; zero: for ever.
+pub fn provenance_retention() -> TimeDelta {
+    seconds(&PROVENANCE_RETENTION)
 }
 
 /// The pause of an idle worker that nobody wakes.

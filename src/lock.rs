@@ -1,4 +1,5 @@
-//! Advisory locks: the bigint keys that users know, and locks beside them, with the same key, that no SQL function can take.
+//! Advisory locks: the bigint keys that users know, and locks beside them, with the same key or one of their own, that no SQL function
+//! can take.
 //!
 //! ```text
 //!   space     held by                          from .. to                              mode
@@ -9,6 +10,8 @@
 //!   commits   who commits by a term            check before commit .. end of commit    share
 //!             who begins or ends a term        that call .. end of its transaction     exclusive
 //!   line      the first of those who wait      that call                               exclusive
+//!   hour      who writes rows of that hour     first such row .. end of transaction    share
+//!             who rolls that hour up           that call .. end of its transaction     exclusive
 //! ```
 //!
 //! A mark never stands in anybody's way, and goes when the session gives up all its locks: `DISCARD ALL` and
@@ -34,6 +37,8 @@ enum Space {
     Commits = 7,
     /// Of those who wait for a key, but for the first of them.
     Line = 8,
+    /// Of an hour's provenance; the key is its beginning in the server's microseconds.
+    Hour = 9,
 }
 
 /// How long a lock lasts.
@@ -129,6 +134,11 @@ pub fn wait_for_key(key: i64) {
     // A lock that is granted in the moment in which its wait is cancelled stays with its owner. So the transaction waits, and gives
     // it back when it aborts; the session joins what the transaction holds.
     wait_for(&tag(key, Space::Key), pg_sys::ExclusiveLock, Span::Transaction);
+}
+
+/// Takes the key's lock to the end of this transaction, unless another session has it: whether it could.
+pub fn try_key_for_transaction(key: i64) -> bool {
+    try_take(&tag(key, Space::Key), pg_sys::ExclusiveLock, Span::Transaction)
 }
 
 /// Turns the lock that [`wait_for_key`] got into one of the session.
@@ -241,6 +251,26 @@ pub fn try_deliver_with_others() -> bool {
 /// Keeps others from starting a worker for this database, to the end of this transaction; waits for whoever does so just now.
 pub fn wait_to_start_a_worker() {
     wait_for(&tag(1, Space::Process), pg_sys::ExclusiveLock, Span::Transaction);
+}
+
+/// Whether this is the only transaction that rolls up, from now to its end.
+pub fn try_be_the_only_refresher() -> bool {
+    try_take(&tag(2, Space::Process), pg_sys::ExclusiveLock, Span::Transaction)
+}
+
+/// Waits until this is the only transaction that rolls up, to its end.
+pub fn wait_to_be_the_only_refresher() {
+    wait_for(&tag(2, Space::Process), pg_sys::ExclusiveLock, Span::Transaction);
+}
+
+/// Keeps an hour's marks where they are, to the end of this transaction, unless somebody is taking them away just now.
+pub fn try_share_hour(hour: i64) -> bool {
+    try_take(&tag(hour, Space::Hour), pg_sys::ShareLock, Span::Transaction)
+}
+
+/// Whether no other open transaction relies on an hour's marks, to the end of this one.
+pub fn try_take_hour(hour: i64) -> bool {
+    try_take(&tag(hour, Space::Hour), pg_sys::ExclusiveLock, Span::Transaction)
 }
 
 /// Whether somebody is about to drop, rename or copy this database, and waits for its sessions to end. Such a command locks the

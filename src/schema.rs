@@ -24,4 +24,6 @@ extension_sql_file!(
     requires = ["breaker", alert::_costsim_alert_wake, worker::status::costsim_worker_status]
 );
 extension_sql_file!("../sql/40_provenance.sql", name = "provenance", requires = ["alert"]);
-extension_sql_file!("../sql/95_access.sql", name = "access", requires = ["provenance"], finalize);
+extension_sql_file!("../sql/42_drift.sql", name = "drift", requires = ["provenance"]);
+extension_sql_file!("../sql/43_rollup.sql", name = "rollup", requires = ["drift"]);
+extension_sql_file!("../sql/95_access.sql", name = "access", requires = ["rollup"], finalize);

@@ -46,6 +46,14 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// Of what a table holds already: nothing of it is refused.
+    #[must_use]
+    pub fn stored() -> Self {
+        Self { bytes: u32::MAX as usize, depth: usize::MAX }
+    }
+}
+
 /// Why a text has no canonical form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Malformed {

@@ -25,3 +25,10 @@ pub fn input_digest(text: &str) -> Result<String, Malformed> {
     canonical::reference_into(text, &Limits::default(), &mut |piece| hasher.update(piece))?;
     Ok(format!("{:x}", hasher.finalize()))
 }
+
+/// SHA-256 over the reference form of a JSON text within these limits.
+pub fn reference_digest(text: &str, limits: &canonical::Limits) -> Result<[u8; 32], Malformed> {
+    let mut hasher = Sha256::new();
+    canonical::reference_into(text, limits, &mut |piece| hasher.update(piece))?;
+    Ok(hasher.finalize().into())
+}

@@ -13,6 +13,7 @@
 //! | [`digest`]       | the hashes of that form                                                              |
 //! | [`drift`]        | a mergeable summary of cost differences                                              |
 //! | [`lease`]        | where a term of leadership stands, who may begin the next, with which fencing token  |
+//! | [`record`]       | the one text, and the digest, of a provenance row                                    |
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -24,3 +25,4 @@ pub mod canonical;
 pub mod digest;
 pub mod drift;
 pub mod lease;
+pub mod record;

@@ -5,6 +5,7 @@ use pgrx::prelude::*;
 
 use super::store::upkeep;
 use super::wake_worker;
+use crate::convert::count;
 use crate::db;
 use crate::error::{Answer, Error, required};
 
@@ -86,8 +87,4 @@ fn over(status: Option<String>) -> Result<String, Error> {
             "What is pending is never purged; costsim_cancel_alert(id) takes it out of the queue.",
         )
     })
-}
-
-fn count(rows: usize) -> i64 {
-    i64::try_from(rows).unwrap_or(i64::MAX)
 }

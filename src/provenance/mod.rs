@@ -6,9 +6,16 @@
 //!
 //! The hashes take JSON *text*: `jsonb` has already lost what they need (key order, `1.0` against `1`, the sign of `-0.0`).
 
+mod changes;
+mod maintenance;
+mod rollup;
+mod row;
 mod store;
 #[cfg(any(test, feature = "pg_test"))]
 mod tests;
+
+pub use maintenance::purge_some;
+pub use rollup::refresh_some;
 
 use std::borrow::Cow;
 

@@ -17,6 +17,7 @@ mod shared;
 mod status;
 mod target;
 mod tick;
+mod upkeep;
 
 use pgrx::pg_sys;
 use pgrx::prelude::*;

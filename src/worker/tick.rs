@@ -18,9 +18,9 @@ use pgrx::prelude::*;
 use super::delivery::{Delivery, Next, poll};
 use super::process::{self, Home};
 use super::shared::{self, Author, State};
-use crate::alert::store::upkeep;
+use super::upkeep::Upkeep;
 use crate::error::{Error, Result};
-use crate::{breaker, clock, convert, db, guc, lock};
+use crate::{breaker, clock, convert, db, lock};
 
 /// The worker looks this often whether somebody wants its database for himself, and whether the server is still there.
 const GLANCE: Duration = Duration::from_millis(500);
@@ -33,11 +33,6 @@ const SOON: Duration = Duration::from_millis(50);
 
 /// How long a worker that nobody looks after stays after an error, so that a fault that lasts fills no log.
 const PENANCE: Duration = Duration::from_secs(30);
-
-/// What is over is cleared away this often, so many rows at a time.
-const CLEARING: Duration = Duration::from_secs(3_600);
-const CLEARED_AT_ONCE: i64 = 1_000;
-const LOOKED_AT_AT_ONCE: i64 = 10_000;
 
 /// A worker under the launcher.
 #[pg_guard]
@@ -176,9 +171,7 @@ struct Memory {
     /// When time does something to a breaker.
     breaker_due: Option<DateTime<Utc>>,
     glanced_at: Instant,
-    clear_at: Instant,
-    /// The number up to which the queue was cleared.
-    cleared_to: i64,
+    upkeep: Upkeep,
 }
 
 fn run(post: &Post) {
@@ -192,8 +185,7 @@ fn run(post: &Post) {
         has_begun: false,
         breaker_due: None,
         glanced_at: now,
-        clear_at: now + GLANCE,
-        cleared_to: i64::MIN,
+        upkeep: Upkeep::after(GLANCE),
     };
     loop {
         match round(post, &mut memory) {
@@ -278,16 +270,16 @@ fn round(post: &Post, memory: &mut Memory) -> Result<Option<Rest>> {
         }
         Next::Rest(at) => {
             post.say(state, trouble.as_deref(), at);
-            clear_away(memory)?;
+            memory.upkeep.step()?;
             let due = [at, memory.breaker_due].into_iter().flatten().min();
-            let until_clearing = memory.clear_at.saturating_duration_since(Instant::now());
-            let most = due.map_or(poll(), until).min(poll()).min(until_clearing);
+            let most = due.map_or(poll(), until).min(poll()).min(memory.upkeep.rest());
             Ok(Some(Rest { least: Duration::ZERO, most }))
         }
         Next::Blocked { why, pause } => {
             post.leave_to_another();
+            memory.upkeep.step()?;
             post.say(State::Blocked, Some(&why), None);
-            let most = memory.breaker_due.map_or(pause, until).min(pause);
+            let most = memory.breaker_due.map_or(pause, until).min(pause).min(memory.upkeep.rest());
             Ok(Some(Rest { least: SOON, most }))
         }
     }
@@ -296,31 +288,6 @@ fn round(post: &Post, memory: &mut Memory) -> Result<Option<Rest>> {
 fn recover_breakers() -> Result<Option<DateTime<Utc>>> {
     process::show_activity("costsim: recovering breakers");
     breaker::write_down_what_is_due()
-}
-
-/// Removes some of what is over for long.
-fn clear_away(memory: &mut Memory) -> Result<()> {
-    if memory.clear_at > Instant::now() {
-        return Ok(());
-    }
-    let over = ["sent", "failed", "cancelled"].map(str::to_owned);
-    let age = guc::alert_retention();
-    let owed_since = clock::now() - guc::alert_retry_window().max(TimeDelta::hours(1));
-    let behind = memory.cleared_to;
-    let cleared = db::transaction_within(TimeDelta::seconds(1), || {
-        let forgotten = upkeep::forget_old(owed_since, CLEARED_AT_ONCE)?;
-        if age.is_zero() {
-            return Ok((forgotten, None));
-        }
-        let fired = upkeep::purge_fired(age, CLEARED_AT_ONCE)?;
-        let (_, last) = upkeep::purge_queued(&over, age, behind, LOOKED_AT_AT_ONCE)?;
-        Ok((forgotten + fired, last))
-    })?;
-    let (rows, last) = cleared.unwrap_or((0, None));
-    memory.cleared_to = last.unwrap_or(i64::MIN);
-    let is_done = rows == 0 && last.is_none();
-    memory.clear_at = Instant::now() + if is_done { CLEARING } else { Duration::from_millis(100) };
-    Ok(())
 }
 
 /// How long it is until then.

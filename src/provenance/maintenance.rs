@@ -1,0 +1,79 @@
+//! What keeps the room in order, and when it last did: the roll-ups' refresh and the purge.
+
+use chrono::TimeDelta;
+use pgrx::pg_sys::BuiltinOid::{INT8OID, TEXTOID, TIMESTAMPTZOID};
+use pgrx::prelude::*;
+
+use crate::convert;
+use crate::db::{self, Statement};
+use crate::error::{Answer, Error, Result, required};
+use crate::{clock, lock};
+
+/// The lock of whoever archives or purges provenance.
+const ARCHIVER: i64 = 7003;
+
+/// What is done again and again.
+#[derive(Clone, Copy)]
+pub enum Task {
+    PurgeProvenance,
+    RefreshDrift,
+}
+
+static NOTE: Statement = Statement::deciding(
+    "INSERT INTO @schema@.costsim_maintenance AS m (task, last_rows, total_rows) VALUES ($1, $2, $2)
+     ON CONFLICT (task) DO UPDATE
+        SET last_run_at = pg_catalog.clock_timestamp(), last_rows = excluded.last_rows, total_rows = m.total_rows + excluded.last_rows",
+    &[TEXTOID, INT8OID],
+);
+
+static PURGE: Statement = Statement::deciding(
+    "DELETE FROM @schema@.costsim_provenance
+      WHERE id = ANY (ARRAY(SELECT id FROM @schema@.costsim_provenance
+                             WHERE created_at < $1
+                             ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED))",
+    &[TIMESTAMPTZOID, INT8OID],
+);
+
+/// Notes that a task has been done, and on how many rows or hours.
+pub fn note(task: Task, rows: i64) -> Result<()> {
+    let task = match task {
+        Task::PurgeProvenance => "purge_provenance",
+        Task::RefreshDrift => "refresh_drift",
+    };
+    NOTE.run(&[task.into(), rows.into()]).map(drop)
+}
+
+/// Deletes provenance that is older than that, the oldest first, at most so many rows: how many.
+#[pg_extern(volatile, parallel_unsafe, security_definer)]
+#[search_path(pg_catalog, pg_temp)]
+fn costsim_purge_provenance(
+    older_than: default!(Option<Interval>, "'90 days'"),
+    max_rows: default!(Option<i64>, 10_000),
+) -> Answer<i64> {
+    db::require_writable(c"costsim_purge_provenance()");
+    let older_than = convert::span(required(older_than, "older_than")?);
+    let max_rows = required(max_rows, "max_rows")?;
+    if older_than < TimeDelta::zero() {
+        return Err(Error::invalid("older_than must not be negative", "Leave it out for 90 days.").into());
+    }
+    if max_rows < 1 {
+        return Err(Error::invalid("max_rows must be at least 1", "Leave it out for 10,000.").into());
+    }
+    if !lock::try_key_for_transaction(ARCHIVER) {
+        return Err(Error::Unsupported { what: "XX", hint: "" }.into());
+    }
+    Ok(purge(older_than, max_rows)?)
+}
+
+/// Deletes some of what is too old, unless another session archives: how many rows.
+pub fn purge_some(older_than: TimeDelta, max_rows: i64) -> Result<i64> {
+    if lock::try_key_for_transaction(ARCHIVER) { purge(older_than, max_rows) } else { Ok(0) }
+}
+
+fn purge(older_than: TimeDelta, max_rows: i64) -> Result<i64> {
+    // Older than the calendar is nothing.
+    let Some(before) = clock::now().checked_sub_signed(older_than) else { return Ok(0) };
+    let rows = convert::count(PURGE.run(&[convert::timestamptz(before)?.into(), max_rows.into()])?);
+    note(Task::PurgeProvenance, rows)?;
+    Ok(rows)
+}

@@ -1,0 +1,257 @@
+//! What the table's own triggers do with a row, whoever writes it: its content digest, and word of the hours it changes.
+//!
+//! Both are called once for each row, so they read the tuple where it stands. (A statement trigger with a transition table would copy
+//! every row, payload and all; a generated column would ask whoever writes for the right to call its function.)
+
+use std::ffi::c_void;
+
+use costsim_core::record::{Moment, Number, Row};
+use pgrx::pg_sys;
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+
+use super::changes;
+use crate::convert::{self, Jsonb};
+use crate::db;
+use crate::error::{Error, Result};
+
+/// The columns by their numbers, as sql/40_provenance.sql lists them. A table's columns keep their numbers for life.
+#[derive(Clone, Copy)]
+enum Column {
+    Id = 1,
+    RunId,
+    TenantId,
+    VariantSlug,
+    Source,
+    ModelVersion,
+    AdapterVersion,
+    CommitSha,
+    InputHash,
+    OutputHash,
+    V1Cost,
+    V2Cost,
+    CostDelta,
+    Payload,
+    RuntimeMs,
+    CreatedAt,
+    HashVersion,
+    IsUnique,
+    ContentDigest,
+}
+
+/// What a trigger is called with.
+struct Call<'a> {
+    data: &'a pg_sys::TriggerData,
+}
+
+/// The server's function manager looks for a record beside each function: version 1 says how arguments are passed.
+macro_rules! server_function {
+    ($name:ident, $finfo:ident, $body:path) => {
+        #[unsafe(no_mangle)]
+        #[doc(hidden)]
+        pub extern "C" fn $finfo() -> &'static pg_sys::Pg_finfo_record {
+            const VERSION: pg_sys::Pg_finfo_record = pg_sys::Pg_finfo_record { api_version: 1 };
+            &VERSION
+        }
+
+        #[unsafe(no_mangle)]
+        #[doc(hidden)]
+        #[pg_guard]
+        pub unsafe extern "C-unwind" fn $name(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+            // SAFETY: the server's own call, whose record outlives it.
+            match $body(unsafe { &*fcinfo }) {
+                Ok(datum) => datum,
+                Err(error) => {
+                    ErrorReport::from(error).report(PgLogLevel::ERROR);
+                    pg_sys::Datum::from(0)
+                }
+            }
+        }
+    };
+}
+
+server_function!(_costsim_provenance_digest, pg_finfo__costsim_provenance_digest, seal);
+server_function!(_costsim_provenance_changed, pg_finfo__costsim_provenance_changed, tell);
+server_function!(costsim_provenance_digest, pg_finfo_costsim_provenance_digest, digest_of_argument);
+
+/// Before a row is written: its digest, in its own column.
+fn seal(fcinfo: &pg_sys::FunctionCallInfoBaseData) -> Result<pg_sys::Datum> {
+    let call = Call::read(fcinfo)?;
+    let tuple = call.written();
+    // SAFETY: the tuple is one of this relation, and the new one is made of it in the memory of whoever writes.
+    unsafe {
+        let columns = (*call.data.tg_relation).rd_att;
+        let digest = Values::read(tuple, columns)?.digest()?;
+        let digest = bytea(&digest);
+        let number = Column::ContentDigest as i32;
+        let (mut number, mut digest, mut is_null) = (number, digest, false);
+        let sealed = pg_sys::heap_modify_tuple_by_cols(
+            tuple,
+            columns,
+            1,
+            &raw mut number,
+            &raw mut digest,
+            &raw mut is_null,
+        );
+        Ok(pg_sys::Datum::from(sealed))
+    }
+}
+
+/// After a row has come, gone or changed, or all have gone: word of the hours in which the answer about drift is another one now.
+fn tell(fcinfo: &pg_sys::FunctionCallInfoBaseData) -> Result<pg_sys::Datum> {
+    let call = Call::read(fcinfo)?;
+    if call.data.tg_event & pg_sys::TRIGGER_EVENT_OPMASK == pg_sys::TRIGGER_EVENT_TRUNCATE {
+        changes::mark_all()?;
+        return Ok(pg_sys::Datum::from(0));
+    }
+    // SAFETY: the tuples are ones of this relation; of an update the second is the new one, else there is none.
+    unsafe {
+        let columns = (*call.data.tg_relation).rd_att;
+        for tuple in [call.data.tg_trigtuple, call.data.tg_newtuple] {
+            if tuple.is_null() {
+                continue;
+            }
+            // A row without both costs says nothing about drift.
+            let has = |column: Column| value(tuple, columns, column).is_some();
+            if has(Column::V1Cost)
+                && has(Column::V2Cost)
+                && let Some(created_at) = value(tuple, columns, Column::CreatedAt)
+            {
+                changes::mark(created_at.value() as pg_sys::TimestampTz)?;
+            }
+        }
+    }
+    Ok(pg_sys::Datum::from(0))
+}
+
+/// The digest of the row that is the one argument.
+fn digest_of_argument(fcinfo: &pg_sys::FunctionCallInfoBaseData) -> Result<pg_sys::Datum> {
+    // SAFETY: declared STRICT with one argument of the table's row type; the tuple is made of the datum, which outlives the call.
+    unsafe {
+        let header =
+            pg_sys::pg_detoast_datum(fcinfo.args.as_slice(1)[0].value.cast_mut_ptr()) as pg_sys::HeapTupleHeader;
+        let (kind, modifier) = ((*header).t_choice.t_datum.datum_typeid, (*header).t_choice.t_datum.datum_typmod);
+        let mut tuple = pg_sys::HeapTupleData {
+            t_len: pgrx::varlena::varsize(header as *const pg_sys::varlena) as u32,
+            t_data: header,
+            ..Default::default()
+        };
+        let columns = pg_sys::lookup_rowtype_tupdesc(kind, modifier);
+        let digest = Values::read(&raw mut tuple, columns).and_then(|values| values.digest());
+        if (*columns).tdrefcount >= 0 {
+            pg_sys::DecrTupleDescRefCount(columns);
+        }
+        Ok(bytea(&digest?))
+    }
+}
+
+impl<'a> Call<'a> {
+    fn read(fcinfo: &'a pg_sys::FunctionCallInfoBaseData) -> Result<Self> {
+        // SAFETY: the context of a call as a trigger is the trigger's data.
+        let data = unsafe {
+            let is_trigger = !fcinfo.context.is_null() && (*fcinfo.context).type_ == pg_sys::NodeTag::T_TriggerData;
+            is_trigger.then(|| &*fcinfo.context.cast::<pg_sys::TriggerData>())
+        };
+        let ours = db::relation(c"costsim_provenance")?;
+        match data {
+            // SAFETY: the server opens the relation before it calls.
+            Some(data) if unsafe { (*data.tg_relation).rd_id } == ours => Ok(Self { data }),
+            _ => Err(Error::invalid(
+                "this trigger function is for costsim_provenance",
+                "Leave the extension's trigger functions to its own tables.",
+            )),
+        }
+    }
+
+    /// The row that is about to be written.
+    fn written(&self) -> pg_sys::HeapTuple {
+        if self.data.tg_newtuple.is_null() { self.data.tg_trigtuple } else { self.data.tg_newtuple }
+    }
+}
+
+/// One column of a tuple.
+unsafe fn value(
+    tuple: pg_sys::HeapTuple,
+    columns: pg_sys::TupleDesc,
+    column: Column,
+) -> Option<pg_sys::Datum> {
+    let number = std::num::NonZeroUsize::new(column as usize)?;
+    // SAFETY: the caller's.
+    unsafe { pgrx::htup::heap_getattr_raw(tuple, number, columns) }
+}
+
+/// A row's columns, taken apart.
+struct Values {
+    data: Vec<pg_sys::Datum>,
+    nulls: Vec<bool>,
+}
+
+impl Values {
+    unsafe fn read(tuple: pg_sys::HeapTuple, columns: pg_sys::TupleDesc) -> Result<Self> {
+        // SAFETY: both arrays are as long as the row is wide.
+        unsafe {
+            let width = usize::try_from((*columns).natts).unwrap_or(0);
+            if width < Column::ContentDigest as usize {
+                return Err(Error::Internal(format!("a row of costsim_provenance has {width} columns")));
+            }
+            let mut values = Self { data: vec![pg_sys::Datum::from(0); width], nulls: vec![true; width] };
+            pg_sys::heap_deform_tuple(tuple, columns, values.data.as_mut_ptr(), values.nulls.as_mut_ptr());
+            Ok(values)
+        }
+    }
+
+    fn get<T: FromDatum>(&self, column: Column) -> Option<T> {
+        let index = column as usize - 1;
+        // SAFETY: the type is the column's.
+        unsafe { T::from_datum(self.data[index], self.nulls[index]) }
+    }
+
+    fn digest(&self) -> Result<[u8; 32]> {
+        let payload: Option<Jsonb> = self.get(Column::Payload);
+        let payload = payload.as_ref().map(|payload| payload.text("payload", usize::MAX)).transpose()?;
+        let number = |column| self.get(column).map(Number);
+        let row = Row {
+            adapter_version: self.get(Column::AdapterVersion),
+            commit_sha: self.get(Column::CommitSha),
+            cost_delta: number(Column::CostDelta),
+            created_at: moment(self.get(Column::CreatedAt)),
+            hash_version: self.get(Column::HashVersion),
+            id: self.get(Column::Id).unwrap_or_default(),
+            input_hash: self.get(Column::InputHash),
+            is_unique: self.get(Column::IsUnique).unwrap_or_default(),
+            model_version: self.get(Column::ModelVersion),
+            output_hash: self.get(Column::OutputHash),
+            payload,
+            run_id: self.get(Column::RunId),
+            runtime_ms: self.get(Column::RuntimeMs),
+            source: self.get(Column::Source),
+            tenant_id: self.get(Column::TenantId),
+            v1_cost: number(Column::V1Cost),
+            v2_cost: number(Column::V2Cost),
+            variant_slug: self.get(Column::VariantSlug),
+        };
+        row.digest().map_err(|error| Error::TooComplex { what: format!("a row has no digest: {error}") })
+    }
+}
+
+fn moment(at: Option<TimestampWithTimeZone>) -> Moment {
+    match at.map(pg_sys::TimestampTz::from) {
+        // The column is NOT NULL; a row that breaks that is refused after this.
+        None | Some(i64::MIN) => Moment::NegativeInfinity,
+        Some(i64::MAX) => Moment::Infinity,
+        Some(micros) => convert::moment(micros).map_or(Moment::Micros(micros), Moment::At),
+    }
+}
+
+/// A bytea in the memory of whoever asks.
+fn bytea(bytes: &[u8]) -> pg_sys::Datum {
+    // SAFETY: as long as its header says, and filled at once.
+    unsafe {
+        let size = bytes.len() + pg_sys::VARHDRSZ;
+        let datum = pg_sys::palloc(size).cast::<pg_sys::varlena>();
+        pgrx::set_varsize_4b(datum, size as i32);
+        let start = pgrx::varlena::vardata_4b(datum).cast_mut().cast::<c_void>();
+        std::ptr::copy_nonoverlapping(bytes.as_ptr(), start.cast(), bytes.len());
+        pg_sys::Datum::from(datum)
+    }
+}
