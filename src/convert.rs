@@ -8,13 +8,8 @@
 //! [`JsonText`] is the text of a `json` argument, byte for byte.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use pgrx::callconv::{Arg, ArgAbi};
-use pgrx::datum::{DatumWithOid, UnboxDatum};
-use pgrx::nullable::Nullable;
+use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys;
-use pgrx::pgrx_sql_entity_graph::metadata::{
-    ArgumentError, ReturnsError, ReturnsRef, SqlMappingRef, SqlTranslatable, TypeOrigin,
-};
 use pgrx::prelude::*;
 
 use crate::error::{Error, Result};
@@ -242,7 +237,7 @@ impl FromDatum for JsonText {
 macro_rules! argument_type {
     ($type:ident, $sql:literal) => {
         // SAFETY: the type is made of its datum by FromDatum alone and borrows nothing.
-        unsafe impl UnboxDatum for $type {
+        unsafe impl pgrx::datum::UnboxDatum for $type {
             type As<'src> = $type;
             unsafe fn unbox<'src>(datum: pgrx::datum::Datum<'src>) -> Self
             where
@@ -257,8 +252,8 @@ macro_rules! argument_type {
         }
 
         // SAFETY: as above.
-        unsafe impl<'fcx> ArgAbi<'fcx> for $type {
-            unsafe fn unbox_arg_unchecked(argument: Arg<'_, 'fcx>) -> Self {
+        unsafe impl<'fcx> pgrx::callconv::ArgAbi<'fcx> for $type {
+            unsafe fn unbox_arg_unchecked(argument: pgrx::callconv::Arg<'_, 'fcx>) -> Self {
                 // SAFETY: pgrx calls this for an argument of this type that is not null.
                 match unsafe { argument.unbox_arg_using_from_datum() } {
                     Some(value) => value,
@@ -266,23 +261,33 @@ macro_rules! argument_type {
                 }
             }
 
-            unsafe fn unbox_nullable_arg(argument: Arg<'_, 'fcx>) -> Nullable<Self> {
+            unsafe fn unbox_nullable_arg(
+                argument: pgrx::callconv::Arg<'_, 'fcx>,
+            ) -> pgrx::nullable::Nullable<Self> {
                 // SAFETY: pgrx calls this for an argument of this type.
                 unsafe { argument.unbox_arg_using_from_datum().into() }
             }
         }
 
         // SAFETY: the SQL type named is the one whose datums FromDatum reads.
-        unsafe impl SqlTranslatable for $type {
+        unsafe impl pgrx::pgrx_sql_entity_graph::metadata::SqlTranslatable for $type {
             const TYPE_IDENT: &'static str = pgrx::pgrx_resolved_type!($type);
-            const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
-            const ARGUMENT_SQL: std::result::Result<SqlMappingRef, ArgumentError> =
-                Ok(SqlMappingRef::literal($sql));
-            const RETURN_SQL: std::result::Result<ReturnsRef, ReturnsError> =
-                Ok(ReturnsRef::One(SqlMappingRef::literal($sql)));
+            const TYPE_ORIGIN: pgrx::pgrx_sql_entity_graph::metadata::TypeOrigin =
+                pgrx::pgrx_sql_entity_graph::metadata::TypeOrigin::External;
+            const ARGUMENT_SQL: std::result::Result<
+                pgrx::pgrx_sql_entity_graph::metadata::SqlMappingRef,
+                pgrx::pgrx_sql_entity_graph::metadata::ArgumentError,
+            > = Ok(pgrx::pgrx_sql_entity_graph::metadata::SqlMappingRef::literal($sql));
+            const RETURN_SQL: std::result::Result<
+                pgrx::pgrx_sql_entity_graph::metadata::ReturnsRef,
+                pgrx::pgrx_sql_entity_graph::metadata::ReturnsError,
+            > = Ok(pgrx::pgrx_sql_entity_graph::metadata::ReturnsRef::One(
+                pgrx::pgrx_sql_entity_graph::metadata::SqlMappingRef::literal($sql),
+            ));
         }
     };
 }
+pub(crate) use argument_type;
 
 argument_type!(Jsonb, "jsonb");
 argument_type!(JsonText, "json");

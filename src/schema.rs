@@ -3,7 +3,7 @@
 //! A room's SQL file holds its tables, views and set-based functions with their comments; pgrx writes the C functions; the
 //! last file says who may call what and what each C function means.
 
-use pgrx::extension_sql_file;
+use pgrx::{extension_sql, extension_sql_file};
 
 extension_sql_file!("../sql/10_leader.sql", name = "leader", requires = [leader::_costsim_timeline]);
 extension_sql_file!(
@@ -24,6 +24,18 @@ extension_sql_file!(
     requires = ["breaker", alert::_costsim_alert_wake, worker::status::costsim_worker_status]
 );
 extension_sql_file!("../sql/40_provenance.sql", name = "provenance", requires = ["alert"]);
-extension_sql_file!("../sql/42_drift.sql", name = "drift", requires = ["provenance"]);
+// The type's functions name it before it is whole.
+extension_sql!("CREATE TYPE costsim_drift_summary;", name = "drift_shell", requires = ["provenance"]);
+extension_sql_file!(
+    "../sql/42_drift.sql",
+    name = "drift",
+    requires = [
+        "drift_shell",
+        provenance::drift::_costsim_drift_in,
+        provenance::drift::_costsim_drift_out,
+        provenance::drift::_costsim_drift_recv,
+        provenance::drift::_costsim_drift_send
+    ]
+);
 extension_sql_file!("../sql/43_rollup.sql", name = "rollup", requires = ["drift"]);
 extension_sql_file!("../sql/95_access.sql", name = "access", requires = ["rollup"], finalize);

@@ -7,6 +7,7 @@
 //! The hashes take JSON *text*: `jsonb` has already lost what they need (key order, `1.0` against `1`, the sign of `-0.0`).
 
 mod changes;
+mod drift;
 mod maintenance;
 mod rollup;
 mod row;

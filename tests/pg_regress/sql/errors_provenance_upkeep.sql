@@ -24,11 +24,11 @@ SELECT total FROM costsim_drift_series(bucket => '0');
 \echo :LAST_ERROR_SQLSTATE
 CREATE TABLE mine (LIKE costsim_provenance INCLUDING DEFAULTS);
 CREATE TRIGGER mine BEFORE INSERT ON mine FOR EACH ROW EXECUTE FUNCTION _costsim_provenance_digest();
-INSERT INTO mine DEFAULT VALUES;
+INSERT INTO mine (id) VALUES (1);
 \echo :LAST_ERROR_SQLSTATE
 DROP TRIGGER mine ON mine;
 CREATE TRIGGER mine AFTER INSERT ON mine FOR EACH ROW EXECUTE FUNCTION _costsim_provenance_changed();
-INSERT INTO mine DEFAULT VALUES;
+INSERT INTO mine (id) VALUES (1);
 \echo :LAST_ERROR_SQLSTATE
 SELECT _costsim_provenance_changed();
 \echo :LAST_ERROR_SQLSTATE

@@ -52,6 +52,12 @@ SELECT total FROM costsim_drift_stats();
 \echo :LAST_ERROR_SQLSTATE
 RESET ROLE;
 GRANT SELECT, INSERT ON costsim_provenance TO costsim_regress_app;
+GRANT SELECT ON costsim_drift_rollups, costsim_drift_changes TO costsim_regress_app;
+GRANT EXECUTE ON FUNCTION _costsim_drift_pieces(timestamptz, timestamptz, text, text, integer), costsim_drift(double precision, double precision),
+    costsim_drift_merge(costsim_drift_summary), costsim_drift_count(costsim_drift_summary), costsim_drift_not_finite(costsim_drift_summary),
+    costsim_drift_mean(costsim_drift_summary), costsim_drift_min(costsim_drift_summary), costsim_drift_max(costsim_drift_summary),
+    costsim_drift_stddev(costsim_drift_summary), costsim_drift_percentile(costsim_drift_summary, double precision, text),
+    costsim_drift_kl(costsim_drift_summary), costsim_drift_js(costsim_drift_summary) TO costsim_regress_app;
 SET ROLE costsim_regress_app;
 BEGIN;
 SELECT costsim_write_provenance('r', v1_cost => 1, v2_cost => 2) IS NOT NULL AS written;

@@ -1,4 +1,5 @@
--- Count, mean, minimum, maximum, sample standard deviation and interpolated percentiles, over the rows with both costs.
+-- Count, mean, minimum, maximum, sample standard deviation and interpolated percentiles, over the rows with both costs; percentiles of more
+-- than 128 rows within 1 %.
 BEGIN;
 INSERT INTO costsim_provenance (run_id, tenant_id, variant_slug, v1_cost, v2_cost, created_at)
 SELECT i, CASE i % 3 WHEN 0 THEN 'acme' WHEN 1 THEN 'beta' END, CASE i % 2 WHEN 0 THEN 'v2' ELSE 'canary' END,
@@ -16,9 +17,10 @@ SELECT count(*) AS total, avg(d) AS avg_delta, min(d) AS min_delta, max(d) AS ma
 SELECT coalesce(p.tenant_id, '(all)') AS tenant_id, coalesce(p.variant_slug, '(all)') AS variant_slug, s.total,
        s.total = p.total AND s.avg_delta = p.avg_delta AND s.min_delta = p.min_delta AND s.max_delta = p.max_delta
        AND abs(s.stddev_delta - p.stddev_delta) < 1e-12 AS moments_agree,
-       (s.p50_abs_delta, s.p90_abs_delta, s.p99_abs_delta) = (p.p50, p.p90, p.p99) AS percentiles_agree,
-       ARRAY[s.p50_rel_delta, s.p90_rel_delta, s.p99_rel_delta] = p.relative AS ratios_agree
-  FROM plain p, costsim_drift_stats(tenant_id => p.tenant_id, variant_slug => p.variant_slug) s
+       (SELECT bool_and(abs(a - b) <= e * b) FROM unnest(ARRAY[s.p50_abs_delta, s.p90_abs_delta, s.p99_abs_delta], ARRAY[p.p50, p.p90, p.p99]) u(a, b)) AS percentiles_agree,
+       (SELECT bool_and(abs(a - b) <= e * b) FROM unnest(ARRAY[s.p50_rel_delta, s.p90_rel_delta, s.p99_rel_delta], p.relative) u(a, b)) AS ratios_agree
+  FROM plain p, costsim_drift_stats(tenant_id => p.tenant_id, variant_slug => p.variant_slug) s,
+       LATERAL (SELECT CASE WHEN p.total > 128 THEN 0.01 ELSE 0 END AS e) stated
  WHERE p.all_tenants = (p.tenant_id IS NULL) ORDER BY 1, 2;
 
 -- both dates count themselves; an empty text is no filter

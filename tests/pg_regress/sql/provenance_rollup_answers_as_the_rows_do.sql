@@ -15,7 +15,7 @@ SELECT r.*, t.*, v.*
                ('2024-01-01 UTC', '2026-01-01 UTC')) r,
        (VALUES (NULL), ('acme'), ('nobody')) t, (VALUES (NULL), ('canary')) v;
 CREATE TEMP VIEW answers AS SELECT a.number, s.* FROM asked a, costsim_drift_stats(a.start_date, a.end_date, a.tenant_id, a.variant_slug) s;
-CREATE TEMP VIEW series AS SELECT a.number, b.bucket, s.bucket_start, s.total, s.summary
+CREATE TEMP VIEW series AS SELECT a.number, b.bucket, s.bucket_start, s.total, s.summary::text
   FROM asked a, (VALUES (interval '1 hour'), ('1 day'), ('3 hours'), ('25 hours'), ('15 minutes'), ('90 minutes')) b(bucket),
        costsim_drift_series(a.start_date, a.end_date, b.bucket, a.tenant_id, a.variant_slug) s
  WHERE isfinite(s.bucket_start);
