@@ -108,7 +108,7 @@ impl Jsonb {
             match error.to_string() {
                 // The one limit the reader has, and no code of its own for it.
                 detail if detail.starts_with("recursion limit") => {
-                    Error::TooComplex { what: format!("{argument} is nested too deeply") }
+                    Error::TooDeep { what: format!("{argument} is nested too deeply") }
                 }
                 detail => Error::Invalid {
                     what: format!("{argument} cannot be read").into(),
@@ -166,7 +166,7 @@ impl JsonText {
 fn bounded<'a>(bytes: &'a [u8], argument: &'static str, limit: usize) -> Result<&'a str> {
     if bytes.len() > limit {
         let what = format!("{argument} has {} bytes, more than {limit}", bytes.len());
-        return Err(Error::TooComplex { what });
+        return Err(Error::TooLarge { what });
     }
     // CREATE EXTENSION has made sure that the database's text is UTF-8.
     std::str::from_utf8(bytes).map_err(|_| Error::NotUtf8)

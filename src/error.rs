@@ -25,8 +25,12 @@ pub enum Error {
     Invalid { what: Cow<'static, str>, detail: Option<String>, hint: Cow<'static, str> },
     /// A breaker that nobody has made.
     NoSuchBreaker { name: String },
-    /// A JSON text nested deeper or larger than we take.
-    TooComplex { what: String },
+    /// A document larger than we take.
+    TooLarge { what: String },
+    /// A JSON text nested deeper than we take.
+    TooDeep { what: String },
+    /// No memory, where the server goes on without what was asked.
+    OutOfMemory { what: &'static str },
     /// The extension's library is loaded, but `CREATE EXTENSION` has not run in this database.
     NotInstalled,
     /// A database whose text is not UTF-8.
@@ -92,8 +96,12 @@ impl From<Error> for ErrorReport {
             .set_hint(
                 "Make it with SELECT costsim_configure_breaker(...), or check the spelling.",
             ),
-            Error::TooComplex { what } => new(PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED, what)
+            Error::TooLarge { what } => new(PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED, what)
                 .set_hint("Split the document, or hash a digest of its large parts."),
+            Error::TooDeep { what } => new(PgSqlErrorCode::ERRCODE_STATEMENT_TOO_COMPLEX, what)
+                .set_hint("Nest the document less deeply, or hash a digest of its inner parts."),
+            Error::OutOfMemory { what } => new(PgSqlErrorCode::ERRCODE_OUT_OF_MEMORY, what.into())
+                .set_hint("Nothing was changed. Try again when the server has more memory, or split the document."),
             Error::NotInstalled => new(
                 PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
                 "extension \"costsim_pg\" is not installed in this database".into(),

@@ -3,32 +3,75 @@
 //! Promises: the same payload gives the same hash in every process, language and release; [`input_hash`] is byte for
 //! byte the one that Python applications already store, so old rows and new rows can be compared. Does not: keep a
 //! secret or authenticate anything; these are plain SHA-256 values that anyone can compute.
+//!
+//! The hash takes whole buffers, and the instructions of the CPU for it where there are any (`sha2` looks for them).
 
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 
-use crate::canonical::{self, Limits, Malformed};
+use crate::canonical::{self, Limits, Malformed, Sink};
 
 /// Hexadecimal digits of an input hash: 64 bits, the width that is already stored. By the birthday bound a collision is
 /// expected after some four billion payloads; where that matters, use [`input_digest`].
 const HASH_DIGITS: usize = 16;
 
+/// A SHA-256 value.
+pub type Digest = [u8; 32];
+
+/// Hashes a form while it is made, and calls `pulse` every few milliseconds, which may end the work by unwinding.
+struct Hashing<'p> {
+    hasher: Sha256,
+    pulse: &'p mut dyn FnMut(),
+}
+
+impl Sink for Hashing<'_> {
+    fn piece(&mut self, piece: &[u8]) -> Result<(), Malformed> {
+        self.hasher.update(piece);
+        Ok(())
+    }
+
+    fn pulse(&mut self) {
+        (self.pulse)();
+    }
+}
+
+/// SHA-256 over the reference form of a JSON text.
+pub fn reference_digest(text: &str, limits: &Limits, pulse: &mut dyn FnMut()) -> Result<Digest, Malformed> {
+    let mut sink = Hashing { hasher: Sha256::new(), pulse };
+    canonical::reference_into(text, limits, &mut sink)?;
+    Ok(sink.hasher.finalize().into())
+}
+
+/// SHA-256 over the RFC 8785 form of a JSON text.
+pub fn jcs_digest(
+    text: &str,
+    limits: &Limits,
+    strict_numbers: bool,
+    pulse: &mut dyn FnMut(),
+) -> Result<Digest, Malformed> {
+    let mut sink = Hashing { hasher: Sha256::new(), pulse };
+    canonical::jcs_into(text, limits, strict_numbers, &mut sink)?;
+    Ok(sink.hasher.finalize().into())
+}
+
 /// The first 16 hexadecimal digits of [`input_digest`].
 pub fn input_hash(text: &str) -> Result<String, Malformed> {
-    let mut hash = input_digest(text)?;
-    hash.truncate(HASH_DIGITS);
-    Ok(hash)
+    Ok(short_hex(&reference_digest(text, &Limits::default(), &mut || ())?))
 }
 
 /// SHA-256 over the reference form of a JSON text: 64 lower-case hexadecimal digits.
 pub fn input_digest(text: &str) -> Result<String, Malformed> {
-    let mut hasher = Sha256::new();
-    canonical::reference_into(text, &Limits::default(), &mut |piece| hasher.update(piece))?;
-    Ok(format!("{:x}", hasher.finalize()))
+    Ok(hex(&reference_digest(text, &Limits::default(), &mut || ())?))
 }
 
-/// SHA-256 over the reference form of a JSON text within these limits.
-pub fn reference_digest(text: &str, limits: &canonical::Limits) -> Result<[u8; 32], Malformed> {
-    let mut hasher = Sha256::new();
-    canonical::reference_into(text, limits, &mut |piece| hasher.update(piece))?;
-    Ok(hasher.finalize().into())
+/// A digest as it is stored: 64 lower-case hexadecimal digits.
+pub fn hex(digest: &Digest) -> String {
+    let digit = |value: u8| char::from_digit(value.into(), 16).unwrap_or('0');
+    digest.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]).collect()
+}
+
+/// The width that the reference stores: the first 16 of these digits.
+pub fn short_hex(digest: &Digest) -> String {
+    let mut hex = hex(digest);
+    hex.truncate(HASH_DIGITS);
+    hex
 }

@@ -8,7 +8,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Serialize, Serializer};
 
 use crate::canonical::{Limits, Malformed};
-use crate::digest;
+use crate::digest::{self, Digest};
 
 /// A row, column by column; the names are the members of the object.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -53,11 +53,11 @@ pub struct Row<'a> {
 }
 
 impl Row<'_> {
-    /// SHA-256 over the reference form of the row.
-    pub fn digest(&self) -> Result<[u8; 32], Malformed> {
+    /// SHA-256 over the reference form of the row. `pulse` is called every few milliseconds.
+    pub fn digest(&self, pulse: &mut dyn FnMut()) -> Result<Digest, Malformed> {
         let text = serde_json::to_string(self)
             .map_err(|_| Malformed::Syntax { offset: 0, what: "a payload that is no JSON" })?;
-        digest::reference_digest(&text, &Limits::stored())
+        digest::reference_digest(&text, &Limits::stored(), pulse)
     }
 }
 

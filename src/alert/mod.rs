@@ -111,7 +111,7 @@ pub fn fire(
     let fingerprint = labels.fingerprint().to_string();
     let (labels, annotations) = (labels.to_json().to_string(), annotations.to_json().to_string());
     if labels.len().max(annotations.len()).max(generator_url.map_or(0, str::len)) > LONGEST_ALERT_PART {
-        return Err(Error::TooComplex {
+        return Err(Error::TooLarge {
             what: format!("labels, annotations and generator_url may have {LONGEST_ALERT_PART} bytes each"),
         });
     }

@@ -2,12 +2,11 @@
 //!
 //! A row holds the costs of both models for one run. `cost_delta` is filled here; money is finite or refused. A batch is
 //! written in one statement, all of it or nothing, and answers real ids in input order. How far V2 is from V1 is a set
-//! question and lives in `sql/40_provenance.sql`.
-//!
-//! The hashes take JSON *text*: `jsonb` has already lost what they need (key order, `1.0` against `1`, the sign of `-0.0`).
+//! question and lives in `sql/40_provenance.sql`. The hashes live in `hash`.
 
 mod changes;
 mod drift;
+mod hash;
 mod maintenance;
 mod rollup;
 mod row;
@@ -20,14 +19,12 @@ pub use rollup::refresh_some;
 
 use std::borrow::Cow;
 
-use costsim_core::canonical::Malformed;
-use costsim_core::digest;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::convert::{JsonText, Jsonb};
+use crate::convert::Jsonb;
 use crate::db;
 use crate::error::{Answer, Error, Result, required};
 
@@ -36,9 +33,6 @@ const LARGEST_BATCH: usize = 100_000;
 
 /// The most bytes of one batch, payloads included.
 const LONGEST_BATCH: usize = 64 << 20;
-
-/// The most bytes of a document that is hashed: what core takes.
-const LONGEST_HASHED: usize = 16 << 20;
 
 /// One row to be written. The names are the keys of a batch record.
 #[derive(Debug, Deserialize)]
@@ -183,27 +177,5 @@ fn bad_element(index: usize, detail: String) -> Error {
         what: format!("records[{index}] is not a provenance record").into(),
         detail: Some(detail),
         hint: "Nothing was written. Elements are counted from 0; the keys are the arguments of costsim_write_provenance.".into(),
-    }
-}
-
-/// The first 16 hexadecimal digits of [`costsim_input_digest`].
-#[pg_extern(immutable, strict, parallel_safe)]
-fn costsim_input_hash(payload: JsonText) -> Answer<String> {
-    Ok(digest::input_hash(payload.text("payload", LONGEST_HASHED)?).map_err(refused)?)
-}
-
-/// SHA-256 of the payload's canonical form, 64 hexadecimal digits: what CPython answers for
-/// `hashlib.sha256(json.dumps(payload, sort_keys=True, separators=(",", ":")).encode()).hexdigest()`.
-#[pg_extern(immutable, strict, parallel_safe)]
-fn costsim_input_digest(payload: JsonText) -> Answer<String> {
-    Ok(digest::input_digest(payload.text("payload", LONGEST_HASHED)?).map_err(refused)?)
-}
-
-fn refused(error: Malformed) -> Error {
-    match error {
-        Malformed::TooDeep { .. } | Malformed::TooLarge { .. } => {
-            Error::TooComplex { what: error.to_string() }
-        }
-        Malformed::Syntax { .. } => Error::invalid(error.to_string(), "Pass a JSON document."),
     }
 }

@@ -10,7 +10,7 @@ use pgrx::pg_sys;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use super::changes;
+use super::{changes, hash};
 use crate::convert::{self, Jsonb};
 use crate::db;
 use crate::error::{Error, Result};
@@ -230,7 +230,7 @@ impl Values {
             v2_cost: number(Column::V2Cost),
             variant_slug: self.get(Column::VariantSlug),
         };
-        row.digest().map_err(|error| Error::TooComplex { what: format!("a row has no digest: {error}") })
+        row.digest(&mut hash::heed_interrupts).map_err(hash::refused)
     }
 }
 
