@@ -3,6 +3,7 @@
 //! ```text
 //!   space     held by                          from .. to                              mode
 //!   key       who leads by its session         term (also pg_try_advisory_lock)        exclusive
+//!             who does the leader's work once  that call .. end of its transaction     exclusive
 //!   mark      the same, through us             term                                    share
 //!   leased    the same, with a lease           term                                    share
 //!   change    who begins, renews, ends a term  that call .. end of its transaction     exclusive
@@ -122,6 +123,11 @@ fn give_back(tag: &pg_sys::LOCKTAG, mode: u32) {
 /// Takes the key's lock without waiting: whether this session has it now.
 pub fn try_key(key: i64) -> bool {
     try_take(&tag(key, Space::Key), pg_sys::ExclusiveLock, Span::Session)
+}
+
+/// Takes the key's lock without waiting, to the end of this transaction: whether it has it now, or its session had it before.
+pub fn try_key_for_transaction(key: i64) -> bool {
+    try_take(&tag(key, Space::Key), pg_sys::ExclusiveLock, Span::Transaction)
 }
 
 /// Waits in the queue of the key's lock, and takes it.

@@ -24,4 +24,5 @@ extension_sql_file!(
     requires = ["breaker", alert::_costsim_alert_wake, worker::status::costsim_worker_status]
 );
 extension_sql_file!("../sql/40_provenance.sql", name = "provenance", requires = ["alert"]);
-extension_sql_file!("../sql/95_access.sql", name = "access", requires = ["provenance"], finalize);
+extension_sql_file!("../sql/44_backfill.sql", name = "backfill", requires = ["provenance"]);
+extension_sql_file!("../sql/95_access.sql", name = "access", requires = ["backfill"], finalize);
