@@ -19,7 +19,8 @@ CREATE TABLE costsim_provenance (
     created_at      timestamptz NOT NULL DEFAULT now(),
     hash_version    smallint    CHECK (hash_version BETWEEN 1 AND 3),
     is_unique       boolean     NOT NULL DEFAULT false,
-    content_digest  bytea
+    content_digest  bytea,
+    CHECK (NOT is_unique OR input_hash IS NOT NULL)
 );
 
 CREATE INDEX idx_costsim_prov_run ON costsim_provenance (run_id);
@@ -30,16 +31,20 @@ CREATE INDEX idx_costsim_prov_source ON costsim_provenance (source);
 CREATE INDEX idx_costsim_prov_created_at ON costsim_provenance (created_at);
 CREATE INDEX idx_costsim_prov_tenant_created ON costsim_provenance (tenant_id, created_at);
 CREATE INDEX idx_costsim_prov_variant_created ON costsim_provenance (variant_slug, created_at);
+CREATE UNIQUE INDEX uq_costsim_provenance_input
+    ON costsim_provenance (coalesce(tenant_id, ''), coalesce(variant_slug, ''), input_hash) WHERE is_unique;
 
 COMMENT ON TABLE costsim_provenance IS 'One row per priced run: the costs of both models, and what they were computed from.';
 COMMENT ON SEQUENCE costsim_provenance_id_seq IS 'Ids of costsim_provenance.';
 COMMENT ON COLUMN costsim_provenance.variant_slug IS 'v1, v2 or canary.';
 COMMENT ON COLUMN costsim_provenance.source IS 'sandbox, canary, manual or backfill.';
-COMMENT ON COLUMN costsim_provenance.input_hash IS 'Hash of the input, as costsim_input_hash makes it. Not unique.';
+COMMENT ON COLUMN costsim_provenance.input_hash IS 'Hash of the input, as costsim_input_hash makes it. Unique only among rows that are is_unique.';
 COMMENT ON COLUMN costsim_provenance.v1_cost IS 'What the old model says, in cents.';
 COMMENT ON COLUMN costsim_provenance.v2_cost IS 'What the new model says, in cents.';
 COMMENT ON COLUMN costsim_provenance.cost_delta IS 'v2_cost - v1_cost, NULL unless both are known.';
 COMMENT ON COLUMN costsim_provenance.runtime_ms IS 'How long the computation took, in milliseconds.';
+COMMENT ON COLUMN costsim_provenance.hash_version IS 'What kind of hash input_hash is: 1 costsim_input_hash (16 digits), 2 costsim_input_digest (64 digits of the same form), 3 the digest of another form (RFC 8785); NULL unknown. Hashes of different kinds never match.';
+COMMENT ON COLUMN costsim_provenance.is_unique IS 'Whether the row was written once: of such rows there is one per tenant, variant and input hash, NULL and an empty text being the same.';
 
 COMMENT ON COLUMN costsim_provenance.content_digest IS 'SHA-256 of the row as it was written, 32 bytes: what costsim_provenance_digest answers for it. Filled by a trigger, whoever writes.';
 
@@ -63,3 +68,75 @@ ALTER TABLE costsim_provenance
 
 SELECT pg_catalog.pg_extension_config_dump('costsim_provenance', '');
 SELECT pg_catalog.pg_extension_config_dump('costsim_provenance_id_seq', '');
+
+CREATE FUNCTION costsim_query_provenance(
+    tenant_id         text DEFAULT NULL,
+    variant_slug      text DEFAULT NULL,
+    source            text DEFAULT NULL,
+    input_hash        text DEFAULT NULL,
+    start_date        timestamptz DEFAULT NULL,
+    end_date          timestamptz DEFAULT NULL,
+    "limit"           integer DEFAULT 100,
+    "offset"          bigint DEFAULT 0,
+    run_id            text DEFAULT NULL,
+    before_created_at timestamptz DEFAULT NULL,
+    before_id         bigint DEFAULT NULL)
+    RETURNS TABLE (
+        id bigint, run_id text, tenant_id text, variant_slug text, source text, model_version text, adapter_version text,
+        input_hash text, output_hash text, v1_cost double precision, v2_cost double precision, cost_delta double precision,
+        runtime_ms integer, created_at timestamptz)
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 100
+BEGIN ATOMIC
+    -- Each filter folds away when it is a constant, so that the rest can use an index.
+    SELECT p.id, p.run_id, p.tenant_id, p.variant_slug, p.source, p.model_version, p.adapter_version,
+           p.input_hash, p.output_hash, p.v1_cost, p.v2_cost, p.cost_delta, p.runtime_ms, p.created_at
+      FROM costsim_provenance p
+     WHERE (coalesce($1, '') = '' OR p.tenant_id = $1)
+       AND (coalesce($2, '') = '' OR p.variant_slug = $2)
+       AND (coalesce($3, '') = '' OR p.source = $3)
+       AND (coalesce($4, '') = '' OR p.input_hash = $4)
+       AND ($5 IS NULL OR p.created_at >= $5)
+       AND ($6 IS NULL OR p.created_at <= $6)
+       AND (coalesce($9, '') = '' OR p.run_id = $9)
+       AND ($10 IS NULL OR p.created_at <= $10)
+       AND ($10 IS NULL OR p.created_at < $10 OR p.id < $11)
+     ORDER BY p.created_at DESC, p.id DESC
+     LIMIT CASE WHEN $7 < 0 THEN 0 ELSE $7 END
+    OFFSET CASE WHEN $8 < 0 THEN 0 ELSE $8 END;
+END;
+COMMENT ON FUNCTION costsim_query_provenance(text, text, text, text, timestamptz, timestamptz, integer, bigint, text, timestamptz, bigint) IS 'Provenance rows, newest first by created_at and id, at most "limit" of them (NULL: all; negative: none) after "offset". NULL or an empty text means no filter; both dates are inclusive. For the next page pass created_at and id of the last row as before_created_at and before_id: rows written meanwhile move nothing, as they would with "offset". before_created_at alone: everything older.';
+
+CREATE FUNCTION costsim_count_provenance(
+    tenant_id    text DEFAULT NULL,
+    variant_slug text DEFAULT NULL,
+    start_date   timestamptz DEFAULT NULL,
+    end_date     timestamptz DEFAULT NULL,
+    source       text DEFAULT NULL,
+    input_hash   text DEFAULT NULL,
+    run_id       text DEFAULT NULL)
+    RETURNS bigint
+    LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT count(*)
+      FROM costsim_provenance p
+     WHERE (coalesce($1, '') = '' OR p.tenant_id = $1)
+       AND (coalesce($2, '') = '' OR p.variant_slug = $2)
+       AND ($3 IS NULL OR p.created_at >= $3)
+       AND ($4 IS NULL OR p.created_at <= $4)
+       AND (coalesce($5, '') = '' OR p.source = $5)
+       AND (coalesce($6, '') = '' OR p.input_hash = $6)
+       AND (coalesce($7, '') = '' OR p.run_id = $7);
+END;
+COMMENT ON FUNCTION costsim_count_provenance(text, text, timestamptz, timestamptz, text, text, text) IS 'How many provenance rows there are. NULL or an empty text means no filter; both dates are inclusive.';
+
+CREATE FUNCTION costsim_check_duplicate(input_hash text, tenant_id text DEFAULT NULL, variant_slug text DEFAULT NULL)
+    RETURNS boolean
+    LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    -- Only the hash is asked for in a way that an index serves: the planner sees no values here, and might look up the variant.
+    SELECT EXISTS (SELECT FROM costsim_provenance p
+                    WHERE p.input_hash = $1
+                      AND coalesce($2, '') IN ('', p.tenant_id)
+                      AND coalesce($3, '') IN ('', p.variant_slug));
+END;
+COMMENT ON FUNCTION costsim_check_duplicate(text, text, text) IS 'Whether a row with this input hash is there: of any tenant and variant, or of those that are given. NULL and an empty text mean any. For a hash that is NULL: false. What is not there now may be there when you write; costsim_write_provenance_once decides and writes in one.';

@@ -102,6 +102,18 @@ impl Jsonb {
         bounded(printed.to_bytes(), argument, limit)
     }
 
+    /// The same value, neither compressed nor elsewhere: for one that is looked at more than once.
+    pub fn flat(self) -> Self {
+        // SAFETY: the datum is a jsonb; what is made of it lies in the current context, as the argument does.
+        Self(unsafe { pg_sys::pg_detoast_datum(self.0.cast_mut_ptr()) }.into())
+    }
+
+    /// How many bytes the value has in the server's own form.
+    pub fn size(&self) -> usize {
+        // SAFETY: the datum is a jsonb; only its head is looked at.
+        unsafe { pg_sys::toast_raw_datum_size(self.0) }
+    }
+
     /// The value as core sees it; a number that no `f64` can hold is refused.
     pub fn value(&self, argument: &'static str) -> Result<serde_json::Value> {
         serde_json::from_str(self.text(argument, LONGEST_DOCUMENT)?).map_err(|error| {
@@ -148,6 +160,12 @@ impl Jsonb {
 }
 
 impl JsonText {
+    /// How many bytes the text has, without reading it.
+    pub fn length(&self) -> usize {
+        // SAFETY: the datum is a json; only its head is looked at, or where it says what it is.
+        unsafe { pg_sys::toast_raw_datum_size(self.0) }.saturating_sub(pg_sys::VARHDRSZ)
+    }
+
     /// The text, of at most `limit` bytes, in the server's memory.
     pub fn text(&self, argument: &'static str, limit: usize) -> Result<&str> {
         // SAFETY: the datum is a json, stored as text is; what detoasting makes lies in the current context, which outlives the

@@ -30,7 +30,7 @@ pub use server::{
 };
 pub use statement::{Row, Statement, column, nullable, run_command};
 pub use transaction::{
-    catch, check_deferred_constraints, current_subtransaction, make_commit_durable, subtransaction,
-    transaction, transaction_within, wait_at_most, watch_ends, with_latest_snapshot,
+    attempt, catch, check_deferred_constraints, current_subtransaction, make_commit_durable, rehearse,
+    subtransaction, transaction, transaction_within, wait_at_most, watch_ends, with_latest_snapshot,
     with_statement_timeout_for_locks,
 };

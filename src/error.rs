@@ -43,6 +43,8 @@ pub enum Error {
     NoSuchLock { name: String },
     /// The term that a transaction requires is not, or no longer, the caller's.
     NotLeader { lock_id: i64, detail: String },
+    /// Work that only one may do at a time, and somebody else may be doing.
+    LockHeld { lock_id: i64, detail: String, hint: &'static str },
     /// The server has no place for another background process.
     NoWorkerSlot,
     /// A worker that the launcher would start again.
@@ -133,6 +135,12 @@ impl From<Error> for ErrorReport {
             )
             .set_detail(detail)
             .set_hint("Roll back, acquire leadership anew, and look at the data again before writing."),
+            Error::LockHeld { lock_id, detail, hint } => new(
+                PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE,
+                format!("lock {lock_id} is held by somebody else"),
+            )
+            .set_detail(detail)
+            .set_hint(hint),
             Error::NoWorkerSlot => new(
                 PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
                 "no background worker slot is free".into(),

@@ -4,6 +4,7 @@
 //! ```text
 //!   space     held by                          from .. to                              mode
 //!   key       who leads by its session         term (also pg_try_advisory_lock)        exclusive
+//!             who does the leader's work once  that call .. end of its transaction     exclusive
 //!   mark      the same, through us             term                                    share
 //!   leased    the same, with a lease           term                                    share
 //!   change    who begins, renews, ends a term  that call .. end of its transaction     exclusive
@@ -129,16 +130,16 @@ pub fn try_key(key: i64) -> bool {
     try_take(&tag(key, Space::Key), pg_sys::ExclusiveLock, Span::Session)
 }
 
+/// Takes the key's lock without waiting, to the end of this transaction: whether it has it now, or its session had it before.
+pub fn try_key_for_transaction(key: i64) -> bool {
+    try_take(&tag(key, Space::Key), pg_sys::ExclusiveLock, Span::Transaction)
+}
+
 /// Waits in the queue of the key's lock, and takes it.
 pub fn wait_for_key(key: i64) {
     // A lock that is granted in the moment in which its wait is cancelled stays with its owner. So the transaction waits, and gives
     // it back when it aborts; the session joins what the transaction holds.
     wait_for(&tag(key, Space::Key), pg_sys::ExclusiveLock, Span::Transaction);
-}
-
-/// Takes the key's lock to the end of this transaction, unless another session has it: whether it could.
-pub fn try_key_for_transaction(key: i64) -> bool {
-    try_take(&tag(key, Space::Key), pg_sys::ExclusiveLock, Span::Transaction)
 }
 
 /// Turns the lock that [`wait_for_key`] got into one of the session.

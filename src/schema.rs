@@ -37,5 +37,21 @@ extension_sql_file!(
         provenance::drift::_costsim_drift_send
     ]
 );
-extension_sql_file!("../sql/43_rollup.sql", name = "rollup", requires = ["drift"]);
-extension_sql_file!("../sql/95_access.sql", name = "access", requires = ["rollup"], finalize);
+extension_sql_file!(
+    "../sql/43_rollup.sql",
+    name = "rollup",
+    requires = [
+        "drift",
+        provenance::drift::costsim_drift_count,
+        provenance::drift::costsim_drift_not_finite,
+        provenance::drift::costsim_drift_mean,
+        provenance::drift::costsim_drift_min,
+        provenance::drift::costsim_drift_max,
+        provenance::drift::costsim_drift_stddev,
+        provenance::drift::costsim_drift_percentile,
+        provenance::drift::costsim_drift_kl,
+        provenance::drift::costsim_drift_js
+    ]
+);
+extension_sql_file!("../sql/44_backfill.sql", name = "backfill", requires = ["rollup"]);
+extension_sql_file!("../sql/95_access.sql", name = "access", requires = ["backfill"], finalize);

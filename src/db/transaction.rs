@@ -207,6 +207,50 @@ pub fn catch<T>(
     )
 }
 
+/// What the server said of something that it refused.
+pub struct Refusal {
+    pub sqlstate: String,
+    pub message: String,
+}
+
+/// Runs `body` in a subtransaction of its own, where what goes wrong lies in the data: then the server's refusal is the answer, and what
+/// `body` did is rolled back. What lies in the moment (cancel, shutdown, a deadlock, a lock's timeout, no memory, no disk) passes through.
+pub fn attempt<T>(body: impl FnOnce() -> Result<T> + UnwindSafe) -> Result<Result<T, Refusal>> {
+    in_subtransaction(
+        || body().map(Ok),
+        |caught| match sqlstate_of(&caught) {
+            Some(sqlstate) if !is_of_the_moment(&sqlstate) => {
+                Ok(Err(Refusal { sqlstate, message: message_of(&caught) }))
+            }
+            _ => caught.rethrow(),
+        },
+    )
+}
+
+/// Runs `body` and takes back what it did: only its answer is left.
+pub fn rehearse<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+    let mut answer = None;
+    let played = AssertUnwindSafe(|| {
+        answer = Some(body()?);
+        Err(Error::Internal("a rehearsal is rolled back".into()))
+    });
+    let rolled_back: Result<T> = in_subtransaction(played, |caught| caught.rethrow());
+    answer.map_or(rolled_back, Ok)
+}
+
+/// Classes 40 transaction rollback, 53 resources, 57 operator, 58 system; a lock that is not available; corrupted data.
+fn is_of_the_moment(sqlstate: &str) -> bool {
+    matches!(sqlstate.get(..2), Some("40" | "53" | "57" | "58"))
+        || matches!(sqlstate, "55P03" | "XX001" | "XX002")
+}
+
+/// A code as people know it.
+fn sqlstate(code: PgSqlErrorCode) -> String {
+    // Five characters of six bits each, the first one lowest, as MAKE_SQLSTATE packs them.
+    let packed = code as u32;
+    (0..5).filter_map(|nth| char::from_u32(((packed >> (6 * nth)) & 0x3F) + u32::from(b'0'))).collect()
+}
+
 /// The only place that catches a server error, since catching one without a subtransaction leaves the data torn.
 fn in_subtransaction<T>(
     body: impl FnOnce() -> Result<T> + UnwindSafe,
@@ -252,6 +296,11 @@ fn code_of(caught: &CaughtError) -> Option<PgSqlErrorCode> {
         }
         CaughtError::RustPanic { .. } => None,
     }
+}
+
+/// The code of a server error as people know it; none for a panic of ours. The library knows stock codes only, others become XX000.
+fn sqlstate_of(caught: &CaughtError) -> Option<String> {
+    code_of(caught).map(sqlstate)
 }
 
 fn must_propagate(caught: &CaughtError) -> bool {

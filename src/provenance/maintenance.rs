@@ -7,7 +7,8 @@ use pgrx::prelude::*;
 use crate::convert;
 use crate::db::{self, Statement};
 use crate::error::{Answer, Error, Result, required};
-use crate::{clock, lock};
+use super::turn;
+use crate::clock;
 
 /// The lock of whoever archives or purges provenance.
 const ARCHIVER: i64 = 7003;
@@ -59,15 +60,17 @@ fn costsim_purge_provenance(
     if max_rows < 1 {
         return Err(Error::invalid("max_rows must be at least 1", "Leave it out for 10,000.").into());
     }
-    if !lock::try_key_for_transaction(ARCHIVER) {
-        return Err(Error::Unsupported { what: "XX", hint: "" }.into());
-    }
+    turn::take(ARCHIVER)?;
     Ok(purge(older_than, max_rows)?)
 }
 
 /// Deletes some of what is too old, unless another session archives: how many rows.
 pub fn purge_some(older_than: TimeDelta, max_rows: i64) -> Result<i64> {
-    if lock::try_key_for_transaction(ARCHIVER) { purge(older_than, max_rows) } else { Ok(0) }
+    match turn::take(ARCHIVER) {
+        Ok(()) => purge(older_than, max_rows),
+        Err(Error::LockHeld { .. }) => Ok(0),
+        Err(error) => Err(error),
+    }
 }
 
 fn purge(older_than: TimeDelta, max_rows: i64) -> Result<i64> {

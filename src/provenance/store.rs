@@ -1,47 +1,142 @@
-//! The provenance room's memory: one statement for a row, one for a batch.
+//! The provenance room's memory: a statement for a row, one for a batch, and what is asked before something is written once.
 
 use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys::BuiltinOid::{
-    FLOAT8ARRAYOID, FLOAT8OID, INT4ARRAYOID, INT4OID, JSONBOID, TEXTARRAYOID, TEXTOID,
+    BOOLOID, FLOAT8ARRAYOID, FLOAT8OID, INT4ARRAYOID, INT4OID, JSONBOID, TEXTARRAYOID, TEXTOID,
+    TIMESTAMPTZARRAYOID,
 };
 
-use super::Record;
-use crate::convert::Jsonb;
-use crate::db::{Statement, column};
+use super::record::Record;
+use crate::convert::{self, Jsonb};
+use crate::db::{Statement, column, nullable};
 use crate::error::{Error, Result};
 
+/// The kind of a hash that nobody has named, by its looks.
+macro_rules! version_of {
+    ($hash:literal) => {
+        concat!(
+            "CASE WHEN pg_catalog.octet_length(",
+            $hash,
+            ") OPERATOR(pg_catalog.=) 16 AND pg_catalog.translate(",
+            $hash,
+            ", '0123456789abcdef', '') OPERATOR(pg_catalog.=) '' THEN 1
+                  WHEN pg_catalog.octet_length(",
+            $hash,
+            ") OPERATOR(pg_catalog.=) 64 AND pg_catalog.translate(",
+            $hash,
+            ", '0123456789abcdef', '') OPERATOR(pg_catalog.=) '' THEN 2 END"
+        )
+    };
+}
+
+/// The columns that every statement fills, in its order of them.
+macro_rules! columns {
+    () => {
+        "(run_id, tenant_id, variant_slug, source, model_version, adapter_version, commit_sha, input_hash, output_hash,
+          v1_cost, v2_cost, runtime_ms, cost_delta, hash_version, payload"
+    };
+}
+
+/// The values of one row, from parameters 1 to 14.
+macro_rules! one_row {
+    () => {
+        concat!(
+            "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $11 OPERATOR(pg_catalog.-) $10, coalesce($13, ",
+            version_of!("$8"),
+            "), CASE WHEN $14 OPERATOR(pg_catalog.<>) 'null'::pg_catalog.jsonb THEN $14 END"
+        )
+    };
+}
+
 static WRITE: Statement = Statement::deciding(
-    "INSERT INTO @schema@.costsim_provenance
-            (run_id, tenant_id, variant_slug, source, model_version, adapter_version, commit_sha, input_hash, output_hash,
-             v1_cost, v2_cost, runtime_ms, cost_delta, payload)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $11 OPERATOR(pg_catalog.-) $10,
-             CASE WHEN $13 OPERATOR(pg_catalog.<>) 'null'::pg_catalog.jsonb THEN $13 END)
-     RETURNING id",
+    concat!(
+        "INSERT INTO @schema@.costsim_provenance ",
+        columns!(),
+        ") VALUES (",
+        one_row!(),
+        ") RETURNING id"
+    ),
     &[
-        TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, FLOAT8OID, FLOAT8OID, INT4OID,
-        JSONBOID,
+        TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, FLOAT8OID,
+        FLOAT8OID, INT4OID, INT4OID, JSONBOID,
     ],
 );
 
-/// Inserts a batch column by column, and takes each payload out of the batch itself, so that no number in it is touched.
-/// WITH ORDINALITY and ORDER BY keep the ids, and the answer, in input order.
+/// Answers no row when somebody else's row was committed just between the look and the insert.
+static WRITE_ONCE: Statement = Statement::deciding(
+    concat!(
+        "WITH known AS MATERIALIZED (
+             SELECT p.id FROM @schema@.costsim_provenance AS p
+              WHERE p.is_unique AND coalesce(p.tenant_id, '') OPERATOR(pg_catalog.=) coalesce($2, '')
+                AND coalesce(p.variant_slug, '') OPERATOR(pg_catalog.=) coalesce($3, '')
+                AND p.input_hash OPERATOR(pg_catalog.=) $8
+         ), new AS (
+             INSERT INTO @schema@.costsim_provenance ",
+        columns!(),
+        ", is_unique) SELECT ",
+        one_row!(),
+        ", true WHERE NOT EXISTS (SELECT FROM known)
+             ON CONFLICT ((coalesce(tenant_id, '')), (coalesce(variant_slug, '')), input_hash) WHERE is_unique DO NOTHING
+             RETURNING id
+         )
+         SELECT id, true FROM new UNION ALL SELECT id, false FROM known"
+    ),
+    &[
+        TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, FLOAT8OID, FLOAT8OID,
+        INT4OID, INT4OID, JSONBOID,
+    ],
+);
+
+/// Takes the columns out of the batch itself, whose elements have been looked at. Each text once: OFFSET keeps the planner from writing the
+/// inner expressions wherever they are used. WITH ORDINALITY and ORDER BY keep the ids, and the answer, in input order.
 static WRITE_BATCH: Statement = Statement::deciding(
-    "INSERT INTO @schema@.costsim_provenance
-            (run_id, tenant_id, variant_slug, source, model_version, adapter_version, commit_sha, input_hash, output_hash,
-             v1_cost, v2_cost, runtime_ms, cost_delta, payload)
+    concat!(
+        "INSERT INTO @schema@.costsim_provenance ",
+        columns!(),
+        ") SELECT r.x OPERATOR(pg_catalog.->>) 'run_id', r.x OPERATOR(pg_catalog.->>) 'tenant_id',
+            CASE WHEN r.x OPERATOR(pg_catalog.?) 'variant_slug' THEN r.x OPERATOR(pg_catalog.->>) 'variant_slug' ELSE 'v2' END,
+            CASE WHEN r.x OPERATOR(pg_catalog.?) 'source' THEN r.x OPERATOR(pg_catalog.->>) 'source' ELSE 'sandbox' END,
+            r.x OPERATOR(pg_catalog.->>) 'model_version', r.x OPERATOR(pg_catalog.->>) 'adapter_version',
+            r.x OPERATOR(pg_catalog.->>) 'commit_sha', r.input_hash, r.x OPERATOR(pg_catalog.->>) 'output_hash',
+            r.v1_cost, r.v2_cost, (r.x OPERATOR(pg_catalog.->>) 'runtime_ms')::pg_catalog.int4,
+            r.v2_cost OPERATOR(pg_catalog.-) r.v1_cost,
+            coalesce((r.x OPERATOR(pg_catalog.->>) 'hash_version')::pg_catalog.int4, ",
+        version_of!("r.input_hash"),
+        "), CASE WHEN r.payload OPERATOR(pg_catalog.<>) 'null'::pg_catalog.jsonb THEN r.payload END
+       FROM (SELECT e.x, e.ordinal, e.x OPERATOR(pg_catalog.->>) 'input_hash' AS input_hash,
+                    (e.x OPERATOR(pg_catalog.->>) 'v1_cost')::pg_catalog.float8 AS v1_cost,
+                    (e.x OPERATOR(pg_catalog.->>) 'v2_cost')::pg_catalog.float8 AS v2_cost,
+                    e.x OPERATOR(pg_catalog.->) 'payload' AS payload
+               FROM pg_catalog.jsonb_array_elements($1) WITH ORDINALITY AS e(x, ordinal)
+             OFFSET 0) AS r
+      ORDER BY r.ordinal
+     RETURNING id"
+    ),
+    &[JSONBOID],
+);
+
+/// Inserts records column by column; of those that are written once, what is there already is left out. Each payload is JSON text,
+/// so that no number in it is touched. The order is that of the records.
+static INSERT: Statement = Statement::deciding(
+    concat!(
+        "INSERT INTO @schema@.costsim_provenance ",
+        columns!(),
+        ", created_at, is_unique)
      SELECT r.run_id, r.tenant_id, r.variant_slug, r.source, r.model_version, r.adapter_version, r.commit_sha,
             r.input_hash, r.output_hash, r.v1_cost, r.v2_cost, r.runtime_ms,
-            r.v2_cost OPERATOR(pg_catalog.-) r.v1_cost,
-            CASE WHEN r.element OPERATOR(pg_catalog.->) 'payload' OPERATOR(pg_catalog.<>) 'null'::pg_catalog.jsonb
-                 THEN r.element OPERATOR(pg_catalog.->) 'payload' END
+            r.v2_cost OPERATOR(pg_catalog.-) r.v1_cost, coalesce(r.hash_version, ",
+        version_of!("r.input_hash"),
+        "), r.payload::pg_catalog.jsonb, coalesce(r.created_at, pg_catalog.now()), $16
        FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4),
                        pg_catalog.unnest($5), pg_catalog.unnest($6), pg_catalog.unnest($7), pg_catalog.unnest($8),
                        pg_catalog.unnest($9), pg_catalog.unnest($10), pg_catalog.unnest($11), pg_catalog.unnest($12),
-                       pg_catalog.jsonb_array_elements($13)) WITH ORDINALITY
+                       pg_catalog.unnest($13), pg_catalog.unnest($14), pg_catalog.unnest($15)) WITH ORDINALITY
          AS r(run_id, tenant_id, variant_slug, source, model_version, adapter_version, commit_sha, input_hash, output_hash,
-              v1_cost, v2_cost, runtime_ms, element, ordinal)
+              v1_cost, v2_cost, runtime_ms, hash_version, payload, created_at, ordinal)
       ORDER BY r.ordinal
-     RETURNING id",
+     ON CONFLICT ((coalesce(tenant_id, '')), (coalesce(variant_slug, '')), input_hash) WHERE is_unique DO NOTHING
+     RETURNING id"
+    ),
     &[
         TEXTARRAYOID,
         TEXTARRAYOID,
@@ -55,11 +150,42 @@ static WRITE_BATCH: Statement = Statement::deciding(
         FLOAT8ARRAYOID,
         FLOAT8ARRAYOID,
         INT4ARRAYOID,
-        JSONBOID,
+        INT4ARRAYOID,
+        TEXTARRAYOID,
+        TIMESTAMPTZARRAYOID,
+        BOOLOID,
     ],
 );
 
-/// The text columns of a record, in the order of both statements.
+/// The row that each key was written once with. A question per key, not a join: it is planned once for any size of the table.
+static ONCE: Statement = Statement::deciding(
+    "SELECT (SELECT p.id FROM @schema@.costsim_provenance AS p
+              WHERE p.is_unique AND coalesce(p.tenant_id, '') OPERATOR(pg_catalog.=) k.tenant_id
+                AND coalesce(p.variant_slug, '') OPERATOR(pg_catalog.=) k.variant_slug
+                AND p.input_hash OPERATOR(pg_catalog.=) k.input_hash
+              LIMIT 1)
+       FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3)) WITH ORDINALITY
+         AS k(tenant_id, variant_slug, input_hash, ordinal)
+      ORDER BY k.ordinal",
+    &[TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID],
+);
+
+/// The row that is each key's baseline, whoever wrote it. The variant is asked for in a way that no index serves, so that the hash is what
+/// is looked up.
+static BASELINES: Statement = Statement::deciding(
+    "SELECT (SELECT p.id FROM @schema@.costsim_provenance AS p
+              WHERE p.input_hash OPERATOR(pg_catalog.=) k.input_hash
+                AND coalesce(p.tenant_id, '') OPERATOR(pg_catalog.=) k.tenant_id
+                AND coalesce(p.variant_slug, '') OPERATOR(pg_catalog.=) k.variant_slug
+              ORDER BY p.is_unique DESC
+              LIMIT 1)
+       FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3)) WITH ORDINALITY
+         AS k(tenant_id, variant_slug, input_hash, ordinal)
+      ORDER BY k.ordinal",
+    &[TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID],
+);
+
+/// The text columns of a record, in the order of the statements.
 fn texts<'a>(record: &'a Record<'_>) -> [Option<&'a str>; 9] {
     [
         &record.run_id,
@@ -75,21 +201,37 @@ fn texts<'a>(record: &'a Record<'_>) -> [Option<&'a str>; 9] {
     .map(|text| text.as_deref())
 }
 
-/// Writes one record and answers its id.
-pub fn write(record: &Record<'_>, payload: Option<Jsonb>) -> Result<i64> {
+fn one_row<'a>(record: &'a Record<'_>, payload: Option<Jsonb>) -> Vec<DatumWithOid<'a>> {
     let mut arguments: Vec<DatumWithOid<'_>> = texts(record).map(Into::into).into();
     arguments.extend([
         record.v1_cost.into(),
         record.v2_cost.into(),
         record.runtime_ms.into(),
+        record.hash_version.into(),
         Jsonb::argument(payload),
     ]);
-    let id = WRITE.row(&arguments, |row| column(row, 1))?;
+    arguments
+}
+
+/// Writes one record and answers its id.
+pub fn write(record: &Record<'_>, payload: Option<Jsonb>) -> Result<i64> {
+    let id = WRITE.row(&one_row(record, payload), |row| column(row, 1))?;
     id.ok_or_else(|| Error::Internal("the insert answered no id".into()))
 }
 
-/// Writes the records, which were read from `batch`, and answers their ids in the same order.
-pub fn write_batch(records: &[Record<'_>], batch: Jsonb) -> Result<Vec<i64>> {
+/// Writes one record unless it was written once: its id, and whether it was inserted. `None` when somebody else was just quicker.
+pub fn write_once(record: &Record<'_>, payload: Option<Jsonb>) -> Result<Option<(i64, bool)>> {
+    WRITE_ONCE.row(&one_row(record, payload), |row| Ok((column(row, 1)?, column(row, 2)?)))
+}
+
+/// Writes the records of a batch that is known to be fine, and answers their ids in the same order.
+pub fn write_batch(batch: Jsonb) -> Result<Vec<i64>> {
+    WRITE_BATCH.rows(&[Jsonb::argument(Some(batch))], |row| column(row, 1))
+}
+
+/// Inserts records and answers the ids of those that were inserted, in the same order: of records that are written once, not those that are
+/// there by now.
+pub fn insert(records: &[&Record<'_>], once: bool) -> Result<Vec<i64>> {
     let mut columns: [Vec<Option<&str>>; 9] = Default::default();
     for record in records {
         for (column, text) in columns.iter_mut().zip(texts(record)) {
@@ -99,8 +241,44 @@ pub fn write_batch(records: &[Record<'_>], batch: Jsonb) -> Result<Vec<i64>> {
     let v1: Vec<Option<f64>> = records.iter().map(|record| record.v1_cost).collect();
     let v2: Vec<Option<f64>> = records.iter().map(|record| record.v2_cost).collect();
     let runtime: Vec<Option<i32>> = records.iter().map(|record| record.runtime_ms).collect();
+    let version: Vec<Option<i32>> = records.iter().map(|record| record.hash_version).collect();
+    let payload: Vec<Option<&str>> =
+        records.iter().map(|record| record.payload.map(serde_json::value::RawValue::get)).collect();
+    let created = records
+        .iter()
+        .map(|record| record.created_at.map(convert::timestamptz).transpose())
+        .collect::<Result<Vec<_>>>()?;
 
     let mut arguments: Vec<DatumWithOid<'_>> = columns.into_iter().map(Into::into).collect();
-    arguments.extend([v1.into(), v2.into(), runtime.into(), Jsonb::argument(Some(batch))]);
-    WRITE_BATCH.rows(&arguments, |row| column(row, 1))
+    arguments.extend([
+        v1.into(),
+        v2.into(),
+        runtime.into(),
+        version.into(),
+        payload.into(),
+        created.into(),
+        once.into(),
+    ]);
+    INSERT.rows(&arguments, |row| column(row, 1))
+}
+
+/// The row that each record was written once as, if it was.
+pub fn written_once(records: &[&Record<'_>]) -> Result<Vec<Option<i64>>> {
+    look_up(&ONCE, records)
+}
+
+/// The row that is each record's baseline, if there is one.
+pub fn baselines(records: &[&Record<'_>]) -> Result<Vec<Option<i64>>> {
+    look_up(&BASELINES, records)
+}
+
+fn look_up(question: &'static Statement, records: &[&Record<'_>]) -> Result<Vec<Option<i64>>> {
+    let mut columns: [Vec<&str>; 3] = Default::default();
+    for record in records {
+        for (column, text) in columns.iter_mut().zip(record.key()) {
+            column.push(text);
+        }
+    }
+    let arguments: Vec<DatumWithOid<'_>> = columns.into_iter().map(Into::into).collect();
+    question.rows(&arguments, |row| nullable(row, 1))
 }
