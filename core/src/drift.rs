@@ -144,7 +144,8 @@ impl Summary {
     /// Adds everything another summary has seen.
     pub fn merge(&mut self, other: &Self) -> Result<(), Fault> {
         // Neither side goes beyond the largest count by itself, so this cannot overflow.
-        if self.count() + other.count() > LARGEST_COUNT || self.not_finite + other.not_finite > LARGEST_COUNT {
+        if self.count() + other.count() > LARGEST_COUNT || self.not_finite + other.not_finite > LARGEST_COUNT
+        {
             return Err(Fault::TooMany);
         }
         self.not_finite += other.not_finite;
@@ -326,9 +327,7 @@ impl Ranked<'_> {
         // The extremes are known, and nothing lies beyond them.
         let (least, greatest) = match quantity {
             Quantity::Delta => (moments.min, moments.max),
-            Quantity::AbsDelta => {
-                (moments.min.max(-moments.max).max(0.0), moments.max.max(-moments.min))
-            }
+            Quantity::AbsDelta => (moments.min.max(-moments.max).max(0.0), moments.max.max(-moments.min)),
             Quantity::RelDelta => (0.0, moments.ratio_max),
         };
         let value = match quantity {

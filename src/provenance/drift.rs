@@ -72,8 +72,10 @@ fn refused(fault: Fault) -> ErrorReport {
     let what = fault.to_string();
     match fault {
         Fault::NoMemory => ErrorReport::new(PgSqlErrorCode::ERRCODE_OUT_OF_MEMORY, what, "costsim_pg"),
-        Fault::TooMany => ErrorReport::new(PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED, what, "costsim_pg")
-            .set_hint("Summarise fewer rows at a time."),
+        Fault::TooMany => {
+            ErrorReport::new(PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED, what, "costsim_pg")
+                .set_hint("Summarise fewer rows at a time.")
+        }
         Fault::Malformed(_) => Error::invalid(
             what,
             "A drift summary comes from costsim_drift() or costsim_drift_merge(), or from a dump of one.",
@@ -234,6 +236,7 @@ fn costsim_drift_js(summary: DriftSummary) -> Answer<Option<f64>> {
 }
 
 /// Raises what core refuses, where no wrapper of pgrx does it.
+#[inline]
 fn must<T>(outcome: Answer<T>) -> T {
     match outcome {
         Ok(value) => value,
@@ -276,10 +279,16 @@ impl Call {
     }
 
     /// The state, made if this is the first call that needs it.
+    #[inline]
     fn state_or_default<'a, T: Default>(self) -> &'a mut T {
-        if let Some(state) = self.state(0) {
-            return state;
+        match self.state(0) {
+            Some(state) => state,
+            None => self.new_state(),
         }
+    }
+
+    #[cold]
+    fn new_state<'a, T: Default>(self) -> &'a mut T {
         let mut context = std::ptr::null_mut();
         // SAFETY: the call is one by the server, which tells whether it is for an aggregate, and in which memory that lives.
         let kind = unsafe { pg_sys::AggCheckCallContext(self.0, &raw mut context) };

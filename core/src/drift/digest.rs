@@ -2,6 +2,7 @@
 
 use std::collections::TryReserveError;
 
+use super::KEPT;
 use super::exact::{Squares, Sum, deviation};
 use super::keys::KEYS;
 use super::sketch::{Bins, Sketch};
@@ -52,48 +53,89 @@ pub fn ratio((v1, v2): (f64, f64)) -> Option<f64> {
     (v1 != 0.0).then(|| ((v2 - v1).abs() / v1.abs()).min(f64::MAX))
 }
 
+/// The lesser of two numbers that are not NaN: one instruction, where `min` takes care of NaN.
+#[inline]
+fn lesser(one: f64, two: f64) -> f64 {
+    if two < one { two } else { one }
+}
+
+/// The greater of two numbers that are not NaN.
+#[inline]
+pub fn greater(one: f64, two: f64) -> f64 {
+    if two > one { two } else { one }
+}
+
+/// What is counted of a few pairs, list by list: a processor takes a list in one go.
+struct Values {
+    deltas: [f64; KEPT],
+    count: usize,
+    ratios: [f64; KEPT],
+    ratio_count: usize,
+}
+
+impl Values {
+    /// The values of at most [`KEPT`] pairs.
+    fn of(pairs: &[(f64, f64)]) -> Self {
+        let mut values =
+            Self { deltas: [0.0; KEPT], count: pairs.len(), ratios: [0.0; KEPT], ratio_count: 0 };
+        for (place, pair) in values.deltas.iter_mut().zip(pairs) {
+            *place = delta(*pair);
+        }
+        for ratio in pairs.iter().filter_map(|pair| ratio(*pair)) {
+            values.ratios[values.ratio_count] = ratio;
+            values.ratio_count += 1;
+        }
+        values
+    }
+
+    fn deltas(&self) -> &[f64] {
+        &self.deltas[..self.count]
+    }
+
+    fn ratios(&self) -> &[f64] {
+        &self.ratios[..self.ratio_count]
+    }
+}
+
 impl Moments {
     /// The moments of some pairs.
     pub fn of(pairs: &[(f64, f64)]) -> Self {
         let mut moments = Self::default();
-        pairs.iter().for_each(|pair| moments.add(*pair));
+        pairs.chunks(KEPT).for_each(|pairs| moments.add(pairs, &Values::of(pairs)));
         moments
     }
 
-    #[inline]
-    fn add(&mut self, pair: (f64, f64)) {
-        let delta = delta(pair);
-        self.count += 1;
-        self.sum.add(delta);
-        self.squares.add(delta);
-        if let Some(ratio) = ratio(pair) {
-            self.ratios += 1;
-            self.ratio_sum.add(ratio);
-        }
-        self.extend(pair);
+    fn add(&mut self, pairs: &[(f64, f64)], values: &Values) {
+        let (deltas, ratios) = (values.deltas(), values.ratios());
+        self.count += deltas.len() as u64;
+        self.sum.add(deltas);
+        self.squares.add(deltas);
+        self.ratios += ratios.len() as u64;
+        self.ratio_sum.add(ratios);
+        pairs.iter().for_each(|pair| self.extend(*pair));
     }
 
     /// Widens the extremes.
     #[inline]
     pub fn extend(&mut self, pair: (f64, f64)) {
         let delta = delta(pair);
-        self.min = self.min.min(delta);
-        self.max = self.max.max(delta);
-        self.ratio_max = self.ratio_max.max(ratio(pair).unwrap_or(0.0));
-        self.low = self.low.min(pair.0.max(1.0).min(pair.1.max(1.0)));
-        self.high = self.high.max(pair.0).max(pair.1);
+        self.min = lesser(self.min, delta);
+        self.max = greater(self.max, delta);
+        self.ratio_max = greater(self.ratio_max, ratio(pair).unwrap_or(0.0));
+        self.low = lesser(self.low, lesser(greater(pair.0, 1.0), greater(pair.1, 1.0)));
+        self.high = greater(greater(self.high, pair.0), pair.1);
     }
 
     /// Takes a pair out of the sums: whether the extremes may have been its own.
     fn remove(&mut self, pair: (f64, f64)) -> bool {
         let delta = delta(pair);
         self.count -= 1;
-        self.sum.add(-delta);
+        self.sum.add(&[-delta]);
         self.squares.remove(delta);
         let ratio = ratio(pair);
         if let Some(ratio) = ratio {
             self.ratios -= 1;
-            self.ratio_sum.add(-ratio);
+            self.ratio_sum.add(&[-ratio]);
         }
         delta == self.min
             || delta == self.max
@@ -153,14 +195,13 @@ impl Digest {
     /// Adds pairs whose differences are finite.
     pub fn add(&mut self, pairs: &[(f64, f64)]) -> Result<(), TryReserveError> {
         let keys = &*KEYS;
-        for &pair in pairs {
-            self.moments.add(pair);
-            self.delta.add(keys, delta(pair))?;
-            if let Some(ratio) = ratio(pair) {
-                self.ratio.add(keys, ratio)?;
-            }
-            self.v1.add(keys.key(pair.0.max(1.0)))?;
-            self.v2.add(keys.key(pair.1.max(1.0)))?;
+        for pairs in pairs.chunks(KEPT) {
+            let values = Values::of(pairs);
+            self.moments.add(pairs, &values);
+            values.deltas().iter().try_for_each(|x| self.delta.add(keys, *x))?;
+            values.ratios().iter().try_for_each(|x| self.ratio.add(keys, *x))?;
+            pairs.iter().try_for_each(|(v1, _)| self.v1.add(keys.key(greater(*v1, 1.0))))?;
+            pairs.iter().try_for_each(|(_, v2)| self.v2.add(keys.key(greater(*v2, 1.0))))?;
         }
         Ok(())
     }

@@ -10,11 +10,13 @@
 use std::cmp::Ordering;
 
 /// Limbs of a sum: 1074 bits below the point, 1024 above, 64 for the count.
-const SUM_LIMBS: usize = 68;
+const SUM_LIMBS: usize = 69;
 /// Limbs of a sum of squares: twice the bits, and 64 for the count.
 const SQUARES_LIMBS: usize = 134;
 /// A limb's word takes less than 2^33 with each addition.
 const CARRY_EVERY: u32 = 1 << 30;
+/// Additions between two looks at how many there were.
+const BATCH: usize = 1 << 10;
 
 /// The exact sum of doubles.
 pub type Sum = Exact<SUM_LIMBS>;
@@ -44,9 +46,16 @@ fn parts(x: f64) -> (u64, usize) {
 }
 
 impl Sum {
-    /// Adds a finite number.
+    /// Adds finite numbers.
+    pub fn add(&mut self, numbers: &[f64]) {
+        for some in numbers.chunks(BATCH) {
+            self.make_ready(some.len());
+            some.iter().for_each(|x| self.put(*x));
+        }
+    }
+
     #[inline]
-    pub fn add(&mut self, x: f64) {
+    fn put(&mut self, x: f64) {
         let (integer, shift) = parts(x);
         // All ones for a negative number: flipped and plus one is the negative.
         let sign = x.to_bits().cast_signed() >> 63;
@@ -55,7 +64,6 @@ impl Sum {
         limbs[0] += (i64::from(wide as u32) ^ sign) - sign;
         limbs[1] += (i64::from((wide >> 32) as u32) ^ sign) - sign;
         limbs[2] += (i64::from((wide >> 64) as u32) ^ sign) - sign;
-        self.count_one();
     }
 
     /// The sum divided by how many there are.
@@ -83,17 +91,19 @@ impl Squares {
         limbs[2] += ((i64::from((low >> 64) as u32) + i64::from(high as u32)) ^ sign) - sign;
         limbs[3] += (i64::from((high >> 32) as u32) ^ sign) - sign;
         limbs[4] += (i64::from((high >> 64) as u32) ^ sign) - sign;
-        self.count_one();
     }
 
-    /// Adds the square of a finite number.
-    #[inline]
-    pub fn add(&mut self, x: f64) {
-        self.put(x, 0);
+    /// Adds the squares of finite numbers.
+    pub fn add(&mut self, numbers: &[f64]) {
+        for some in numbers.chunks(BATCH) {
+            self.make_ready(some.len());
+            some.iter().for_each(|x| self.put(*x, 0));
+        }
     }
 
     /// Takes the square of a finite number away.
     pub fn remove(&mut self, x: f64) {
+        self.make_ready(1);
         self.put(x, -1);
     }
 
@@ -121,11 +131,12 @@ pub fn deviation(count: u64, sum: &Sum, squares: &Squares) -> Option<f64> {
 }
 
 impl<const N: usize> Exact<N> {
-    #[inline]
-    fn count_one(&mut self) {
-        self.since_carry += 1;
-        if self.since_carry == CARRY_EVERY {
+    /// Passes the carries on if so many more additions could be too many.
+    fn make_ready(&mut self, additions: usize) {
+        self.since_carry += additions as u32;
+        if self.since_carry >= CARRY_EVERY {
             self.carry();
+            self.since_carry += additions as u32;
         }
     }
 
@@ -133,7 +144,7 @@ impl<const N: usize> Exact<N> {
     pub fn merge(&mut self, other: &Self) {
         let mut other = other.clone();
         other.carry();
-        self.carry();
+        self.make_ready(1);
         self.limbs.iter_mut().zip(other.limbs).for_each(|(limb, more)| *limb += more);
     }
 

@@ -59,12 +59,15 @@ impl Bins {
 
     #[inline]
     fn slot(&mut self, key: i32) -> Result<&mut u64, TryReserveError> {
-        let mut place = key.wrapping_sub(self.first) as usize;
-        if place >= self.counts.len() {
-            self.cover(key - MARGIN, key + MARGIN)?;
-            place = (key - self.first) as usize;
+        if key.wrapping_sub(self.first) as usize >= self.counts.len() {
+            self.grow(key)?;
         }
-        Ok(&mut self.counts[place])
+        Ok(&mut self.counts[(key - self.first) as usize])
+    }
+
+    #[cold]
+    fn grow(&mut self, key: i32) -> Result<(), TryReserveError> {
+        self.cover(key - MARGIN, key + MARGIN)
     }
 
     /// Adds what another store has counted.
@@ -94,15 +97,33 @@ impl Bins {
 /// Counts of sizes of either sign.
 #[derive(Clone, Debug, Default)]
 pub struct Sketch {
-    /// Numbers below zero, by the key of their size.
-    pub below: Bins,
+    /// Numbers above zero and numbers below it, by the key of their size. Chosen by index: a branch would be guessed wrong every other time.
+    bins: [Bins; 2],
     /// Numbers that have no bin.
-    pub zeros: u64,
-    /// Numbers above zero.
-    pub above: Bins,
+    zeros: u64,
 }
 
 impl Sketch {
+    /// The sketch of these counts.
+    pub fn new(below: Bins, zeros: u64, above: Bins) -> Self {
+        Self { bins: [above, below], zeros }
+    }
+
+    /// How many numbers have no bin.
+    pub fn zeros(&self) -> u64 {
+        self.zeros
+    }
+
+    /// Numbers above zero.
+    pub fn above(&self) -> &Bins {
+        &self.bins[0]
+    }
+
+    /// Numbers below zero, by the key of their size.
+    pub fn below(&self) -> &Bins {
+        &self.bins[1]
+    }
+
     /// Counts one more finite number.
     #[inline]
     pub fn add(&mut self, keys: &Keys, x: f64) -> Result<(), TryReserveError> {
@@ -111,8 +132,7 @@ impl Sketch {
             self.zeros += 1;
             return Ok(());
         }
-        let bins = if x < 0.0 { &mut self.below } else { &mut self.above };
-        bins.add(keys.key(size))
+        self.bins[usize::from(x < 0.0)].add(keys.key(size))
     }
 
     /// Counts one less of a number that was counted.
@@ -122,30 +142,28 @@ impl Sketch {
             self.zeros = self.zeros.saturating_sub(1);
             return;
         }
-        let bins = if x < 0.0 { &mut self.below } else { &mut self.above };
-        bins.remove(keys.key(size));
+        self.bins[usize::from(x < 0.0)].remove(keys.key(size));
     }
 
     /// Adds what another sketch has counted.
     pub fn merge(&mut self, other: &Self) -> Result<(), TryReserveError> {
-        self.below.merge(&other.below)?;
         self.zeros += other.zeros;
-        self.above.merge(&other.above)
+        self.bins.iter_mut().zip(&other.bins).try_for_each(|(bins, more)| bins.merge(more))
     }
 
     /// The number of this rank, counted from 0 upwards, to 1 %.
     pub fn at(&self, rank: u64) -> f64 {
-        let below = self.below.iter().rev().map(|(key, count)| (-1.0, key, count));
-        let above = self.above.iter().map(|(key, count)| (1.0, key, count));
+        let below = self.below().iter().rev().map(|(key, count)| (-1.0, key, count));
+        let above = self.above().iter().map(|(key, count)| (1.0, key, count));
         walk(below.chain([(0.0, 0, self.zeros)]).chain(above), rank)
     }
 
     /// The size of this rank, counted from 0 upwards, to 1 %.
     pub fn size_at(&self, rank: u64) -> f64 {
-        let (below, above) = (self.below.ends(), self.above.ends());
+        let (below, above) = (self.below().ends(), self.above().ends());
         let ends = below.into_iter().chain(above).reduce(|one, two| (one.0.min(two.0), one.1.max(two.1)));
         let keys = ends.map_or(0..0, |(first, last)| first..last + 1);
-        let sizes = keys.map(|key| (1.0, key, self.below.count(key) + self.above.count(key)));
+        let sizes = keys.map(|key| (1.0, key, self.below().count(key) + self.above().count(key)));
         walk([(0.0, 0, self.zeros)].into_iter().chain(sizes), rank)
     }
 }

@@ -46,9 +46,9 @@ pub fn write_digest(not_finite: u64, digest: &Digest) -> Vec<u8> {
     put_doubles(&mut out, [moments.ratio_max]);
     put_sum(&mut out, &moments.ratio_sum);
     for sketch in [&digest.delta, &digest.ratio] {
-        put_bins(&mut out, &sketch.below);
-        put_number(&mut out, sketch.zeros);
-        put_bins(&mut out, &sketch.above);
+        put_bins(&mut out, sketch.below());
+        put_number(&mut out, sketch.zeros());
+        put_bins(&mut out, sketch.above());
     }
     put_bins(&mut out, &digest.v1);
     put_bins(&mut out, &digest.v2);
@@ -165,7 +165,10 @@ impl Input<'_> {
             pairs.push((self.double()?, self.double()?));
         }
         require(pairs.iter().all(|pair| delta(*pair).is_finite()), "a difference in it is not finite")?;
-        require(pairs.is_sorted_by(|one, next| super::order(one, next).is_le()), "its pairs are not in order")?;
+        require(
+            pairs.is_sorted_by(|one, next| super::order(one, next).is_le()),
+            "its pairs are not in order",
+        )?;
         Ok(pairs)
     }
 
@@ -183,10 +186,7 @@ impl Input<'_> {
         for limb in &mut limbs[place..place + count] {
             *limb = self.take().map(u32::from_le_bytes)?;
         }
-        require(
-            limbs[place] != 0 && limbs[place + count - 1] != 0,
-            "a sum in it is longer than it need be",
-        )?;
+        require(limbs[place] != 0 && limbs[place + count - 1] != 0, "a sum in it is longer than it need be")?;
         Exact::of(is_negative == 1, limbs[..place + count].iter().copied())
             .ok_or(Fault::Malformed("a sum in it is too large"))
     }
@@ -221,7 +221,7 @@ impl Input<'_> {
         let (below, before) = self.bins()?;
         let zeros = self.number_up_to(LARGEST_COUNT)?;
         let (above, after) = self.bins()?;
-        Ok((Sketch { below, zeros, above }, before + zeros + after))
+        Ok((Sketch::new(below, zeros, above), before + zeros + after))
     }
 
     fn digest(&mut self) -> Result<Digest, Fault> {
@@ -274,16 +274,16 @@ fn makes_sense(digest: &Digest) -> bool {
 fn ends_agree(digest: &Digest) -> bool {
     let moments = &digest.moments;
     let is_near = |key: Option<i32>, x: f64| match key {
-        Some(key) => key.abs_diff(KEYS.key(x)) <= 1,
+        Some(key) => !KEYS.is_zero(x) && key.abs_diff(KEYS.key(x)) <= 1,
         None => KEYS.is_zero(x),
     };
     let last = |bins: &Bins| bins.ends().map(|ends| ends.1);
     let (v1, v2) = (digest.v1.ends(), digest.v2.ends());
     let (Some(v1), Some(v2)) = (v1, v2) else { return false };
-    is_near(last(&digest.delta.above), moments.max)
-        && is_near(last(&digest.delta.below), -moments.min)
-        && digest.ratio.below.ends().is_none()
-        && is_near(last(&digest.ratio.above), moments.ratio_max)
+    is_near(last(digest.delta.above()), moments.max)
+        && is_near(last(digest.delta.below()), -moments.min)
+        && digest.ratio.below().ends().is_none()
+        && is_near(last(digest.ratio.above()), moments.ratio_max)
         && is_near(Some(v1.0.min(v2.0)), moments.low)
         && is_near(Some(v1.1.max(v2.1)), moments.high)
 }
