@@ -243,7 +243,7 @@ fn write(records: &[&Record<'_>], progress: &mut Progress, outcomes: &mut Vec<Ou
 
 /// A record as callers write it.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 struct Baseline<'a> {
     #[serde(borrow)]
     run_id: Option<Cow<'a, str>>,

@@ -24,7 +24,7 @@ pub const BACKFILL: &str = "backfill";
 
 /// One row to be written. The names are the keys of a batch record.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 pub struct Record<'a> {
     #[serde(borrow)]
     pub run_id: Option<Cow<'a, str>>,
@@ -122,7 +122,7 @@ impl Record<'_> {
 pub fn refuse(fault: Option<String>) -> Result<()> {
     match fault {
         Some(fault) => {
-            Err(Error::invalid(fault, "Costs are finite numbers of cents; times are milliseconds."))
+            Err(Error::invalid(fault, "Costs are finite numbers of cents; times are milliseconds; a kind of hash is 1, 2 or 3."))
         }
         None => Ok(()),
     }

@@ -15,16 +15,15 @@ use crate::error::{Error, Result};
 macro_rules! version_of {
     ($hash:literal) => {
         concat!(
-            "CASE WHEN pg_catalog.octet_length(",
+            "CASE WHEN ",
             $hash,
-            ") OPERATOR(pg_catalog.=) 16 AND pg_catalog.translate(",
+            " OPERATOR(pg_catalog.~) '^[0-9a-f]+$'
+                  THEN CASE WHEN pg_catalog.octet_length(",
             $hash,
-            ", '0123456789abcdef', '') OPERATOR(pg_catalog.=) '' THEN 1
-                  WHEN pg_catalog.octet_length(",
+            ") OPERATOR(pg_catalog.=) 16 THEN 1
+                            WHEN pg_catalog.octet_length(",
             $hash,
-            ") OPERATOR(pg_catalog.=) 64 AND pg_catalog.translate(",
-            $hash,
-            ", '0123456789abcdef', '') OPERATOR(pg_catalog.=) '' THEN 2 END"
+            ") OPERATOR(pg_catalog.=) 64 THEN 2 END END"
         )
     };
 }

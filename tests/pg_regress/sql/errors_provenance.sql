@@ -51,3 +51,35 @@ SELECT costsim_write_provenance('r', v1_cost => -1.7e308, v2_cost => 1.7e308);
 \echo :LAST_ERROR_SQLSTATE
 SELECT costsim_write_provenance_batch('[{}, {"v1_cost": -1.7e308, "v2_cost": 1.7e308}]');
 \echo :LAST_ERROR_SQLSTATE
+-- The kind of a hash, and what is written once without anything to know it by.
+SELECT costsim_write_provenance('r', hash_version => 4);
+\echo :LAST_ERROR_SQLSTATE
+SELECT costsim_write_provenance('r', hash_version => 0);
+\echo :LAST_ERROR_SQLSTATE
+SELECT costsim_write_provenance_batch('[{}, {"hash_version": 4}]');
+\echo :LAST_ERROR_SQLSTATE
+SELECT costsim_write_provenance_once('r');
+\echo :LAST_ERROR_SQLSTATE
+SELECT costsim_write_provenance_once('r', input_hash => '');
+\echo :LAST_ERROR_SQLSTATE
+SELECT costsim_write_provenance_once('r', input_hash => 'h', v1_cost => 'NaN');
+\echo :LAST_ERROR_SQLSTATE
+SELECT costsim_write_provenance_batch_once(NULL);
+\echo :LAST_ERROR_SQLSTATE
+SELECT costsim_write_provenance_batch_once('{}');
+\echo :LAST_ERROR_SQLSTATE
+SELECT costsim_write_provenance_batch_once('[{"input_hash": "h"}, {"run_id": "r"}]');
+\echo :LAST_ERROR_SQLSTATE
+BEGIN READ ONLY;
+SELECT costsim_write_provenance_once('r', input_hash => 'h');
+\echo :LAST_ERROR_SQLSTATE
+SELECT costsim_write_provenance_batch_once('[]');
+\echo :LAST_ERROR_SQLSTATE
+ROLLBACK;
+-- by hand, too
+\set VERBOSITY terse
+INSERT INTO costsim_provenance (is_unique) VALUES (true);
+\echo :LAST_ERROR_SQLSTATE
+INSERT INTO costsim_provenance (hash_version) VALUES (4);
+\echo :LAST_ERROR_SQLSTATE
+SELECT count(*) FROM costsim_provenance;

@@ -12,7 +12,12 @@ GRANT EXECUTE ON FUNCTION costsim_try_leader(bigint, text, interval), costsim_re
     costsim_retry_alert(bigint), costsim_cancel_alert(bigint), costsim_purge_old_alerts(integer, text[]), costsim_worker_status(),
     costsim_worker_start(), costsim_worker_stop(),
     costsim_drift_stats(timestamptz, timestamptz, text, text),
-    costsim_write_provenance(text, text, text, text, text, text, text, text, text, double precision, double precision, jsonb, integer)
+    costsim_write_provenance(text, text, text, text, text, text, text, text, text, double precision, double precision, jsonb, integer, integer),
+    costsim_write_provenance_batch(jsonb), costsim_write_provenance_batch_once(jsonb),
+    costsim_write_provenance_once(text, text, text, text, text, text, text, text, text, double precision, double precision, jsonb, integer, integer),
+    costsim_query_provenance(text, text, text, text, timestamptz, timestamptz, integer, bigint, text, timestamptz, bigint),
+    costsim_count_provenance(text, text, timestamptz, timestamptz, text, text, text), costsim_check_duplicate(text, text, text),
+    costsim_backfill_v1_baseline(json, integer, boolean), costsim_backfill_staged(integer, integer, boolean), costsim_backfill_verify()
     TO costsim_regress_app;
 SET ROLE costsim_regress_app;
 BEGIN;
@@ -50,6 +55,12 @@ SELECT costsim_write_provenance('r');
 \echo :LAST_ERROR_SQLSTATE
 SELECT total FROM costsim_drift_stats();
 \echo :LAST_ERROR_SQLSTATE
+SELECT costsim_write_provenance_once('r', input_hash => 'h');
+\echo :LAST_ERROR_SQLSTATE
+SELECT costsim_check_duplicate('h');
+\echo :LAST_ERROR_SQLSTATE
+SELECT costsim_backfill_staged();
+\echo :LAST_ERROR_SQLSTATE
 RESET ROLE;
 GRANT SELECT, INSERT ON costsim_provenance TO costsim_regress_app;
 GRANT SELECT ON costsim_drift_rollups, costsim_drift_changes TO costsim_regress_app;
@@ -58,10 +69,19 @@ GRANT EXECUTE ON FUNCTION _costsim_drift_pieces(timestamptz, timestamptz, text, 
     costsim_drift_mean(costsim_drift_summary), costsim_drift_min(costsim_drift_summary), costsim_drift_max(costsim_drift_summary),
     costsim_drift_stddev(costsim_drift_summary), costsim_drift_percentile(costsim_drift_summary, double precision, text),
     costsim_drift_kl(costsim_drift_summary), costsim_drift_js(costsim_drift_summary) TO costsim_regress_app;
+GRANT SELECT, UPDATE, INSERT ON costsim_backfill_staging TO costsim_regress_app;
 SET ROLE costsim_regress_app;
 BEGIN;
 SELECT costsim_write_provenance('r', v1_cost => 1, v2_cost => 2) IS NOT NULL AS written;
 SELECT total FROM costsim_drift_stats();
+SELECT count(*) FROM costsim_write_provenance_batch('[{"v1_cost": 1}]');
+SELECT inserted FROM costsim_write_provenance_once('r', input_hash => 'h');
+SELECT inserted FROM costsim_write_provenance_batch_once('[{"input_hash": "h"}]');
+SELECT costsim_count_provenance(), costsim_check_duplicate('h'), count(*) FROM costsim_query_provenance();
+SELECT * FROM costsim_backfill_v1_baseline('[{"input_hash": "h", "cost": 1}]');
+INSERT INTO costsim_backfill_staging (record) VALUES ('{"input_hash": "h"}');
+SELECT * FROM costsim_backfill_staged();
+SELECT * FROM costsim_backfill_verify();
 ROLLBACK;
 RESET ROLE;
 DROP OWNED BY costsim_regress_app;

@@ -26,6 +26,14 @@ CREATE TABLE hostile.costsim_cb_state (LIKE costsim_cb_state);
 CREATE TABLE hostile.costsim_cb_events (LIKE costsim_cb_events);
 CREATE FUNCTION hostile.pg_notify(text, text) RETURNS void LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'a planted function was used'; END $$;
 CREATE TABLE hostile.costsim_provenance (LIKE costsim_provenance);
+CREATE TABLE hostile.costsim_backfill_staging (LIKE costsim_backfill_staging);
+CREATE FUNCTION hostile.octet_length(text) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'a planted function was used'; END $$;
+CREATE FUNCTION hostile.matches(text, text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'a planted operator was used'; END $$;
+CREATE OPERATOR hostile.~ (LEFTARG = text, RIGHTARG = text, FUNCTION = hostile.matches);
+CREATE FUNCTION hostile.field(jsonb, text) RETURNS jsonb LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'a planted operator was used'; END $$;
+CREATE OPERATOR hostile.-> (LEFTARG = jsonb, RIGHTARG = text, FUNCTION = hostile.field);
+CREATE OPERATOR hostile.->> (LEFTARG = jsonb, RIGHTARG = text, FUNCTION = hostile.field);
+CREATE OPERATOR hostile.? (LEFTARG = jsonb, RIGHTARG = text, FUNCTION = hostile.field);
 CREATE TABLE hostile.costsim_alert_queue (LIKE costsim_alert_queue);
 CREATE TABLE hostile.costsim_alerts (LIKE costsim_alerts);
 CREATE TABLE hostile.costsim_alert_targets (LIKE costsim_alert_targets);
@@ -69,13 +77,23 @@ SELECT id OPERATOR(pg_catalog.=) :q AS is_dead FROM costsim_dead_alerts;
 SELECT costsim_retry_failed_alerts(), costsim_cancel_alert(:q), costsim_retry_alert(:q), costsim_cancel_alert(:q), costsim_purge_old_alerts(0), costsim_purge_old_alerts(0, '{sent}');
 SELECT costsim_write_provenance('r', v1_cost => 1, v2_cost => 3, payload => '{"a": 1}') IS NOT NULL AS written;
 SELECT costsim_write_provenance_batch('[{"v1_cost": 1, "v2_cost": 3}]') IS NOT NULL AS written;
+SELECT count(*) FROM costsim_write_provenance_batch('[{"v1_cost": 1e-400, "input_hash": "015abd7f5cc57a2d"}]');
+SELECT inserted FROM costsim_write_provenance_once('r', input_hash => '015abd7f5cc57a2d', payload => '{"a": 1}');
+SELECT inserted FROM costsim_write_provenance_batch_once('[{"input_hash": "015abd7f5cc57a2d"}, {"input_hash": "h", "payload": {"a": 1}}]');
+SELECT count(*), costsim_count_provenance('t', 'v2', '2020-01-01', '2100-01-01', 's', 'h', 'r'), costsim_check_duplicate('h', 't', 'v2')
+  FROM costsim_query_provenance('t', 'v2', 's', 'h', '2020-01-01', '2100-01-01', 10, 0, 'r', '2100-01-01', 7);
+SELECT * FROM costsim_backfill_v1_baseline('[{"payload": {"a": 1}, "cost": 1}, {"input_hash": "h"}, {"input_hash": "h"}, {}]', 2);
+INSERT INTO public.costsim_backfill_staging (record) VALUES ('{"input_hash": "h"}'), ('{"input_hash": "i"}');
+SELECT * FROM costsim_backfill_staged();
+SELECT * FROM costsim_backfill_verify();
+SELECT count(*) FROM public.costsim_backfill_progress;
 SELECT total, avg_delta, p50_rel_delta FROM costsim_drift_stats('2020-01-01', '2100-01-01', 'nobody', 'v2');
 SELECT total, avg_delta, p50_rel_delta FROM costsim_drift_stats();
 SELECT costsim_input_hash('{"a": 1}');
 ROLLBACK;
 RESET search_path;
 SELECT (SELECT count(*) FROM hostile.costsim_leaders) AS strayed_leaders, (SELECT count(*) FROM hostile.costsim_cb_state) AS strayed_states,
-       (SELECT count(*) FROM hostile.costsim_provenance) AS strayed_provenance,
+       (SELECT count(*) FROM hostile.costsim_provenance) + (SELECT count(*) FROM hostile.costsim_backfill_staging) AS strayed_provenance,
        (SELECT count(*) FROM hostile.costsim_cb_events) AS strayed_events,
        (SELECT count(*) FROM (SELECT id FROM hostile.costsim_alert_queue UNION ALL SELECT id FROM hostile.costsim_alerts UNION ALL SELECT id FROM hostile.costsim_alert_targets) a) AS strayed_alerts;
 SET client_min_messages = warning;

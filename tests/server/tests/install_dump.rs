@@ -32,6 +32,9 @@ const FILL: &str = r#"
     INSERT INTO costsim_alert_targets (url, state) VALUES ('http://one:9093/api/v2/alerts', 'ok'), ('http://other:9093/api/v2/alerts', 'failing');
     SELECT costsim_write_provenance_batch('[{"run_id": "r", "v1_cost": 1, "v2_cost": 2.5, "payload": {"big": 12345678901234567890123}},
                                             {"run_id": "s", "tenant_id": "t", "runtime_ms": 7}]');
+    SELECT costsim_write_provenance_once('once', 't', input_hash => '015abd7f5cc57a2d');
+    INSERT INTO costsim_backfill_staging (record) VALUES ('{"input_hash": "h", "cost": 1}'), ('{"cost": 2}'), ('{"n":  1.10}');
+    UPDATE costsim_backfill_staging SET state = 'error', error = '22023: nothing to know it by', processed_at = now() WHERE id = 2;
 "#;
 
 fn tables(client: &mut Client) -> Result<Vec<String>> {
@@ -108,7 +111,12 @@ fn restored_database_has_every_row_and_goes_on_where_it_was() -> Result<()> {
         one(&mut after, r#"SELECT costsim_enqueue_alert('[{"labels": {"alertname": "b"}}]', 'test')"#)?;
     let next: i64 = one(&mut before, "SELECT last_value + 1 FROM \"cost sim\".costsim_alert_queue_id_seq")?;
     assert_eq!(id, next);
-    assert_eq!(one::<i64>(&mut after, "SELECT costsim_write_provenance('next')")?, 3);
+    assert_eq!(one::<i64>(&mut after, "SELECT costsim_write_provenance('next')")?, 4);
+    let once = "SELECT inserted FROM costsim_write_provenance_once('again', 't', input_hash => '015abd7f5cc57a2d')";
+    assert!(!one::<bool>(&mut after, once)?);
+    // Lock 7004 is leased there until its end; the load goes on after that.
+    after.batch_execute("SELECT costsim_release_lease(7004, token) FROM costsim_leader(7004)")?;
+    assert_eq!(one::<i64>(&mut after, "SELECT inserted FROM costsim_backfill_staged()")?, 1);
     after.batch_execute("INSERT INTO costsim_cb_state (name) VALUES ('third')")?;
     assert!(!one::<bool>(&mut after, "SELECT costsim_is_open('third')")?);
     assert!(one::<bool>(&mut after, r#"SELECT costsim_resolve_alert('{"alertname": "fires"}')"#)?);
