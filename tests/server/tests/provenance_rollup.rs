@@ -298,6 +298,8 @@ struct Player {
     in_transaction: bool,
     is_repeatable: bool,
     savepoints: usize,
+    /// Since it has refreshed in its transaction, the next refresher waits for it.
+    has_refreshed: bool,
 }
 
 /// What a step may come to besides success, and then its transaction is rolled back.
@@ -307,7 +309,15 @@ impl Player {
     fn new(mut client: Client, name: String) -> Result<Self> {
         // Nobody waits; whoever does shows it by an error.
         client.batch_execute("SET lock_timeout = '10 s'; SET timezone = 'UTC'")?;
-        Ok(Self { client, name, run: 0, in_transaction: false, is_repeatable: false, savepoints: 0 })
+        Ok(Self {
+            client,
+            name,
+            run: 0,
+            in_transaction: false,
+            is_repeatable: false,
+            savepoints: 0,
+            has_refreshed: false,
+        })
     }
 
     fn run_id(&self) -> String {
@@ -323,6 +333,7 @@ impl Player {
         }
         self.client.batch_execute("ROLLBACK")?;
         self.in_transaction = false;
+        self.has_refreshed = false;
         Ok(false)
     }
 
@@ -342,6 +353,7 @@ impl Player {
     fn end(&mut self, statement: &str) -> Result<bool> {
         let is_done = self.say(statement, &CONFLICTS)?;
         self.in_transaction = false;
+        self.has_refreshed = false;
         Ok(is_done)
     }
 
@@ -411,7 +423,9 @@ impl Player {
     fn refresh(&mut self, rng: &mut Rng) -> Result<bool> {
         let hours = rng.choice([1, 2, 7, 1_000]).unwrap_or(1);
         let rebuild = rng.u8(..10) == 0;
-        self.say(&format!("SELECT costsim_refresh_drift({hours}, {rebuild})"), &CONFLICTS)
+        let is_done = self.say(&format!("SELECT costsim_refresh_drift({hours}, {rebuild})"), &CONFLICTS)?;
+        self.has_refreshed = self.in_transaction;
+        Ok(is_done)
     }
 }
 
@@ -438,6 +452,8 @@ impl Game {
     fn act(&mut self, act: usize) -> Result<bool> {
         let at = self.rng.usize(..self.players.len());
         let others_are_open = !self.prepared.is_empty() || self.players.iter().any(|it| it.in_transaction);
+        let is_refreshing =
+            self.players.iter().enumerate().any(|(other, it)| other != at && it.has_refreshed);
         let Self { players, rng, now, prepared, names_given, .. } = self;
         let player = &mut players[at];
         match act {
@@ -458,7 +474,7 @@ impl Game {
                 player.savepoints -= usize::from(back == "RELEASE");
                 player.say(&format!("{back} s{savepoint}"), &CONFLICTS)
             }
-            8 if player.in_transaction && prepared.len() < 5 && rng.bool() => {
+            8 if player.in_transaction && !player.has_refreshed && prepared.len() < 5 && rng.bool() => {
                 *names_given += 1;
                 let name = format!("p{names_given}");
                 let is_done = player.end(&format!("PREPARE TRANSACTION '{name}'"))?;
@@ -474,7 +490,7 @@ impl Game {
                 let decision = if rng.u8(..3) == 0 { "ROLLBACK" } else { "COMMIT" };
                 player.say(&format!("{decision} PREPARED '{name}'"), &[])
             }
-            9 if !player.in_transaction || rng.u8(..4) == 0 => player.refresh(rng),
+            9 if !is_refreshing && (!player.in_transaction || rng.u8(..4) == 0) => player.refresh(rng),
             10 if !others_are_open => {
                 let days = rng.u8(..4);
                 let rows = rng.choice([1, 10, 500]).unwrap_or(1);
