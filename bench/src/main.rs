@@ -9,6 +9,7 @@ mod breaker;
 mod compare;
 mod handover;
 mod leader;
+mod provenance;
 mod record;
 mod written;
 
@@ -33,6 +34,8 @@ struct Options {
     handovers: usize,
     #[command(flatten)]
     load: alert::Load,
+    #[command(flatten)]
+    provenance: provenance::Load,
     /// Measure only what has this in its name.
     #[arg(default_value = "")]
     only: String,
@@ -49,9 +52,11 @@ fn main() -> Result<()> {
     let alerts = alert::measure(&options)?;
     outcomes.extend(alerts.outcomes);
     latencies.extend(alerts.latencies);
+    let provenance = provenance::measure(&options)?;
     // Hand-overs may have restarted the server, so the sessions from before are gone.
     let mut client = cluster.connect(DATABASE)?;
-    let path = record::write(&mut client, &outcomes, &latencies, &alerts.rates, alerts.memory.as_ref())?;
+    let memory = alerts.memory.as_ref();
+    let path = record::write(&mut client, &outcomes, &latencies, &alerts.rates, memory, provenance)?;
     println!("raw run in {}", path.display());
     Ok(())
 }

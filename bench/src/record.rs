@@ -30,6 +30,7 @@ pub fn write(
     handovers: &[Latencies],
     rates: &[Rates],
     memory: Option<&Memory>,
+    provenance: Option<Value>,
 ) -> Result<PathBuf> {
     let server: String = client.query_one("SELECT version()", &[])?.get(0);
     let now = chrono::Utc::now();
@@ -63,6 +64,7 @@ pub fn write(
             "own_first_and_last_tenth_kb": memory.own_at_the_ends_kb(),
             "resident_kb": range(&memory.resident_kb),
         })),
+        "provenance": provenance,
     });
     let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/runs"));
     std::fs::create_dir_all(&folder)?;

@@ -1,9 +1,10 @@
 //! Every client program of the manuals runs as it stands there. Those of docs/leader.md lead, stand back and are deposed; those of
-//! docs/breaker.md ask, report and go on without an answer; the one of docs/alerts.md delivers.
+//! docs/breaker.md ask, report and go on without an answer; the one of docs/alerts.md delivers; those of docs/provenance.md hash as the
+//! server does, and load baselines.
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use costsim_harness::{Alertmanager, Cluster, PgBouncer, Pooling, wait_until};
-use costsim_server_tests::{LIMIT, Shared, one};
+use costsim_server_tests::{LIMIT, Shared, one, run_tool, sqlstate_of};
 use postgres::Client;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -16,6 +17,7 @@ use std::thread;
 const LEADER: &str = "docs/leader.md";
 const BREAKER: &str = "docs/breaker.md";
 const ALERTS: &str = "docs/alerts.md";
+const PROVENANCE: &str = "docs/provenance.md";
 
 /// The clients, as their programs end: `session_` and `lease_` stand before.
 const CLIENTS: [&str; 5] = ["psycopg.py", "asyncpg.py", "sqlalchemy.py", "pg.js", "sqlx.rs"];
@@ -547,5 +549,140 @@ fn psycopg_delivers_what_it_claims_and_tells_what_became_of_it() -> Result<()> {
         "SELECT status = 'pending' AND attempts > 0 AND last_error LIKE '%refused%' AND claimed_by IS NULL
                    FROM costsim_alert_queue WHERE payload @> '[{\"labels\": {\"alertname\": \"Late\"}}]'";
     assert!(one::<bool>(&mut client, waits)?);
+    Ok(())
+}
+
+/// A program of docs/provenance.md.
+fn of_provenance(name: &str) -> Result<String> {
+    programs(PROVENANCE)?.remove(name).with_context(|| format!("{PROVENANCE} has no {name}"))
+}
+
+#[test]
+fn no_program_of_the_provenance_manual_is_left_out() -> Result<()> {
+    let named: Vec<String> = programs(PROVENANCE)?.into_keys().collect();
+    assert_eq!(named, ["hash_pg.js", "hash_psycopg.py", "load_psycopg.py"]);
+    Ok(())
+}
+
+/// The documents of the manual's table of forms, and what it says of them.
+fn forms() -> Result<Vec<[String; 3]>> {
+    let manual = std::fs::read_to_string(root().join(PROVENANCE))?;
+    let rows = manual.lines().filter(|line| line.starts_with("| `{"));
+    let forms: Vec<_> = rows
+        .map(|row| {
+            let mut cells =
+                row.trim_matches('|').split(" | ").map(|cell| cell.trim().trim_matches('`').to_owned());
+            let mut next = || cells.next().with_context(|| format!("a row of fewer than three: {row}"));
+            Ok([next()?, next()?, next()?])
+        })
+        .collect::<Result<_>>()?;
+    ensure!(forms.len() > 10, "only {} documents were found", forms.len());
+    Ok(forms)
+}
+
+#[test]
+fn table_of_forms_is_what_the_server_answers() -> Result<()> {
+    let cluster = cluster()?;
+    let mut client = cluster.create_database_with_extension("forms")?;
+    for [document, reference, jcs] in forms()? {
+        for (function, form) in [("costsim_canonical", reference), ("costsim_jcs", jcs)] {
+            let query = format!("SELECT {function}($1::text::json)");
+            let answer = match client.query_one(&query, &[&document]) {
+                Ok(row) => row.get(0),
+                Err(error) => {
+                    error.code().map(|code| code.code().to_owned()).with_context(|| error.to_string())?
+                }
+            };
+            assert_eq!(answer, form, "{function} of {document}");
+        }
+    }
+    let odd = "SELECT costsim_jcs('[9007199254740993]', strict_numbers => true)";
+    assert_eq!(sqlstate_of(&mut client, odd)?, "22023");
+    Ok(())
+}
+
+#[test]
+fn programs_in_python_and_javascript_hash_as_the_server_does() -> Result<()> {
+    let cluster = cluster()?;
+    cluster.create_database_with_extension("hashes")?;
+    let place = Place { socket_dir: cluster.socket_dir(), port: cluster.port(), database: "hashes" };
+    // What RFC 8785 has no form for is left out, and everything else is one document.
+    let documents: Vec<String> =
+        forms()?.into_iter().filter(|[_, _, jcs]| jcs != "22023").map(|[document, ..]| document).collect();
+    let odd = r#"{"n": [0, -1.5, 1e20, 1e21, 1e22, 5e-324, 1.7976931348623157e308, 333333333.33333329, 123456789012345680000, 0.000001],
+                  "s": "\u0000\u001f\u007f\u2028\"\\\/é\ud83d\ude00", "": [], "o": {"a": {}, "A": null, "\u00e9": [true, false]}}"#;
+    for payload in [format!("[{}]", documents.join(", ")), odd.to_owned(), "17".to_owned()] {
+        for name in ["hash_psycopg.py", "hash_pg.js"] {
+            let printed = Running::interpret(name, &of_provenance(name)?, &place, &[("PAYLOAD", &payload)])?
+                .output()?;
+            let lines: Vec<&str> = printed.lines().collect();
+            ensure!(
+                lines.len() == 3 && lines.iter().all(|line| line.ends_with(" as the server's")),
+                "{name} of {payload}: {printed}"
+            );
+        }
+    }
+    Ok(())
+}
+
+const BASELINES: &str = r#"{"tenant_id": "acme", "run_id": "1", "payload": {"text": "a \"quoted\" \\ one,\ttwo", "n": 1.0}, "cost": 10}
+{"tenant_id": "acme", "run_id": "2", "payload": {"n": 2}, "cost": 20.5}
+{"tenant_id": "globex", "run_id": "3", "payload": {"n": 2}, "cost": 21}
+{"tenant_id": "globex", "run_id": "4", "cost": 22}
+{"tenant_id": "acme", "run_id": "5", "payload": {"n": 2}, "cost": 99}
+"#;
+
+#[test]
+fn psycopg_loads_a_file_of_baselines_and_going_on_with_it_loads_nothing_twice() -> Result<()> {
+    let cluster = cluster()?;
+    let mut client = cluster.create_database_with_extension("load")?;
+    let place = Place { socket_dir: cluster.socket_dir(), port: cluster.port(), database: "load" };
+    let file = cluster.socket_dir().join("baselines.jsonl");
+    std::fs::write(&file, BASELINES)?;
+    let file = file.to_str().context("the file's name")?.to_owned();
+    let load = |more: &[(&str, &str)]| -> Result<Vec<String>> {
+        let environment: Vec<_> = [("BASELINES", &*file)].iter().chain(more).copied().collect();
+        let text = of_provenance("load_psycopg.py")?;
+        let printed = Running::interpret("load_psycopg.py", &text, &place, &environment)?.output()?;
+        Ok(printed.lines().map(str::to_owned).collect())
+    };
+    let rows = "SELECT count(*) FROM costsim_provenance WHERE variant_slug = 'v1' AND source = 'backfill'";
+    assert_eq!(load(&[("DRY_RUN", "yes")])?, ["inserted 3, skipped 1, errors 1, remaining 5"]);
+    assert_eq!(one::<i64>(&mut client, rows)?, 0);
+    // The dry run has staged the file.
+    let printed = load(&[])?;
+    assert_eq!(
+        printed[..2],
+        [
+            "inserted 3, skipped 1, errors 1, remaining 0",
+            "staged 0, inserted 3, skipped 1, errors 1, missing 0, differing 1"
+        ]
+    );
+    assert!(printed.len() == 3 && printed[2].starts_with("4: "), "{printed:?}");
+    assert_eq!(one::<i64>(&mut client, rows)?, 3);
+    // The whole file again.
+    assert_eq!(load(&[])?[0], "inserted 0, skipped 4, errors 1, remaining 0");
+    assert_eq!(one::<i64>(&mut client, rows)?, 3);
+    Ok(())
+}
+
+#[test]
+fn psql_loads_the_same_file_as_the_manual_has_it() -> Result<()> {
+    let cluster = cluster()?;
+    let mut client = cluster.create_database_with_extension("psql")?;
+    let script: String = blocks(PROVENANCE, "psql")?.concat();
+    let file = cluster.data_dir().join("baselines.jsonl");
+    std::fs::write(&file, BASELINES)?;
+    let script = script.replace("'baselines.jsonl'", &format!("'{}'", file.display()));
+    ensure!(script.contains(&file.display().to_string()), "the manual has no COPY of baselines.jsonl");
+    let path = cluster.data_dir().join("load.sql");
+    std::fs::write(&path, script)?;
+    let path = path.to_str().context("the script's name")?;
+    let connection = cluster.conn_string("psql");
+    run_tool(&cluster, "psql", ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", &connection, "-f", path])?;
+    let states = "SELECT string_agg(state, ' ' ORDER BY id) FROM costsim_backfill_staging";
+    assert_eq!(one::<String>(&mut client, states)?, "inserted inserted inserted error skipped");
+    let stored = "SELECT payload ->> 'text' FROM costsim_provenance WHERE run_id = '1'";
+    assert_eq!(one::<String>(&mut client, stored)?, "a \"quoted\" \\ one,\ttwo");
     Ok(())
 }
