@@ -182,9 +182,10 @@ impl<'a> Document<'a> {
                 sink.pulse();
             }
             let Some(&member) = members.get(index) else { break };
-            let same = members.get(index + 1).copied().filter(|&next| {
-                key::compare::<F>(self.text, member as usize, next as usize).0.is_eq()
-            });
+            let same = members
+                .get(index + 1)
+                .copied()
+                .filter(|&next| key::compare::<F>(self.text, member as usize, next as usize).0.is_eq());
             if let Some(next) = same {
                 repeated = Some(repeated.map_or(next, |earlier| earlier.min(next)));
             } else if let Some(place) = members.get_mut(kept) {
@@ -327,10 +328,7 @@ fn member<F: Form>(
 
 /// Writes a key and its colon, and stops before the value.
 #[inline]
-fn write_key<F: Form, S: Sink>(
-    scan: &mut Scanner<'_>,
-    out: &mut Output<'_, '_, S>,
-) -> Result<(), Malformed> {
+fn write_key<F: Form, S: Sink>(scan: &mut Scanner<'_>, out: &mut Output<'_, '_, S>) -> Result<(), Malformed> {
     write_string::<F, S>(scan, out)?;
     scan.skip_blank();
     out.span(scan.at, scan.at + 1)?;

@@ -125,8 +125,8 @@ impl<'a> Scanner<'a> {
         let mut unit = 0;
         for _ in 0..4 {
             let digit = char::from(self.peek()).to_digit(16);
-            unit = unit << 4
-                | digit.ok_or_else(|| self.syntax("expected four hexadecimal digits after \\u"))?;
+            unit =
+                unit << 4 | digit.ok_or_else(|| self.syntax("expected four hexadecimal digits after \\u"))?;
             self.bump();
         }
         Ok(unit)
