@@ -21,6 +21,20 @@ REVOKE ALL ON FUNCTION
     costsim_incidents(boolean, integer, text, text),
     costsim_alert_queue_stats(),
     costsim_drift_stats(timestamptz, timestamptz, text, text),
+    costsim_drift(double precision, double precision),
+    costsim_drift_merge(costsim_drift_summary),
+    costsim_drift_count(costsim_drift_summary),
+    costsim_drift_not_finite(costsim_drift_summary),
+    costsim_drift_mean(costsim_drift_summary),
+    costsim_drift_min(costsim_drift_summary),
+    costsim_drift_max(costsim_drift_summary),
+    costsim_drift_stddev(costsim_drift_summary),
+    costsim_drift_rel_mean(costsim_drift_summary),
+    costsim_drift_rel_max(costsim_drift_summary),
+    costsim_drift_percentile(costsim_drift_summary, double precision, text),
+    costsim_drift_index_percentile(costsim_drift_summary, double precision, text),
+    costsim_drift_kl(costsim_drift_summary),
+    costsim_drift_js(costsim_drift_summary),
     costsim_input_hash(json),
     costsim_input_digest(json),
     costsim_worker_status(),
@@ -58,6 +72,22 @@ REVOKE ALL ON FUNCTION
     costsim_reset_v2(text, text, text),
     costsim_configure_breaker(text, double precision, double precision, integer, integer, interval, boolean, boolean, boolean, integer, integer, interval, interval, interval),
     -- of the extension's own
+    _costsim_drift_in(cstring),
+    _costsim_drift_out(costsim_drift_summary),
+    _costsim_drift_recv(internal),
+    _costsim_drift_send(costsim_drift_summary),
+    _costsim_drift_add(internal, double precision, double precision),
+    _costsim_drift_merge(internal, costsim_drift_summary),
+    _costsim_drift_combine(internal, internal),
+    _costsim_drift_final(internal),
+    _costsim_drift_serial(internal),
+    _costsim_drift_deserial(bytea, internal),
+    _costsim_drift_enter(internal, double precision, double precision),
+    _costsim_drift_leave(internal, double precision, double precision),
+    _costsim_drift_window(internal),
+    _costsim_drift_merge_enter(internal, costsim_drift_summary),
+    _costsim_drift_merge_leave(internal, costsim_drift_summary),
+    _costsim_drift_merge_window(internal),
     _costsim_require_utf8(),
     _costsim_timeline(),
     _costsim_breaker_changed(),
@@ -100,6 +130,18 @@ COMMENT ON FUNCTION costsim_write_provenance(text, text, text, text, text, text,
 COMMENT ON FUNCTION costsim_write_provenance_batch(jsonb) IS 'Writes a JSON array of records, whose keys are the arguments of costsim_write_provenance, in one statement: all of them or none. Answers the ids in input order; an empty array writes nothing. At most 100,000 records. Errors: 22004; 22023 naming the bad element, counted from 0; 25006.';
 COMMENT ON FUNCTION costsim_input_hash(json) IS 'The first 16 hexadecimal digits of costsim_input_digest. NULL for NULL. jsonb would not do: it has lost 1.0 against 1, -0.0 and the order of keys. Errors: 54000 nested too deeply or too large.';
 COMMENT ON FUNCTION costsim_input_digest(json) IS 'SHA-256, 64 hexadecimal digits, of the canonical form: what CPython answers for hashlib.sha256(json.dumps(payload, sort_keys=True, separators=(",", ":")).encode()).hexdigest(). NULL for NULL. Errors: 54000.';
+COMMENT ON FUNCTION costsim_drift_count(costsim_drift_summary) IS 'How many pairs the summary has. Like every function of a summary: NULL for NULL; error 22023 malformed summary.';
+COMMENT ON FUNCTION costsim_drift_not_finite(costsim_drift_summary) IS 'How many pairs were left out of the summary because v2 - v1 is NaN or infinite.';
+COMMENT ON FUNCTION costsim_drift_mean(costsim_drift_summary) IS 'The mean of v2 - v1: the double nearest to the exact result, whatever the order of the rows. NULL without pairs.';
+COMMENT ON FUNCTION costsim_drift_min(costsim_drift_summary) IS 'The smallest v2 - v1. NULL without pairs.';
+COMMENT ON FUNCTION costsim_drift_max(costsim_drift_summary) IS 'The largest v2 - v1. NULL without pairs.';
+COMMENT ON FUNCTION costsim_drift_stddev(costsim_drift_summary) IS 'The sample standard deviation of v2 - v1: the double nearest to the exact result, Infinity beyond the largest. NULL with fewer than two pairs.';
+COMMENT ON FUNCTION costsim_drift_rel_mean(costsim_drift_summary) IS 'The mean of |v2 - v1| / |v1|, a ratio, over the pairs with v1 other than zero. NULL without any. A ratio beyond the largest double counts as that one.';
+COMMENT ON FUNCTION costsim_drift_rel_max(costsim_drift_summary) IS 'The largest |v2 - v1| / |v1|, over the pairs with v1 other than zero. NULL without any.';
+COMMENT ON FUNCTION costsim_drift_percentile(costsim_drift_summary, double precision, text) IS 'The percentile of a quantity (delta: v2 - v1; abs_delta: |v2 - v1|; rel_delta: |v2 - v1| / |v1| where v1 is not zero), interpolated as percentile_cont does. Exact for up to 128 pairs; beyond, the two values between which it lies are each within 1 % (1e-9 and less counts as 0), and the extremes exact. NULL when no pair has the quantity. Errors: 22023 fraction outside 0 to 1, unknown quantity.';
+COMMENT ON FUNCTION costsim_drift_index_percentile(costsim_drift_summary, double precision, text) IS 'The percentile as the system computes it whose behaviour this extension takes over: the value at index floor(count * fraction) of the sorted list, at most the last. Exact for up to 128 pairs, beyond within 1 %. NULL when no pair has the quantity. Errors: 22023 fraction outside 0 to 1, unknown quantity.';
+COMMENT ON FUNCTION costsim_drift_kl(costsim_drift_summary) IS 'Kullback and Leibler''s divergence of the costs v2 from the costs v1, in nats, rounded to four decimals: ten bins of equal width over both lists, every cost counted as 1 at least. Not symmetric, and about 23 as soon as the lists lie apart. Beyond 128 pairs a cost within 1 % of a bin''s border may count on its other side. NULL without pairs.';
+COMMENT ON FUNCTION costsim_drift_js(costsim_drift_summary) IS 'Jensen and Shannon''s divergence of the costs v1 and v2 in the same ten bins, in bits: 0 for equal shares, 1 for no bin in common, the same from either side. NULL without pairs.';
 COMMENT ON FUNCTION costsim_claim_alerts(text, integer, interval) IS 'Claims alerts that are due for a deliverer outside the server: at most "max", each for lease. One row per queued payload (kind queued) or fired alert (kind fired): id, the JSON array to POST to /api/v2/alerts as it is, failed attempts so far, the token of the claim and its end. Severity p1, critical and page first, then by age. What is claimed, or locked by somebody else, is passed over. Errors: 22004; 22023 blank claimant, max outside 1 to 10000, lease not positive or above an hour; 55000 while this database''s worker delivers; 25006.';
 COMMENT ON FUNCTION costsim_settle_alert(bigint, bigint, boolean, integer, text) IS 'Says what became of a claimed alert: true if the claim still was the one of this token, false (and nothing changes) when it was settled, cancelled, or taken over by another claim. Delivered: sent; a fired one is due again after costsim.alert_resend_interval. Not delivered: failed for HTTP 400, 413 and 422 (a fired one is tried again), else tried again after a pause, and given up as the worker gives up. What was fired or resolved anew since it was claimed stays due. Errors: 22004, 22023 status_code no HTTP status, 25006.';
 COMMENT ON FUNCTION costsim_retry_failed_alerts(integer) IS 'Brings back every queued alert that has failed and was brought back fewer than max_retries times: pending, due now, attempts from 0. Answers how many. Errors: 22004, 22023 max_retries below 1, 25006.';
@@ -117,3 +159,19 @@ COMMENT ON FUNCTION _costsim_cb_events_stay() IS 'Trigger function: refuses to c
 COMMENT ON FUNCTION _costsim_incident_ended() IS 'Trigger function: the alert of an incident that was resolved or removed ends.';
 COMMENT ON FUNCTION _costsim_supersede_incident() IS 'Trigger function: resolves the incident that another hand left open, with its alert, before a new one is written.';
 COMMENT ON FUNCTION _costsim_alert_wake() IS 'Trigger function: the commit of this transaction wakes the database''s worker.';
+COMMENT ON FUNCTION _costsim_drift_in(cstring) IS 'Input of costsim_drift_summary: \x and hexadecimal digits. Errors: 22023 what is no summary.';
+COMMENT ON FUNCTION _costsim_drift_out(costsim_drift_summary) IS 'Output of costsim_drift_summary.';
+COMMENT ON FUNCTION _costsim_drift_recv(internal) IS 'Binary input of costsim_drift_summary. Errors: 22023 what is no summary.';
+COMMENT ON FUNCTION _costsim_drift_send(costsim_drift_summary) IS 'Binary output of costsim_drift_summary.';
+COMMENT ON FUNCTION _costsim_drift_add(internal, double precision, double precision) IS 'Part of costsim_drift: a row.';
+COMMENT ON FUNCTION _costsim_drift_merge(internal, costsim_drift_summary) IS 'Part of costsim_drift_merge: a row.';
+COMMENT ON FUNCTION _costsim_drift_combine(internal, internal) IS 'Part of costsim_drift and costsim_drift_merge: the states of two processes.';
+COMMENT ON FUNCTION _costsim_drift_final(internal) IS 'Part of costsim_drift and costsim_drift_merge: the answer.';
+COMMENT ON FUNCTION _costsim_drift_serial(internal) IS 'Part of costsim_drift and costsim_drift_merge: a state on its way to another process.';
+COMMENT ON FUNCTION _costsim_drift_deserial(bytea, internal) IS 'Part of costsim_drift and costsim_drift_merge: a state from another process.';
+COMMENT ON FUNCTION _costsim_drift_enter(internal, double precision, double precision) IS 'Part of costsim_drift: a row enters a window.';
+COMMENT ON FUNCTION _costsim_drift_leave(internal, double precision, double precision) IS 'Part of costsim_drift: a row leaves a window.';
+COMMENT ON FUNCTION _costsim_drift_window(internal) IS 'Part of costsim_drift: the answer for a window.';
+COMMENT ON FUNCTION _costsim_drift_merge_enter(internal, costsim_drift_summary) IS 'Part of costsim_drift_merge: a row enters a window.';
+COMMENT ON FUNCTION _costsim_drift_merge_leave(internal, costsim_drift_summary) IS 'Part of costsim_drift_merge: a row leaves a window.';
+COMMENT ON FUNCTION _costsim_drift_merge_window(internal) IS 'Part of costsim_drift_merge: the answer for a window.';
