@@ -81,6 +81,18 @@ impl<'a> Scanner<'a> {
     /// A string with its quotes; refuses lone surrogates if they are not `loose`.
     #[inline]
     pub(super) fn string(&mut self, loose: bool) -> Result<(), Malformed> {
+        if self.peek() == b'"' {
+            let end = end_of_plain::<false>(self.text, self.at + 1);
+            if byte(self.text, end) == b'"' {
+                self.at = end + 1;
+                return Ok(());
+            }
+        }
+        self.unusual_string(loose)
+    }
+
+    /// One with escapes, or none at all.
+    fn unusual_string(&mut self, loose: bool) -> Result<(), Malformed> {
         self.demand(b'"', "expected a string")?;
         loop {
             self.at = end_of_plain::<false>(self.text, self.at);
