@@ -112,7 +112,8 @@ fn restored_database_has_every_row_and_goes_on_where_it_was() -> Result<()> {
     let next: i64 = one(&mut before, "SELECT last_value + 1 FROM \"cost sim\".costsim_alert_queue_id_seq")?;
     assert_eq!(id, next);
     assert_eq!(one::<i64>(&mut after, "SELECT costsim_write_provenance('next')")?, 4);
-    let once = "SELECT inserted FROM costsim_write_provenance_once('again', 't', input_hash => '015abd7f5cc57a2d')";
+    let once =
+        "SELECT inserted FROM costsim_write_provenance_once('again', 't', input_hash => '015abd7f5cc57a2d')";
     assert!(!one::<bool>(&mut after, once)?);
     // Lock 7004 is leased there until its end; the load goes on after that.
     after.batch_execute("SELECT costsim_release_lease(7004, token) FROM costsim_leader(7004)")?;
