@@ -82,12 +82,14 @@ static FORGET_REBUILD: Statement =
 
 static FORGET_ALL: Statement = Statement::current("DELETE FROM @schema@.costsim_drift_rollups", &[]);
 
-/// Every hour in which there is something, once more.
+/// Every hour in which there is something.
 static MARK_WHAT_THERE_IS: Statement = Statement::current(
     "INSERT INTO @schema@.costsim_drift_changes (hour)
-     SELECT DISTINCT pg_catalog.date_bin('1 hour', created_at, '2000-01-01 00:00:00+00')
+     SELECT pg_catalog.date_bin('1 hour', created_at, '2000-01-01 00:00:00+00')
        FROM @schema@.costsim_provenance
-      WHERE v1_cost IS NOT NULL AND v2_cost IS NOT NULL",
+      WHERE v1_cost IS NOT NULL AND v2_cost IS NOT NULL
+     EXCEPT
+     SELECT hour FROM @schema@.costsim_drift_changes",
     &[],
 );
 
@@ -127,6 +129,7 @@ pub fn refresh_some(max_hours: usize) -> Result<i64> {
 fn refresh(max_hours: usize) -> Result<i64> {
     if IS_REBUILDING.row(&[], |_| Ok(()))?.is_some() {
         FORGET_REBUILD.run(&[])?;
+        forget_the_endless()?;
         FORGET_ALL.run(&[])?;
         MARK_WHAT_THERE_IS.run(&[])?;
     }
@@ -144,4 +147,14 @@ fn refresh(max_hours: usize) -> Result<i64> {
     let count = convert::count(hours.len());
     maintenance::note(Task::RefreshDrift, count)?;
     Ok(count)
+}
+
+/// The hours of infinite moments are never over, so their marks would stay where the rows have gone.
+fn forget_the_endless() -> Result<()> {
+    let endless: Vec<_> = [i64::MIN, i64::MAX]
+        .into_iter()
+        .filter(|&hour| lock::try_take_hour(hour))
+        .map(convert::timestamp)
+        .collect::<Result<_>>()?;
+    FORGET_MARKS.run(&[endless.into()]).map(drop)
 }
