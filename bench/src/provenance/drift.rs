@@ -22,7 +22,7 @@ fn rows(rows: usize) -> String {
         "INSERT INTO costsim_provenance (run_id, tenant_id, variant_slug, source, input_hash, v1_cost, v2_cost, cost_delta, runtime_ms, created_at)
          SELECT 'run', 'tenant-' || n % 4, CASE WHEN n % 3 = 0 THEN 'canary' ELSE 'v2' END, 'sandbox', 'c29a44abc114a1d7', c.v1, c.v2, c.v2 - c.v1, 7,
                 date_trunc('hour', now(), 'UTC') - interval '30 days' + n * (interval '30 days' / {rows})
-           FROM generate_series(0, {rows} - 1) n,
+           FROM generate_series(0::bigint, {rows} - 1) n,
                 LATERAL (SELECT 1 + n * 7919 % 100000 / 100.0::float8 AS v1) AS first,
                 LATERAL (SELECT first.v1, first.v1 * (0.8 + n * 104729 % 4000 / 10000.0::float8) AS v2) AS c"
     )
@@ -96,7 +96,8 @@ fn build(client: &mut Client, count: usize) -> Result<()> {
     refresh_all(client)?;
     let rate = count as f64 / start.elapsed().as_secs_f64();
     println!("refreshed for the first time: {rate:.0} rows/s");
-    client.batch_execute("VACUUM ANALYZE costsim_drift_rollups; VACUUM ANALYZE costsim_drift_changes")?;
+    client.batch_execute("VACUUM ANALYZE costsim_drift_rollups")?;
+    client.batch_execute("VACUUM ANALYZE costsim_drift_changes")?;
     // Both sides mean the same rows.
     let same = "SELECT s.total = r.n AND s.min_delta = r.min AND s.max_delta = r.max AND abs(s.avg_delta - r.avg) < 1e-6 * abs(r.avg)
                   FROM costsim_drift_stats() s,
