@@ -14,7 +14,7 @@ use super::scan::{byte, code_point, delimiters, word};
 pub(super) fn head<F: Form>(text: &[u8], at: usize) -> Option<u64> {
     let word = word(text, at)?;
     let end = delimiters(word);
-    let kept = if end == 0 { word } else { word & (1 << (end.trailing_zeros() & !7)) - 1 };
+    let kept = if end == 0 { word } else { word & ((1 << (end.trailing_zeros() & !7)) - 1) };
     let is_escaped = end != 0 && byte(text, at + end.trailing_zeros() as usize / 8) == b'\\';
     let is_ascii = kept & 0x8080_8080_8080_8080 == 0;
     (!is_escaped && (F::SORTS_BY_BYTE || is_ascii)).then_some(kept.swap_bytes())

@@ -1,7 +1,7 @@
 //! Numbers and documents that implementations of a canonical form may disagree on, and a second implementation to ask.
 
 // Each test file uses its share.
-#![allow(dead_code, clippy::unwrap_used)]
+#![allow(dead_code, clippy::unwrap_used, clippy::panic)]
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
