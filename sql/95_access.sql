@@ -28,6 +28,20 @@ REVOKE ALL ON FUNCTION
     costsim_count_provenance(text, text, timestamptz, timestamptz, text, text, text),
     costsim_check_duplicate(text, text, text),
     costsim_backfill_verify(),
+    costsim_drift(double precision, double precision),
+    costsim_drift_merge(costsim_drift_summary),
+    costsim_drift_count(costsim_drift_summary),
+    costsim_drift_not_finite(costsim_drift_summary),
+    costsim_drift_mean(costsim_drift_summary),
+    costsim_drift_min(costsim_drift_summary),
+    costsim_drift_max(costsim_drift_summary),
+    costsim_drift_stddev(costsim_drift_summary),
+    costsim_drift_rel_mean(costsim_drift_summary),
+    costsim_drift_rel_max(costsim_drift_summary),
+    costsim_drift_percentile(costsim_drift_summary, double precision, text),
+    costsim_drift_index_percentile(costsim_drift_summary, double precision, text),
+    costsim_drift_kl(costsim_drift_summary),
+    costsim_drift_js(costsim_drift_summary),
     costsim_input_hash(json),
     costsim_input_digest(json),
     costsim_canonical(json),
@@ -74,6 +88,22 @@ REVOKE ALL ON FUNCTION
     costsim_reset_v2(text, text, text),
     costsim_configure_breaker(text, double precision, double precision, integer, integer, interval, boolean, boolean, boolean, integer, integer, interval, interval, interval),
     -- of the extension's own
+    _costsim_drift_in(cstring),
+    _costsim_drift_out(costsim_drift_summary),
+    _costsim_drift_recv(internal),
+    _costsim_drift_send(costsim_drift_summary),
+    _costsim_drift_add(internal, double precision, double precision),
+    _costsim_drift_merge(internal, costsim_drift_summary),
+    _costsim_drift_combine(internal, internal),
+    _costsim_drift_final(internal),
+    _costsim_drift_serial(internal),
+    _costsim_drift_deserial(bytea, internal),
+    _costsim_drift_enter(internal, double precision, double precision),
+    _costsim_drift_leave(internal, double precision, double precision),
+    _costsim_drift_window(internal),
+    _costsim_drift_merge_enter(internal, costsim_drift_summary),
+    _costsim_drift_merge_leave(internal, costsim_drift_summary),
+    _costsim_drift_merge_window(internal),
     _costsim_require_utf8(),
     _costsim_timeline(),
     _costsim_breaker_changed(),
@@ -128,6 +158,18 @@ COMMENT ON FUNCTION costsim_jcs_digest(json, boolean) IS 'SHA-256 of costsim_jcs
 COMMENT ON FUNCTION costsim_provenance_digest(costsim_provenance) IS 'What content_digest of this row must be: SHA-256, 32 bytes, of a JSON object with one member per column but content_digest itself, in the form of costsim_input_digest. created_at is a string in UTC with microseconds (2025-03-01T12:34:56.789000Z), what is no finite number a string (NaN, Infinity, -Infinity). WHERE content_digest IS DISTINCT FROM costsim_provenance_digest(p) finds rows that were changed while the trigger was off.';
 COMMENT ON FUNCTION costsim_refresh_drift(integer, boolean) IS 'Rolls up the hours that are over and have changed since they were rolled up, at most max_hours of them, the oldest first, and their days: how many hours. With rebuild everything is rolled up anew, max_hours of it in this call. Writers wait for nothing; an hour that an open transaction has written into is left for the next call. Waits for another refresh to end. The worker does the same at every poll. Answers are right without it, from the rows. Errors: 22004, 22023 max_hours outside 1 to 1000, 25006.';
 COMMENT ON FUNCTION costsim_purge_provenance(interval, bigint) IS 'Deletes provenance written longer ago than older_than, the oldest first, at most max_rows: how many rows. Drift statistics follow. Under lock 7003 to the end of the transaction. The worker does the same every hour by costsim.provenance_retention. Errors: 22004; 22023 older_than negative, max_rows below 1; 55P03 somebody else leads lock 7003; 25006.';
+COMMENT ON FUNCTION costsim_drift_count(costsim_drift_summary) IS 'How many pairs the summary has. Like every function of a summary: NULL for NULL; error 22023 malformed summary.';
+COMMENT ON FUNCTION costsim_drift_not_finite(costsim_drift_summary) IS 'How many pairs were left out of the summary because v2 - v1 is NaN or infinite.';
+COMMENT ON FUNCTION costsim_drift_mean(costsim_drift_summary) IS 'The mean of v2 - v1: the double nearest to the exact result, whatever the order of the rows. NULL without pairs.';
+COMMENT ON FUNCTION costsim_drift_min(costsim_drift_summary) IS 'The smallest v2 - v1. NULL without pairs.';
+COMMENT ON FUNCTION costsim_drift_max(costsim_drift_summary) IS 'The largest v2 - v1. NULL without pairs.';
+COMMENT ON FUNCTION costsim_drift_stddev(costsim_drift_summary) IS 'The sample standard deviation of v2 - v1: the double nearest to the exact result, Infinity beyond the largest. NULL with fewer than two pairs.';
+COMMENT ON FUNCTION costsim_drift_rel_mean(costsim_drift_summary) IS 'The mean of |v2 - v1| / |v1|, a ratio, over the pairs with v1 other than zero. NULL without any. A ratio beyond the largest double counts as that one.';
+COMMENT ON FUNCTION costsim_drift_rel_max(costsim_drift_summary) IS 'The largest |v2 - v1| / |v1|, over the pairs with v1 other than zero. NULL without any.';
+COMMENT ON FUNCTION costsim_drift_percentile(costsim_drift_summary, double precision, text) IS 'The percentile of a quantity (delta: v2 - v1; abs_delta: |v2 - v1|; rel_delta: |v2 - v1| / |v1| where v1 is not zero), interpolated as percentile_cont does. Exact for up to 128 pairs; beyond, the two values between which it lies are each within 1 % (1e-9 and less counts as 0), and the extremes exact. NULL when no pair has the quantity. Errors: 22023 fraction outside 0 to 1, unknown quantity.';
+COMMENT ON FUNCTION costsim_drift_index_percentile(costsim_drift_summary, double precision, text) IS 'The percentile as the system computes it whose behaviour this extension takes over: the value at index floor(count * fraction) of the sorted list, at most the last. Exact for up to 128 pairs, beyond within 1 %. NULL when no pair has the quantity. Errors: 22023 fraction outside 0 to 1, unknown quantity.';
+COMMENT ON FUNCTION costsim_drift_kl(costsim_drift_summary) IS 'Kullback and Leibler''s divergence of the costs v2 from the costs v1, in nats, rounded to four decimals: ten bins of equal width over both lists, every cost counted as 1 at least. Not symmetric, and about 23 as soon as the lists lie apart. Beyond 128 pairs a cost within 1 % of a bin''s border may count on its other side. NULL without pairs.';
+COMMENT ON FUNCTION costsim_drift_js(costsim_drift_summary) IS 'Jensen and Shannon''s divergence of the costs v1 and v2 in the same ten bins, in bits: 0 for equal shares, 1 for no bin in common, the same from either side. NULL without pairs.';
 COMMENT ON FUNCTION costsim_claim_alerts(text, integer, interval) IS 'Claims alerts that are due for a deliverer outside the server: at most "max", each for lease. One row per queued payload (kind queued) or fired alert (kind fired): id, the JSON array to POST to /api/v2/alerts as it is, failed attempts so far, the token of the claim and its end. Severity p1, critical and page first, then by age. What is claimed, or locked by somebody else, is passed over. Errors: 22004; 22023 blank claimant, max outside 1 to 10000, lease not positive or above an hour; 55000 while this database''s worker delivers; 25006.';
 COMMENT ON FUNCTION costsim_settle_alert(bigint, bigint, boolean, integer, text) IS 'Says what became of a claimed alert: true if the claim still was the one of this token, false (and nothing changes) when it was settled, cancelled, or taken over by another claim. Delivered: sent; a fired one is due again after costsim.alert_resend_interval. Not delivered: failed for HTTP 400, 413 and 422 (a fired one is tried again), else tried again after a pause, and given up as the worker gives up. What was fired or resolved anew since it was claimed stays due. Errors: 22004, 22023 status_code no HTTP status, 25006.';
 COMMENT ON FUNCTION costsim_retry_failed_alerts(integer) IS 'Brings back every queued alert that has failed and was brought back fewer than max_retries times: pending, due now, attempts from 0. Answers how many. Errors: 22004, 22023 max_retries below 1, 25006.';
@@ -147,3 +189,19 @@ COMMENT ON FUNCTION _costsim_supersede_incident() IS 'Trigger function: resolves
 COMMENT ON FUNCTION _costsim_alert_wake() IS 'Trigger function: the commit of this transaction wakes the database''s worker.';
 COMMENT ON FUNCTION _costsim_provenance_digest() IS 'Trigger function: fills content_digest.';
 COMMENT ON FUNCTION _costsim_provenance_changed() IS 'Trigger function: marks the hours in which drift has changed.';
+COMMENT ON FUNCTION _costsim_drift_in(cstring) IS 'Input of costsim_drift_summary: \x and hexadecimal digits. Errors: 22023 what is no summary.';
+COMMENT ON FUNCTION _costsim_drift_out(costsim_drift_summary) IS 'Output of costsim_drift_summary.';
+COMMENT ON FUNCTION _costsim_drift_recv(internal) IS 'Binary input of costsim_drift_summary. Errors: 22023 what is no summary.';
+COMMENT ON FUNCTION _costsim_drift_send(costsim_drift_summary) IS 'Binary output of costsim_drift_summary.';
+COMMENT ON FUNCTION _costsim_drift_add(internal, double precision, double precision) IS 'Part of costsim_drift: a row.';
+COMMENT ON FUNCTION _costsim_drift_merge(internal, costsim_drift_summary) IS 'Part of costsim_drift_merge: a row.';
+COMMENT ON FUNCTION _costsim_drift_combine(internal, internal) IS 'Part of costsim_drift and costsim_drift_merge: the states of two processes.';
+COMMENT ON FUNCTION _costsim_drift_final(internal) IS 'Part of costsim_drift and costsim_drift_merge: the answer.';
+COMMENT ON FUNCTION _costsim_drift_serial(internal) IS 'Part of costsim_drift and costsim_drift_merge: a state on its way to another process.';
+COMMENT ON FUNCTION _costsim_drift_deserial(bytea, internal) IS 'Part of costsim_drift and costsim_drift_merge: a state from another process.';
+COMMENT ON FUNCTION _costsim_drift_enter(internal, double precision, double precision) IS 'Part of costsim_drift: a row enters a window.';
+COMMENT ON FUNCTION _costsim_drift_leave(internal, double precision, double precision) IS 'Part of costsim_drift: a row leaves a window.';
+COMMENT ON FUNCTION _costsim_drift_window(internal) IS 'Part of costsim_drift: the answer for a window.';
+COMMENT ON FUNCTION _costsim_drift_merge_enter(internal, costsim_drift_summary) IS 'Part of costsim_drift_merge: a row enters a window.';
+COMMENT ON FUNCTION _costsim_drift_merge_leave(internal, costsim_drift_summary) IS 'Part of costsim_drift_merge: a row leaves a window.';
+COMMENT ON FUNCTION _costsim_drift_merge_window(internal) IS 'Part of costsim_drift_merge: the answer for a window.';

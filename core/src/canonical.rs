@@ -197,6 +197,8 @@ fn form_into<F: Form>(text: &str, form: &F, limits: &Limits, sink: &mut impl Sin
 trait Form {
     /// Refuses duplicate keys and lone surrogates.
     const IS_STRICT: bool;
+    /// Whether the bytes of UTF-8 sort as the keys do.
+    const SORTS_BY_BYTE: bool;
     /// What the first byte in which two keys differ counts for in their order.
     fn rank_of_byte(byte: u8) -> u8;
     /// The same for their first code points that differ.
@@ -206,7 +208,7 @@ trait Form {
     /// The offset of the first byte from `at` on that is not written as it stands in a string, or its closing quote.
     fn end_of_plain(text: &[u8], at: usize) -> usize;
     /// Writes a character at which `end_of_plain` has stopped.
-    fn character<S: Sink>(code: u32, out: &mut Output<'_, '_, S>) -> Result<(), Malformed>;
+    fn character<S: Sink>(code: u32, out: &mut Output<'_, '_, S>);
     /// Writes a number that has passed `check`.
-    fn number<S: Sink>(&self, number: Number<'_>, out: &mut Output<'_, '_, S>) -> Result<(), Malformed>;
+    fn number<S: Sink>(&self, number: Number<'_>, out: &mut Output<'_, '_, S>);
 }

@@ -65,8 +65,13 @@ pub fn input_digest(text: &str) -> Result<String, Malformed> {
 
 /// A digest as it is stored: 64 lower-case hexadecimal digits.
 pub fn hex(digest: &Digest) -> String {
-    let digit = |value: u8| char::from_digit(value.into(), 16).unwrap_or('0');
-    digest.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]).collect()
+    let mut hex = String::with_capacity(2 * digest.len());
+    for byte in digest {
+        for value in [byte >> 4, byte & 0xf] {
+            hex.push(char::from(if value < 10 { b'0' + value } else { b'a' - 10 + value }));
+        }
+    }
+    hex
 }
 
 /// The width that the reference stores: the first 16 of these digits.

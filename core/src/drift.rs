@@ -27,7 +27,7 @@ use std::fmt;
 use digest::{Digest, Moments, delta, ratio};
 use divergence::Shares;
 
-pub use keys::{ACCURACY, KEYS, Keys};
+pub use keys::{KEYS, Keys};
 pub use moving::Moving;
 
 /// The most pairs that are kept as they are.

@@ -41,7 +41,6 @@ const LONGEST_MESSAGE: usize = 500;
 
 /// Writes baselines from a JSON array of records.
 #[pg_extern(volatile, parallel_unsafe)]
-#[expect(clippy::type_complexity, reason = "pgrx reads the type letter by letter")]
 fn costsim_backfill_v1_baseline(
     records: Option<JsonText>,
     batch_size: default!(Option<i32>, "100"),
@@ -88,7 +87,6 @@ fn costsim_backfill_v1_baseline(
 
 /// Writes baselines from the staging table: the next so many records.
 #[pg_extern(volatile, parallel_unsafe)]
-#[expect(clippy::type_complexity, reason = "pgrx reads the type letter by letter")]
 fn costsim_backfill_staged(
     max_records: default!(Option<i32>, "10000"),
     batch_size: default!(Option<i32>, "100"),
@@ -217,7 +215,7 @@ fn write(records: &[&Record<'_>], progress: &mut Progress, outcomes: &mut Vec<Ou
     if records.is_empty() {
         return Ok(());
     }
-    // SAFETY of unwinding: the records are only read.
+    // The records are only read, so nothing is torn when an error passes over them.
     let attempt = db::attempt(std::panic::AssertUnwindSafe(|| once::write_all(records, store::baselines)))?;
     let refusal = match attempt {
         Ok(written) => {

@@ -62,7 +62,9 @@ pub fn mark(created_at: pg_sys::TimestampTz) -> Result<()> {
     }
     if !SURE_OF.with_borrow(|hours| hours.contains(&hour)) {
         watch();
-        db::as_owner(|| if is_marked_for_good(hour)? { Ok(()) } else { MARK.run(&[stamp(hour)?.into()]).map(drop) })?;
+        db::as_owner(|| {
+            if is_marked_for_good(hour)? { Ok(()) } else { MARK.run(&[stamp(hour)?.into()]).map(drop) }
+        })?;
         SURE_OF.with_borrow_mut(|hours| hours.insert(hour));
     }
     LAST.set(Some(hour));

@@ -47,7 +47,8 @@ impl DriftSummary {
         Self(bytes.into_datum().unwrap_or(pg_sys::Datum::null()))
     }
 
-    fn of(summary: &Summary) -> Answer<Self> {
+    /// The datum of a summary.
+    pub fn of(summary: &Summary) -> Answer<Self> {
         Ok(Self::new(&summary.to_bytes().map_err(refused)?))
     }
 
@@ -62,7 +63,8 @@ impl DriftSummary {
         }
     }
 
-    fn read(&self) -> Answer<Summary> {
+    /// The summary, checked.
+    pub fn read(&self) -> Answer<Summary> {
         Summary::from_bytes(self.bytes()).map_err(refused)
     }
 }

@@ -49,7 +49,8 @@ fn costsim_jcs(payload: JsonText, strict_numbers: default!(bool, "false")) -> An
 /// SHA-256 of [`costsim_jcs`], 64 hexadecimal digits.
 #[pg_extern(immutable, strict, parallel_safe)]
 fn costsim_jcs_digest(payload: JsonText, strict_numbers: default!(bool, "false")) -> Answer<String> {
-    let digest = digest::jcs_digest(text(&payload)?, &Limits::default(), strict_numbers, &mut heed_interrupts);
+    let digest =
+        digest::jcs_digest(text(&payload)?, &Limits::default(), strict_numbers, &mut heed_interrupts);
     Ok(digest::hex(&digest.map_err(refused)?))
 }
 

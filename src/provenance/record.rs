@@ -121,9 +121,10 @@ impl Record<'_> {
 /// A record by itself, or what is wrong with it.
 pub fn refuse(fault: Option<String>) -> Result<()> {
     match fault {
-        Some(fault) => {
-            Err(Error::invalid(fault, "Costs are finite numbers of cents; times are milliseconds; a kind of hash is 1, 2 or 3."))
-        }
+        Some(fault) => Err(Error::invalid(
+            fault,
+            "Costs are finite numbers of cents; times are milliseconds; a kind of hash is 1, 2 or 3.",
+        )),
         None => Ok(()),
     }
 }

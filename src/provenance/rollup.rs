@@ -24,23 +24,31 @@ static DUE: Statement = Statement::current(
     &[],
 );
 
-static FORGET_MARKS: Statement =
-    Statement::current("DELETE FROM @schema@.costsim_drift_changes WHERE hour = ANY ($1)", &[TIMESTAMPTZARRAYOID]);
+static FORGET_MARKS: Statement = Statement::current(
+    "DELETE FROM @schema@.costsim_drift_changes WHERE hour = ANY ($1)",
+    &[TIMESTAMPTZARRAYOID],
+);
 
 static FORGET_HOURS: Statement = Statement::current(
     "DELETE FROM @schema@.costsim_drift_rollups WHERE hours = 1 AND bucket_start = ANY ($1)",
     &[TIMESTAMPTZARRAYOID],
 );
 
+/// By tenant, variant and source, and from these in all.
 static ROLL_UP_HOURS: Statement = Statement::current(
-    "INSERT INTO @schema@.costsim_drift_rollups (hours, bucket_start, tenant_id, variant_slug, source, summary)
-     SELECT 1, h.hour, p.tenant_id, p.variant_slug, p.source, @schema@.costsim_drift(p.v1_cost, p.v2_cost)
-       FROM pg_catalog.unnest($1) AS h(hour)
-      CROSS JOIN LATERAL (SELECT tenant_id, variant_slug, source, v1_cost, v2_cost
-                            FROM @schema@.costsim_provenance
-                           WHERE created_at >= h.hour AND created_at < h.hour + INTERVAL '1 hour'
-                             AND v1_cost IS NOT NULL AND v2_cost IS NOT NULL) p
-      GROUP BY h.hour, p.tenant_id, p.variant_slug, p.source",
+    "WITH parts AS (
+         INSERT INTO @schema@.costsim_drift_rollups (hours, bucket_start, tenant_id, variant_slug, source, summary)
+         SELECT 1, h.hour, p.tenant_id, p.variant_slug, p.source, @schema@.costsim_drift(p.v1_cost, p.v2_cost)
+           FROM pg_catalog.unnest($1) AS h(hour)
+          CROSS JOIN LATERAL (SELECT tenant_id, variant_slug, source, v1_cost, v2_cost
+                                FROM @schema@.costsim_provenance
+                               WHERE created_at >= h.hour AND created_at < h.hour + INTERVAL '1 hour'
+                                 AND v1_cost IS NOT NULL AND v2_cost IS NOT NULL) p
+          GROUP BY h.hour, p.tenant_id, p.variant_slug, p.source
+         RETURNING bucket_start, summary
+     )
+     INSERT INTO @schema@.costsim_drift_rollups (hours, bucket_start, is_total, summary)
+     SELECT 1, bucket_start, true, @schema@.costsim_drift_merge(summary) FROM parts GROUP BY bucket_start",
     &[TIMESTAMPTZARRAYOID],
 );
 
@@ -53,13 +61,13 @@ static FORGET_DAYS: Statement = Statement::current(
 );
 
 static ROLL_UP_DAYS: Statement = Statement::current(
-    "INSERT INTO @schema@.costsim_drift_rollups (hours, bucket_start, tenant_id, variant_slug, source, summary)
-     SELECT 24, d.day, r.tenant_id, r.variant_slug, r.source, @schema@.costsim_drift_merge(r.summary)
+    "INSERT INTO @schema@.costsim_drift_rollups (hours, bucket_start, tenant_id, variant_slug, source, is_total, summary)
+     SELECT 24, d.day, r.tenant_id, r.variant_slug, r.source, r.is_total, @schema@.costsim_drift_merge(r.summary)
        FROM (SELECT DISTINCT pg_catalog.date_bin('1 day', h.hour, '2000-01-01 00:00:00+00') AS day
                FROM pg_catalog.unnest($1) AS h(hour)) d
        JOIN @schema@.costsim_drift_rollups r
          ON r.hours = 1 AND r.bucket_start >= d.day AND r.bucket_start < d.day + INTERVAL '24 hours'
-      GROUP BY d.day, r.tenant_id, r.variant_slug, r.source",
+      GROUP BY d.day, r.tenant_id, r.variant_slug, r.source, r.is_total",
     &[TIMESTAMPTZARRAYOID],
 );
 
@@ -74,12 +82,14 @@ static FORGET_REBUILD: Statement =
 
 static FORGET_ALL: Statement = Statement::current("DELETE FROM @schema@.costsim_drift_rollups", &[]);
 
-/// Every hour in which there is something, once more.
+/// Every hour in which there is something.
 static MARK_WHAT_THERE_IS: Statement = Statement::current(
     "INSERT INTO @schema@.costsim_drift_changes (hour)
-     SELECT DISTINCT pg_catalog.date_bin('1 hour', created_at, '2000-01-01 00:00:00+00')
+     SELECT pg_catalog.date_bin('1 hour', created_at, '2000-01-01 00:00:00+00')
        FROM @schema@.costsim_provenance
-      WHERE v1_cost IS NOT NULL AND v2_cost IS NOT NULL",
+      WHERE v1_cost IS NOT NULL AND v2_cost IS NOT NULL
+     EXCEPT
+     SELECT hour FROM @schema@.costsim_drift_changes",
     &[],
 );
 
@@ -87,7 +97,10 @@ static MARK_WHAT_THERE_IS: Statement = Statement::current(
 /// anew. Waits for another refresh to end, and for no writer: an hour that an open transaction has written into is left for the next time.
 #[pg_extern(volatile, parallel_unsafe, security_definer)]
 #[search_path(pg_catalog, pg_temp)]
-fn costsim_refresh_drift(max_hours: default!(Option<i32>, 200), rebuild: default!(Option<bool>, false)) -> Answer<i64> {
+fn costsim_refresh_drift(
+    max_hours: default!(Option<i32>, 200),
+    rebuild: default!(Option<bool>, false),
+) -> Answer<i64> {
     db::require_writable(c"costsim_refresh_drift()");
     let max_hours = usize::try_from(required(max_hours, "max_hours")?).unwrap_or(0);
     if !(1..=MOST_HOURS).contains(&max_hours) {
@@ -116,6 +129,7 @@ pub fn refresh_some(max_hours: usize) -> Result<i64> {
 fn refresh(max_hours: usize) -> Result<i64> {
     if IS_REBUILDING.row(&[], |_| Ok(()))?.is_some() {
         FORGET_REBUILD.run(&[])?;
+        forget_the_endless()?;
         FORGET_ALL.run(&[])?;
         MARK_WHAT_THERE_IS.run(&[])?;
     }
@@ -133,4 +147,14 @@ fn refresh(max_hours: usize) -> Result<i64> {
     let count = convert::count(hours.len());
     maintenance::note(Task::RefreshDrift, count)?;
     Ok(count)
+}
+
+/// The hours of infinite moments are never over, so their marks would stay where the rows have gone.
+fn forget_the_endless() -> Result<()> {
+    let endless: Vec<_> = [i64::MIN, i64::MAX]
+        .into_iter()
+        .filter(|&hour| lock::try_take_hour(hour))
+        .map(convert::timestamp)
+        .collect::<Result<_>>()?;
+    FORGET_MARKS.run(&[endless.into()]).map(drop)
 }

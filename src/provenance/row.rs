@@ -128,9 +128,10 @@ fn tell(fcinfo: &pg_sys::FunctionCallInfoBaseData) -> Result<pg_sys::Datum> {
 fn digest_of_argument(fcinfo: &pg_sys::FunctionCallInfoBaseData) -> Result<pg_sys::Datum> {
     // SAFETY: declared STRICT with one argument of the table's row type; the tuple is made of the datum, which outlives the call.
     unsafe {
-        let header =
-            pg_sys::pg_detoast_datum(fcinfo.args.as_slice(1)[0].value.cast_mut_ptr()) as pg_sys::HeapTupleHeader;
-        let (kind, modifier) = ((*header).t_choice.t_datum.datum_typeid, (*header).t_choice.t_datum.datum_typmod);
+        let header = pg_sys::pg_detoast_datum(fcinfo.args.as_slice(1)[0].value.cast_mut_ptr())
+            as pg_sys::HeapTupleHeader;
+        let (kind, modifier) =
+            ((*header).t_choice.t_datum.datum_typeid, (*header).t_choice.t_datum.datum_typmod);
         let mut tuple = pg_sys::HeapTupleData {
             t_len: pgrx::varlena::varsize(header as *const pg_sys::varlena) as u32,
             t_data: header,
@@ -149,7 +150,8 @@ impl<'a> Call<'a> {
     fn read(fcinfo: &'a pg_sys::FunctionCallInfoBaseData) -> Result<Self> {
         // SAFETY: the context of a call as a trigger is the trigger's data.
         let data = unsafe {
-            let is_trigger = !fcinfo.context.is_null() && (*fcinfo.context).type_ == pg_sys::NodeTag::T_TriggerData;
+            let is_trigger =
+                !fcinfo.context.is_null() && (*fcinfo.context).type_ == pg_sys::NodeTag::T_TriggerData;
             is_trigger.then(|| &*fcinfo.context.cast::<pg_sys::TriggerData>())
         };
         let ours = db::relation(c"costsim_provenance")?;

@@ -21,7 +21,8 @@ mod tests {
         let counts = Spi::get_three::<i64, i64, i64>(
             "SELECT count(*),
                     count(*) FILTER (WHERE costsim_input_hash(payload) = input_hash),
-                    count(*) FILTER (WHERE costsim_input_digest(payload) = digest)
+                    count(*) FILTER (WHERE costsim_input_digest(payload) = digest
+                                       AND encode(sha256(convert_to(costsim_canonical(payload), 'UTF8')), 'hex') = digest)
                FROM vectors",
         );
         assert_eq!(counts.unwrap(), (Some(1500), Some(1500), Some(1500)));

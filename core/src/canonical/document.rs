@@ -172,8 +172,10 @@ impl<'a> Document<'a> {
         let start = self.members.len();
         move_tail(pending, first, &mut self.members)?;
         let members = self.members.get_mut(start..).unwrap_or_default();
-        sort::<F>(self.text, members, sink);
-
+        if sort::<F>(self.text, members, sink) == Keys::Distinct {
+            let end = self.members.len();
+            return push(&mut self.objects, Object { at, first: offset(start), end: offset(end) });
+        }
         // Of equal keys the last in the text comes last here. That is the one which counts.
         let mut kept = 0;
         let mut repeated: Option<u32> = None;
@@ -182,9 +184,10 @@ impl<'a> Document<'a> {
                 sink.pulse();
             }
             let Some(&member) = members.get(index) else { break };
-            let same = members.get(index + 1).copied().filter(|&next| {
-                key::compare::<F>(self.text, member as usize, next as usize).0.is_eq()
-            });
+            let same = members
+                .get(index + 1)
+                .copied()
+                .filter(|&next| key::compare::<F>(self.text, member as usize, next as usize).0.is_eq());
             if let Some(next) = same {
                 repeated = Some(repeated.map_or(next, |earlier| earlier.min(next)));
             } else if let Some(place) = members.get_mut(kept) {
@@ -211,7 +214,7 @@ impl<'a> Document<'a> {
             scan.skip_blank();
             match scan.peek() {
                 b'{' => {
-                    out.span(scan.at, scan.at + 1)?;
+                    out.span(scan.at, scan.at + 1);
                     if let Some(object) = self.object_at(scan.at, &mut next_object) {
                         open.push(Writing::Indexed {
                             next: object.first,
@@ -224,13 +227,13 @@ impl<'a> Document<'a> {
                         scan.skip_blank();
                         open.push(Writing::Object);
                         if scan.peek() != b'}' {
-                            write_key::<F, _>(&mut scan, &mut out)?;
+                            write_key::<F, _>(&mut scan, &mut out);
                             continue;
                         }
                     }
                 }
                 b'[' => {
-                    out.span(scan.at, scan.at + 1)?;
+                    out.span(scan.at, scan.at + 1);
                     open.push(Writing::Array);
                     scan.bump();
                     scan.skip_blank();
@@ -238,12 +241,12 @@ impl<'a> Document<'a> {
                         continue;
                     }
                 }
-                b'"' => write_string::<F, _>(&mut scan, &mut out)?,
-                b'-' | b'0'..=b'9' => form.number(scan.number()?, &mut out)?,
+                b'"' => write_string::<F, _>(&mut scan, &mut out),
+                b'-' | b'0'..=b'9' => form.number(scan.number()?, &mut out),
                 _ => {
                     let start = scan.at;
                     scan.literal()?;
-                    out.span(start, scan.at)?;
+                    out.span(start, scan.at);
                 }
             }
             loop {
@@ -253,22 +256,22 @@ impl<'a> Document<'a> {
                         *after = offset(scan.at).max(*after);
                         if let (true, Some(&key)) = (*next < *end, self.members.get(*next as usize)) {
                             if !std::mem::take(is_first) {
-                                out.bytes(b",")?;
+                                out.byte(b',');
                             }
                             *next += 1;
                             scan.at = key as usize - 1;
-                            write_key::<F, _>(&mut scan, &mut out)?;
+                            write_key::<F, _>(&mut scan, &mut out);
                             break;
                         }
                         scan.at = *after as usize;
                         scan.skip_blank();
-                        out.span(scan.at, scan.at + 1)?;
+                        out.span(scan.at, scan.at + 1);
                         scan.bump();
                     }
                     Some(Writing::Array) => {
                         scan.skip_blank();
                         let is_more = scan.peek() == b',';
-                        out.span(scan.at, scan.at + 1)?;
+                        out.span(scan.at, scan.at + 1);
                         scan.bump();
                         if is_more {
                             break;
@@ -277,16 +280,17 @@ impl<'a> Document<'a> {
                     Some(Writing::Object) => {
                         scan.skip_blank();
                         let is_more = scan.peek() == b',';
-                        out.span(scan.at, scan.at + 1)?;
+                        out.span(scan.at, scan.at + 1);
                         scan.bump();
                         if is_more {
                             scan.skip_blank();
-                            write_key::<F, _>(&mut scan, &mut out)?;
+                            write_key::<F, _>(&mut scan, &mut out);
                             break;
                         }
                     }
                 }
                 open.pop();
+                out.check()?;
             }
         }
     }
@@ -327,39 +331,59 @@ fn member<F: Form>(
 
 /// Writes a key and its colon, and stops before the value.
 #[inline]
-fn write_key<F: Form, S: Sink>(
-    scan: &mut Scanner<'_>,
-    out: &mut Output<'_, '_, S>,
-) -> Result<(), Malformed> {
-    write_string::<F, S>(scan, out)?;
+fn write_key<F: Form, S: Sink>(scan: &mut Scanner<'_>, out: &mut Output<'_, '_, S>) {
+    write_string::<F, S>(scan, out);
     scan.skip_blank();
-    out.span(scan.at, scan.at + 1)?;
+    out.span(scan.at, scan.at + 1);
     scan.bump();
-    Ok(())
 }
 
-fn write_string<F: Form, S: Sink>(
-    scan: &mut Scanner<'_>,
-    out: &mut Output<'_, '_, S>,
-) -> Result<(), Malformed> {
-    let mut start = scan.at;
-    scan.bump();
-    loop {
-        scan.at = F::end_of_plain(scan.text, scan.at);
-        if scan.peek() == b'"' {
-            scan.bump();
-            return out.span(start, scan.at);
-        }
-        out.span(start, scan.at)?;
-        let code;
-        (code, scan.at) = code_point(scan.text, scan.at);
-        F::character(code, out)?;
-        start = scan.at;
+#[inline]
+fn write_string<F: Form, S: Sink>(scan: &mut Scanner<'_>, out: &mut Output<'_, '_, S>) {
+    let start = scan.at;
+    scan.at = F::end_of_plain(scan.text, start + 1);
+    if scan.peek() == b'"' {
+        scan.bump();
+        out.span(start, scan.at);
+    } else {
+        write_rest_of_string::<F, S>(start, scan, out);
     }
 }
 
+/// From the first character that is not written as it stands.
+fn write_rest_of_string<F: Form, S: Sink>(
+    mut start: usize,
+    scan: &mut Scanner<'_>,
+    out: &mut Output<'_, '_, S>,
+) {
+    while scan.peek() != b'"' {
+        out.span(start, scan.at);
+        let code;
+        (code, start) = code_point(scan.text, scan.at);
+        F::character(code, out);
+        scan.at = F::end_of_plain(scan.text, start);
+    }
+    scan.bump();
+    out.span(start, scan.at);
+}
+
+/// As many members as an object usually has at most.
+const FEW: usize = 32;
+
+/// What is known of some sorted keys.
+#[derive(PartialEq)]
+enum Keys {
+    Distinct,
+    PerhapsEqual,
+}
+
 /// Sorts keys; equal ones by where they stand. Interruptible, for a hostile text can make this the longest part by far.
-fn sort<F: Form>(text: &[u8], members: &mut [u32], sink: &mut impl Sink) {
+fn sort<F: Form>(text: &[u8], members: &mut [u32], sink: &mut impl Sink) -> Keys {
+    if members.len() <= FEW
+        && let Some(keys) = sort_few::<F>(text, members)
+    {
+        return keys;
+    }
     let mut work = 0;
     members.sort_unstable_by(|&a, &b| {
         let (order, bytes) = key::compare::<F>(text, a as usize, b as usize);
@@ -371,6 +395,27 @@ fn sort<F: Form>(text: &[u8], members: &mut [u32], sink: &mut impl Sink) {
         }
         order.then(a.cmp(&b))
     });
+    Keys::PerhapsEqual
+}
+
+/// The same with a table of the heads of all keys; nothing is done where one has none.
+fn sort_few<F: Form>(text: &[u8], members: &mut [u32]) -> Option<Keys> {
+    let mut heads = [(0, 0); FEW];
+    for (place, &member) in heads.iter_mut().zip(members.iter()) {
+        *place = (key::head::<F>(text, member as usize)?, member);
+    }
+    let heads = heads.get_mut(..members.len()).unwrap_or_default();
+    heads.sort_unstable_by(|&a, &b| key::compare_with_heads::<F>(text, a, b).then(a.1.cmp(&b.1)));
+    let mut keys = Keys::Distinct;
+    let mut last = None;
+    for (member, head) in members.iter_mut().zip(heads) {
+        *member = head.1;
+        if last == Some(head.0) {
+            keys = Keys::PerhapsEqual;
+        }
+        last = Some(head.0);
+    }
+    Some(keys)
 }
 
 /// Moves what stands from `first` on to another list, back to front, and gives its memory back on the way: at no time are

@@ -59,7 +59,8 @@ impl<'a> Spelled<'a> {
             Some((before, after)) => (before, after.get(1..).unwrap_or_default()),
             None => (bytes, &b""[..]),
         };
-        let (mantissa, exponent) = split(unsigned, unsigned.iter().position(|byte| matches!(byte, b'e' | b'E')));
+        let (mantissa, exponent) =
+            split(unsigned, unsigned.iter().position(|byte| matches!(byte, b'e' | b'E')));
         let (whole, fraction) = split(mantissa, mantissa.iter().position(|byte| *byte == b'.'));
         let leading_zeros = whole.iter().chain(fraction).take_while(|digit| **digit == b'0').count();
         let (is_negative, digits) = match exponent {

@@ -18,6 +18,7 @@ const EXACT_DIGITS: usize = 15;
 
 impl Form for Jcs {
     const IS_STRICT: bool = true;
+    const SORTS_BY_BYTE: bool = false;
 
     /// Only characters beyond the basic plane, which begin with F0 and more, sort differently: their surrogates, D800 to
     /// DFFF, come before E000 to FFFF, which begin with EE and EF.
@@ -48,7 +49,7 @@ impl Form for Jcs {
         end_of_plain::<false>(text, at)
     }
 
-    fn character<S: Sink>(code: u32, out: &mut Output<'_, '_, S>) -> Result<(), Malformed> {
+    fn character<S: Sink>(code: u32, out: &mut Output<'_, '_, S>) {
         if let Some(short) = escape::short(code) {
             return out.bytes(short);
         }
@@ -58,7 +59,7 @@ impl Form for Jcs {
         }
     }
 
-    fn number<S: Sink>(&self, number: Number<'_>, out: &mut Output<'_, '_, S>) -> Result<(), Malformed> {
+    fn number<S: Sink>(&self, number: Number<'_>, out: &mut Output<'_, '_, S>) {
         if is_as_printed(number) {
             return out.span(number.at, number.at + number.lexeme.len());
         }

@@ -8,6 +8,28 @@ use std::cmp::Ordering;
 use super::Form;
 use super::scan::{byte, code_point, delimiters, word};
 
+/// The first eight bytes of a key as a number that sorts as they do, zeros behind its end. None where an escape or a
+/// character that the form sorts differently is among them.
+#[inline]
+pub(super) fn head<F: Form>(text: &[u8], at: usize) -> Option<u64> {
+    let word = word(text, at)?;
+    let end = delimiters(word);
+    let kept = if end == 0 { word } else { word & ((1 << (end.trailing_zeros() & !7)) - 1) };
+    let is_escaped = end != 0 && byte(text, at + end.trailing_zeros() as usize / 8) == b'\\';
+    let is_ascii = kept & 0x8080_8080_8080_8080 == 0;
+    (!is_escaped && (F::SORTS_BY_BYTE || is_ascii)).then_some(kept.swap_bytes())
+}
+
+/// Compares two keys of which the heads are known.
+#[inline]
+pub(super) fn compare_with_heads<F: Form>(text: &[u8], a: (u64, u32), b: (u64, u32)) -> Ordering {
+    match a.0.cmp(&b.0) {
+        // The last byte is a zero where a key has ended.
+        Ordering::Equal if a.0 & 0xff != 0 => compare::<F>(text, a.1 as usize, b.1 as usize).0,
+        order => order,
+    }
+}
+
 /// Compares the keys whose first characters stand at `a` and `b`, and says how many bytes it took to tell. Equal means
 /// the same key, however it is spelled.
 pub(super) fn compare<F: Form>(text: &[u8], a: usize, b: usize) -> (Ordering, usize) {

@@ -2,7 +2,7 @@
 //!
 //! Promises to hand on whole buffers: what is printed as it stands in the text is joined as long as it stands together
 //! there, and what is small is collected first. No piece is longer than a step, and between two steps the sink is given
-//! a pulse.
+//! a pulse. After an error of the sink's it is given nothing any more; whoever prints asks [`Output::check`] now and then.
 
 use super::{Malformed, STEP, Sink};
 
@@ -20,40 +20,76 @@ pub(super) struct Output<'t, 's, S> {
     /// What is printed before it.
     buffer: [u8; BUFFERED],
     filled: usize,
-    since_pulse: usize,
+    tap: Tap<'s, S>,
+}
+
+struct Tap<'s, S> {
     sink: &'s mut S,
+    since_pulse: usize,
+    outcome: Result<(), Malformed>,
+}
+
+impl<S: Sink> Tap<'_, S> {
+    fn give(&mut self, piece: &[u8]) {
+        self.since_pulse += piece.len();
+        if self.since_pulse >= STEP {
+            self.since_pulse = 0;
+            self.sink.pulse();
+        }
+        if self.outcome.is_ok() {
+            self.outcome = self.sink.piece(piece);
+        }
+    }
 }
 
 impl<'t, 's, S: Sink> Output<'t, 's, S> {
     pub(super) fn new(text: &'t [u8], sink: &'s mut S) -> Self {
-        Self { text, start: 0, end: 0, buffer: [0; BUFFERED], filled: 0, since_pulse: 0, sink }
+        let tap = Tap { sink, since_pulse: 0, outcome: Ok(()) };
+        Self { text, start: 0, end: 0, buffer: [0; BUFFERED], filled: 0, tap }
     }
 
     /// Prints a stretch of the text as it stands.
     #[inline]
-    pub(super) fn span(&mut self, start: usize, end: usize) -> Result<(), Malformed> {
+    pub(super) fn span(&mut self, start: usize, end: usize) {
         if start != self.end {
-            self.settle()?;
+            self.settle();
             self.start = start;
         }
         self.end = end;
-        Ok(())
     }
 
     /// Prints a few bytes of a form's own, fewer than the buffer holds.
     #[inline]
-    pub(super) fn bytes(&mut self, bytes: &[u8]) -> Result<(), Malformed> {
-        self.settle()?;
-        self.collect(bytes)
-    }
-
-    pub(super) fn finish(mut self) -> Result<(), Malformed> {
-        self.settle()?;
-        self.drain()
+    pub(super) fn bytes(&mut self, bytes: &[u8]) {
+        self.settle();
+        self.collect(bytes);
     }
 
     #[inline]
-    fn settle(&mut self) -> Result<(), Malformed> {
+    pub(super) fn byte(&mut self, byte: u8) {
+        self.settle();
+        if self.filled == BUFFERED {
+            self.drain();
+        }
+        if let Some(place) = self.buffer.get_mut(self.filled) {
+            *place = byte;
+            self.filled += 1;
+        }
+    }
+
+    /// What the sink has said so far.
+    pub(super) fn check(&self) -> Result<(), Malformed> {
+        self.tap.outcome
+    }
+
+    pub(super) fn finish(mut self) -> Result<(), Malformed> {
+        self.settle();
+        self.drain();
+        self.tap.outcome
+    }
+
+    #[inline]
+    fn settle(&mut self) {
         let text = self.text;
         let span = text.get(self.start..self.end).unwrap_or(b"");
         // Most stretches are a word or two. Copying a fixed number of bytes is a few instructions, and what is too much is
@@ -66,47 +102,30 @@ impl<'t, 's, S: Sink> Output<'t, 's, S> {
             *to = *from;
             self.filled += span.len();
             self.start = self.end;
-            return Ok(());
+            return;
         }
         self.start = self.end;
         if span.len() < BUFFERED {
-            return self.collect(span);
+            self.collect(span);
+        } else {
+            self.drain();
+            span.chunks(STEP).for_each(|piece| self.tap.give(piece));
         }
-        self.pass_on(span)
-    }
-
-    fn pass_on(&mut self, span: &[u8]) -> Result<(), Malformed> {
-        self.drain()?;
-        for piece in span.chunks(STEP) {
-            self.pass(piece.len());
-            self.sink.piece(piece)?;
-        }
-        Ok(())
     }
 
     #[inline]
-    fn collect(&mut self, bytes: &[u8]) -> Result<(), Malformed> {
+    fn collect(&mut self, bytes: &[u8]) {
         if self.filled + bytes.len() > BUFFERED {
-            self.drain()?;
+            self.drain();
         }
         if let Some(place) = self.buffer.get_mut(self.filled..self.filled + bytes.len()) {
             place.copy_from_slice(bytes);
             self.filled += bytes.len();
         }
-        Ok(())
     }
 
-    fn drain(&mut self) -> Result<(), Malformed> {
-        let filled = std::mem::take(&mut self.filled);
-        self.pass(filled);
-        self.sink.piece(self.buffer.get(..filled).unwrap_or(b""))
-    }
-
-    fn pass(&mut self, bytes: usize) {
-        self.since_pulse += bytes;
-        if self.since_pulse >= STEP {
-            self.since_pulse = 0;
-            self.sink.pulse();
-        }
+    fn drain(&mut self) {
+        self.tap.give(self.buffer.get(..self.filled).unwrap_or(b""));
+        self.filled = 0;
     }
 }

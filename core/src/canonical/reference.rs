@@ -11,6 +11,7 @@ pub(super) struct Reference;
 
 impl Form for Reference {
     const IS_STRICT: bool = false;
+    const SORTS_BY_BYTE: bool = true;
 
     /// UTF-8 bytes sort as the code points they encode.
     fn rank_of_byte(byte: u8) -> u8 {
@@ -29,7 +30,7 @@ impl Form for Reference {
         end_of_plain::<true>(text, at)
     }
 
-    fn character<S: Sink>(code: u32, out: &mut Output<'_, '_, S>) -> Result<(), Malformed> {
+    fn character<S: Sink>(code: u32, out: &mut Output<'_, '_, S>) {
         if let Some(short) = escape::short(code) {
             return out.bytes(short);
         }
@@ -37,14 +38,14 @@ impl Form for Reference {
             0x20..=0x7e => out.bytes(&[code.to_le_bytes()[0]]),
             0x1_0000.. => {
                 let above = code - 0x1_0000;
-                out.bytes(&escape::unit(0xd800 + (above >> 10)))?;
-                out.bytes(&escape::unit(0xdc00 + (above & 0x3ff)))
+                out.bytes(&escape::unit(0xd800 + (above >> 10)));
+                out.bytes(&escape::unit(0xdc00 + (above & 0x3ff)));
             }
             _ => out.bytes(&escape::unit(code)),
         }
     }
 
-    fn number<S: Sink>(&self, number: Number<'_>, out: &mut Output<'_, '_, S>) -> Result<(), Malformed> {
+    fn number<S: Sink>(&self, number: Number<'_>, out: &mut Output<'_, '_, S>) {
         match (number.is_float, number.lexeme) {
             (false, b"-0") => out.bytes(b"0"),
             (true, lexeme) if !double::is_short_decimal(lexeme, 3) => {

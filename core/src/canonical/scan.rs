@@ -81,6 +81,18 @@ impl<'a> Scanner<'a> {
     /// A string with its quotes; refuses lone surrogates if they are not `loose`.
     #[inline]
     pub(super) fn string(&mut self, loose: bool) -> Result<(), Malformed> {
+        if self.peek() == b'"' {
+            let end = end_of_plain::<false>(self.text, self.at + 1);
+            if byte(self.text, end) == b'"' {
+                self.at = end + 1;
+                return Ok(());
+            }
+        }
+        self.unusual_string(loose)
+    }
+
+    /// One with escapes, or none at all.
+    fn unusual_string(&mut self, loose: bool) -> Result<(), Malformed> {
         self.demand(b'"', "expected a string")?;
         loop {
             self.at = end_of_plain::<false>(self.text, self.at);
@@ -125,8 +137,8 @@ impl<'a> Scanner<'a> {
         let mut unit = 0;
         for _ in 0..4 {
             let digit = char::from(self.peek()).to_digit(16);
-            unit = unit << 4
-                | digit.ok_or_else(|| self.syntax("expected four hexadecimal digits after \\u"))?;
+            unit =
+                unit << 4 | digit.ok_or_else(|| self.syntax("expected four hexadecimal digits after \\u"))?;
             self.bump();
         }
         Ok(unit)

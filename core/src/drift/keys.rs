@@ -10,9 +10,6 @@ use std::sync::LazyLock;
 
 use sketches_ddsketch::Config;
 
-/// How far from a value its bin's value may be, as a part of it.
-pub const ACCURACY: f64 = 0.01;
-
 /// The first octave of the tables begins at 2^-30, the last ends at 2^64.
 const FIRST_CELL: u64 = (1023 - 30) << 6;
 const LAST_CELL: u64 = (1023 + 64) << 6;

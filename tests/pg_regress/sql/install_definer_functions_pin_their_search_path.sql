@@ -7,4 +7,4 @@ SELECT count(*) > 10 AS there_are_some FROM pg_proc WHERE prosecdef AND proname 
 -- no text of SQL or plpgsql that would be read anew under the caller's path
 SELECT p.oid::regprocedure AS text_body
   FROM pg_depend d JOIN pg_proc p ON p.oid = d.objid JOIN pg_language l ON l.oid = p.prolang
- WHERE d.deptype = 'e' AND d.classid = 'pg_proc'::regclass AND p.proname ~ 'costsim_' AND l.lanname <> 'c' AND p.prosqlbody IS NULL;
+ WHERE d.deptype = 'e' AND d.classid = 'pg_proc'::regclass AND p.proname ~ 'costsim_' AND l.lanname <> 'c' AND p.prokind <> 'a' AND p.prosqlbody IS NULL;

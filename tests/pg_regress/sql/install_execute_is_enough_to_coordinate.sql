@@ -12,6 +12,7 @@ GRANT EXECUTE ON FUNCTION costsim_try_leader(bigint, text, interval), costsim_re
     costsim_retry_alert(bigint), costsim_cancel_alert(bigint), costsim_purge_old_alerts(integer, text[]), costsim_worker_status(),
     costsim_worker_start(), costsim_worker_stop(),
     costsim_drift_stats(timestamptz, timestamptz, text, text),
+    costsim_drift(double precision, double precision), costsim_drift_merge(costsim_drift_summary), costsim_drift_mean(costsim_drift_summary),
     costsim_write_provenance(text, text, text, text, text, text, text, text, text, double precision, double precision, jsonb, integer, integer),
     costsim_write_provenance_batch(jsonb), costsim_write_provenance_batch_once(jsonb),
     costsim_write_provenance_once(text, text, text, text, text, text, text, text, text, double precision, double precision, jsonb, integer, integer),
@@ -43,6 +44,7 @@ SELECT state IS NOT NULL AS told FROM costsim_worker_status();
 SELECT costsim_release_leader(7001);
 ROLLBACK;
 SELECT costsim_worker_start(), costsim_worker_stop();
+SELECT costsim_drift_mean(costsim_drift_merge(s)) FROM (SELECT costsim_drift(1, 2) AS s) o;
 -- the views are the operator's: a grant of its own
 SELECT * FROM costsim_alert_status;
 \echo :LAST_ERROR_SQLSTATE

@@ -90,6 +90,7 @@ SELECT count(*) FROM public.costsim_backfill_progress;
 SELECT total, avg_delta, p50_rel_delta FROM costsim_drift_stats('2020-01-01', '2100-01-01', 'nobody', 'v2');
 SELECT total, avg_delta, p50_rel_delta FROM costsim_drift_stats();
 SELECT costsim_input_hash('{"a": 1}');
+SELECT costsim_drift_mean(costsim_drift(1, v2)), costsim_drift_percentile(costsim_drift_merge(costsim_drift_summary '\x01000000'), 0.5) FROM (VALUES (2), (5)) v (v2);
 ROLLBACK;
 RESET search_path;
 SELECT (SELECT count(*) FROM hostile.costsim_leaders) AS strayed_leaders, (SELECT count(*) FROM hostile.costsim_cb_state) AS strayed_states,

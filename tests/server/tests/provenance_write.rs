@@ -1,4 +1,4 @@
-//! Batches of several sessions, and hashes that everyone can reproduce.
+//! Batches of several sessions, rows that are written once whoever writes them, and hashes that everyone can reproduce.
 
 use anyhow::{Context, Result};
 use costsim_harness::Cluster;
@@ -70,6 +70,85 @@ fn concurrent_batches_answer_their_own_ids_in_input_order() -> Result<()> {
     assert_eq!(counted, total);
     let span: i64 = one(&mut client, "SELECT max(id) - min(id) + 1 FROM costsim_provenance")?;
     assert_eq!(span, total, "no id was wasted");
+    Ok(())
+}
+
+/// What one writer was told, and that was committed: key, id, whether it inserted.
+type Told = Vec<(i32, i64, bool)>;
+
+/// Writes every key once, in an order of its own: one by one or as a batch, and takes back some of it.
+fn write_once(client: &mut Client, writer: u64, keys: i32) -> Result<Told> {
+    let mut random = fastrand::Rng::with_seed(writer);
+    let mut order: Vec<i32> = (0..keys).collect();
+    random.shuffle(&mut order);
+    let mut told = Told::new();
+    for chunk in order.chunks(10) {
+        let mut chunk = chunk.to_vec();
+        while !chunk.is_empty() {
+            let mut transaction = client.transaction()?;
+            // Of several single writes in one transaction, and in an order of one's own, two could each wait for the other.
+            let mut answers = Told::new();
+            if random.bool() {
+                let rows = transaction.query(
+                    "SELECT k.key, o.id, o.inserted
+                       FROM costsim_write_provenance_batch_once((SELECT jsonb_agg(jsonb_build_object('input_hash', k.key::text) ORDER BY k.n)
+                                FROM unnest($1::int[]) WITH ORDINALITY k(key, n))) WITH ORDINALITY o(id, inserted, n)
+                       JOIN unnest($1::int[]) WITH ORDINALITY k(key, n) USING (n)",
+                    &[&chunk],
+                )?;
+                answers.extend(rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))));
+            } else {
+                let key = chunk[0];
+                let row = transaction.query_one(
+                    "SELECT * FROM costsim_write_provenance_once(NULL, input_hash => $1)",
+                    &[&key.to_string()],
+                )?;
+                answers.push((key, row.get(0), row.get(1)));
+            }
+            if random.u8(..4) == 0 {
+                transaction.rollback()?;
+            } else {
+                transaction.commit()?;
+                chunk.retain(|key| !answers.iter().any(|(told, ..)| told == key));
+                told.extend(answers);
+            }
+        }
+    }
+    Ok(told)
+}
+
+#[test]
+fn every_key_is_written_once_whoever_writes_it() -> Result<()> {
+    const WRITERS: u64 = 8;
+    const KEYS: i32 = 200;
+    let (cluster, mut client) = database("once")?;
+    let start = Barrier::new(WRITERS as usize);
+    let told = thread::scope(|scope| {
+        let writers: Vec<_> = (0..WRITERS)
+            .map(|writer| {
+                let (cluster, start) = (&cluster, &start);
+                scope.spawn(move || {
+                    let client = cluster.connect("once");
+                    start.wait();
+                    write_once(&mut client?, writer, KEYS)
+                })
+            })
+            .collect();
+        writers
+            .into_iter()
+            .map(|writer| writer.join().map_err(|_| anyhow::anyhow!("a writer panicked"))?)
+            .collect::<Result<Vec<_>>>()
+    })?;
+    for key in 0..KEYS {
+        let of_key: Vec<_> = told.iter().flatten().filter(|(told, ..)| *told == key).collect();
+        assert_eq!(of_key.len(), WRITERS as usize, "key {key}");
+        assert!(of_key.windows(2).all(|two| two[0].1 == two[1].1), "key {key}: {of_key:?}");
+        assert_eq!(of_key.iter().filter(|(.., inserted)| *inserted).count(), 1, "key {key}: {of_key:?}");
+        let row: i64 =
+            one(&mut client, &format!("SELECT min(id) FROM costsim_provenance WHERE input_hash = '{key}'"))?;
+        assert_eq!(row, of_key[0].1);
+    }
+    assert_eq!(one::<i64>(&mut client, "SELECT count(*) FROM costsim_provenance")?, i64::from(KEYS));
     Ok(())
 }
 
