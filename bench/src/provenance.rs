@@ -158,6 +158,11 @@ impl Stage {
     pub fn connect(&self) -> Result<Client> {
         self.cluster.connect(DATABASE)
     }
+
+    /// For clients in other languages.
+    pub fn connection(&self) -> String {
+        self.cluster.conn_string(DATABASE)
+    }
 }
 
 type Part = (&'static str, fn(&Stage, &Load, &str) -> Result<Vec<Race>>);

@@ -5,6 +5,7 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 use serde_json::json;
 
+use super::python::{CHECK_AND_INSERT, Python};
 use super::write::TWIN;
 use super::{Load, Race, Runner, Stage, is_chosen};
 
@@ -47,7 +48,7 @@ pub fn measure(stage: &Stage, load: &Load, only: &str) -> Result<Vec<Race>> {
         })
         .collect();
     let batch = serde_json::to_string(&batch)?;
-    let (batch, payload) = (&batch, &payload_text);
+    let (batch, payload, payload_value) = (&batch, &payload_text, &payload);
 
     let ours = |label, statement: &'static str| -> Result<Runner<'_>> {
         let mut client = stage.connect()?;
@@ -82,13 +83,30 @@ pub fn measure(stage: &Stage, load: &Load, only: &str) -> Result<Vec<Race>> {
         ensure!(inserted == few / 2, "{inserted} of {few} were inserted");
         Ok(few as f64 / elapsed.as_secs_f64())
     };
+    let mut client_of_python = stage.connect()?;
+    let few_records: Vec<_> = (0..few)
+        .map(|n| {
+            json!([format!("b-{n}"), format!("tenant-{}", n % 8), format!("{n:016x}"), n, payload_value])
+        })
+        .collect();
+    let mut python = Python::backfill(&stage.connection(), &few_records)?;
+    let by_python = move || {
+        client_of_python.batch_execute(&known("plain_provenance", records))?;
+        python.pass("go")
+    };
     let runners = vec![
         ours("costsim_backfill_v1_baseline, batches of 1,000", OURS)?,
         ours("the same in batches of 100, the default", OURS_BY_DEFAULT)?,
         Runner {
-            label: "check, then insert, record by record",
-            says: format!("{few} times: {CHECK}; if there is none {INSERT}"),
+            label: "check, then insert, record by record, psycopg",
+            says: format!("{few} times: {CHECK_AND_INSERT}"),
             goal: Some(100.0),
+            run: Box::new(by_python),
+        },
+        Runner {
+            label: "the same by a client in Rust, prepared",
+            says: format!("{few} times: {CHECK}; if there is none {INSERT}"),
+            goal: None,
             run: Box::new(by_hand),
         },
     ];

@@ -28,6 +28,30 @@ pub const PARSE: &str =
 pub const DUMP: &str =
     "json.dumps(sort_keys=True, separators=(',', ':')), hashlib.sha256 of each payload, parsed beforehand";
 
+/// A client of a database: the system before, without its ORM. It checks in one transaction and writes in the next, record by record.
+const BACKFILL: &str = r#"
+import json, sys, time
+import psycopg
+from psycopg.types.json import Jsonb
+[connection, records] = json.loads(sys.stdin.readline())
+conn = psycopg.connect(connection)
+print("ready", flush=True)
+for line in sys.stdin:
+    start = time.perf_counter()
+    for run, tenant, hash, cost, payload in records:
+        with conn.transaction():
+            known = conn.execute("SELECT id FROM plain_provenance WHERE input_hash = %s LIMIT 1", (hash,)).fetchone()
+        if known is None:
+            with conn.transaction():
+                conn.execute(
+                    "INSERT INTO plain_provenance (run_id, tenant_id, variant_slug, source, input_hash, v1_cost, payload)"
+                    " VALUES (%s, %s, 'v1', 'backfill', %s, %s, %s) RETURNING id", (run, tenant, hash, cost, Jsonb(payload))).fetchone()
+    print(len(records) / (time.perf_counter() - start), flush=True)
+"#;
+
+/// What is measured of it.
+pub const CHECK_AND_INSERT: &str = "psycopg: BEGIN; SELECT id .. WHERE input_hash = ..; COMMIT; if there is none BEGIN; INSERT .. RETURNING id; COMMIT";
+
 pub struct Python {
     child: Child,
     input: ChildStdin,
@@ -38,15 +62,25 @@ pub struct Python {
 
 impl Python {
     pub fn start(texts: &[String]) -> Result<Self> {
+        Self::run(PROGRAM, &serde_json::to_string(texts)?)
+    }
+
+    /// A client of the database at `connection`. The records are arrays of run, tenant, hash, cost and payload.
+    pub fn backfill(connection: &str, records: &[serde_json::Value]) -> Result<Self> {
+        Self::run(BACKFILL, &serde_json::json!([connection, records]).to_string())
+    }
+
+    /// A program that is given one line, answers one line, and then a number for each line it is given.
+    fn run(program: &str, line: &str) -> Result<Self> {
         let mut child = Command::new("/usr/bin/python3")
-            .args(["-I", "-c", PROGRAM])
+            .args(["-I", "-c", program])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .context("starting python3")?;
         let mut input = child.stdin.take().context("its input")?;
         let output = BufReader::new(child.stdout.take().context("its output")?);
-        writeln!(input, "{}", serde_json::to_string(texts)?)?;
+        writeln!(input, "{line}")?;
         let mut python = Self { child, input, output, first: Vec::new() };
         python.first = python.line()?.split(' ').map(str::to_owned).collect();
         Ok(python)
