@@ -128,7 +128,10 @@ fn restored_database_has_every_row_and_goes_on_where_it_was() -> Result<()> {
     assert_eq!(one::<i64>(&mut after, "SELECT total FROM costsim_drift_stats()")?, 1);
     assert!(one::<bool>(&mut after, "SELECT EXISTS (SELECT FROM costsim_drift_changes WHERE hour IS NULL)")?);
     after.batch_execute("SELECT costsim_refresh_drift()")?;
-    assert!(one::<bool>(&mut after, "SELECT NOT EXISTS (SELECT FROM costsim_drift_changes WHERE hour IS NULL)")?);
+    assert!(one::<bool>(
+        &mut after,
+        "SELECT NOT EXISTS (SELECT FROM costsim_drift_changes WHERE hour IS NULL)"
+    )?);
     assert_eq!(one::<i64>(&mut after, "SELECT total FROM costsim_drift_stats()")?, 1);
     Ok(())
 }
