@@ -169,6 +169,16 @@ pub fn reference_into(text: &str, limits: &Limits, sink: &mut impl Sink) -> Resu
     form_into(text, &Reference, limits, sink)
 }
 
+/// A string value in the reference form, quotes and escapes included, appended to `form`.
+pub fn reference_text(text: &str, form: &mut Vec<u8>) {
+    reference::text(text, form);
+}
+
+/// A double in the reference form, appended to `form`: as Python's `repr`, `NaN`, `Infinity` and `-Infinity` included.
+pub fn reference_double(value: f64, form: &mut Vec<u8>) {
+    form.extend_from_slice(double::python(value).bytes());
+}
+
 /// The form of `text` under RFC 8785: UTF-8, keys in the order of UTF-16, numbers as ECMAScript prints them.
 ///
 /// Duplicate names, lone surrogates and numbers beyond the range of a double are refused. With `strict_numbers` so is every

@@ -34,6 +34,31 @@ impl Sink for Hashing<'_> {
     }
 }
 
+/// A form that is written part by part, and hashed on the way.
+pub(crate) struct Parts<'p> {
+    hashing: Hashing<'p>,
+    /// What is written next.
+    pub(crate) buffer: Vec<u8>,
+}
+
+impl<'p> Parts<'p> {
+    pub(crate) fn new(pulse: &'p mut dyn FnMut()) -> Self {
+        Self { hashing: Hashing { hasher: Sha256::new(), pulse }, buffer: Vec::with_capacity(1024) }
+    }
+
+    /// The reference form of a JSON text that is stored.
+    pub(crate) fn document(&mut self, text: &str) -> Result<(), Malformed> {
+        self.hashing.hasher.update(&self.buffer);
+        self.buffer.clear();
+        canonical::reference_into(text, &Limits::stored(), &mut self.hashing)
+    }
+
+    pub(crate) fn digest(mut self) -> Digest {
+        self.hashing.hasher.update(&self.buffer);
+        self.hashing.hasher.finalize().into()
+    }
+}
+
 /// SHA-256 over the reference form of a JSON text.
 pub fn reference_digest(text: &str, limits: &Limits, pulse: &mut dyn FnMut()) -> Result<Digest, Malformed> {
     let mut sink = Hashing { hasher: Sha256::new(), pulse };

@@ -5,10 +5,9 @@
 //! row may write its digest too, which is why digests are worth something only once they are sealed elsewhere.
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use serde::{Serialize, Serializer};
 
-use crate::canonical::{Limits, Malformed};
-use crate::digest::{self, Digest};
+use crate::canonical::{self, Malformed};
+use crate::digest::{Digest, Parts};
 
 /// A row, column by column; the names are the members of the object.
 #[derive(Debug, Clone, Copy)]
@@ -18,7 +17,7 @@ pub struct Row<'a> {
     /// Which commit computed it.
     pub commit_sha: Option<&'a str>,
     /// `v2_cost - v1_cost`, or whatever somebody stored there.
-    pub cost_delta: Option<Number>,
+    pub cost_delta: Option<f64>,
     /// When it was written.
     pub created_at: Moment,
     /// Which hash `input_hash` is.
@@ -44,9 +43,9 @@ pub struct Row<'a> {
     /// Whose it is.
     pub tenant_id: Option<&'a str>,
     /// Cents.
-    pub v1_cost: Option<Number>,
+    pub v1_cost: Option<f64>,
     /// Cents.
-    pub v2_cost: Option<Number>,
+    pub v2_cost: Option<f64>,
     /// Which model.
     pub variant_slug: Option<&'a str>,
 }
@@ -54,83 +53,89 @@ pub struct Row<'a> {
 impl Row<'_> {
     /// SHA-256 over the reference form of the row. `pulse` is called every few milliseconds.
     pub fn digest(&self, pulse: &mut dyn FnMut()) -> Result<Digest, Malformed> {
-        digest::reference_digest(&self.text()?, &Limits::stored(), pulse)
-    }
-
-    /// A JSON object, its members in the order of the form, which is then made without looking twice.
-    fn text(&self) -> Result<String, Malformed> {
-        let mut text = Object::with_room_for(self.payload.map_or(0, str::len))?;
-        text.member("adapter_version", &self.adapter_version)?;
-        text.member("commit_sha", &self.commit_sha)?;
-        text.member("cost_delta", &self.cost_delta)?;
-        text.member("created_at", &self.created_at)?;
-        text.member("hash_version", &self.hash_version)?;
-        text.member("id", &self.id)?;
-        text.member("input_hash", &self.input_hash)?;
-        text.member("is_unique", &self.is_unique)?;
-        text.member("model_version", &self.model_version)?;
-        text.member("output_hash", &self.output_hash)?;
-        text.document("payload", self.payload.unwrap_or("null"));
-        text.member("run_id", &self.run_id)?;
-        text.member("runtime_ms", &self.runtime_ms)?;
-        text.member("source", &self.source)?;
-        text.member("tenant_id", &self.tenant_id)?;
-        text.member("v1_cost", &self.v1_cost)?;
-        text.member("v2_cost", &self.v2_cost)?;
-        text.member("variant_slug", &self.variant_slug)?;
-        text.end()
+        // The members in the order of the form: nothing but the payload has to be read again.
+        let mut object = Object(Parts::new(pulse));
+        object.text("{\"adapter_version\":", self.adapter_version);
+        object.text(",\"commit_sha\":", self.commit_sha);
+        object.number(",\"cost_delta\":", self.cost_delta);
+        object.moment(",\"created_at\":", self.created_at);
+        object.integer(",\"hash_version\":", self.hash_version.map(i64::from));
+        object.integer(",\"id\":", Some(self.id));
+        object.text(",\"input_hash\":", self.input_hash);
+        object.word(",\"is_unique\":", if self.is_unique { "true" } else { "false" });
+        object.text(",\"model_version\":", self.model_version);
+        object.text(",\"output_hash\":", self.output_hash);
+        object.document(",\"payload\":", self.payload)?;
+        object.text(",\"run_id\":", self.run_id);
+        object.integer(",\"runtime_ms\":", self.runtime_ms.map(i64::from));
+        object.text(",\"source\":", self.source);
+        object.text(",\"tenant_id\":", self.tenant_id);
+        object.number(",\"v1_cost\":", self.v1_cost);
+        object.number(",\"v2_cost\":", self.v2_cost);
+        object.text(",\"variant_slug\":", self.variant_slug);
+        object.word("}", "");
+        Ok(object.0.digest())
     }
 }
 
-/// A JSON object that is being written.
-struct Object(Vec<u8>);
+/// A JSON object in the reference form that is being written: each member after what stands before its value.
+struct Object<'p>(Parts<'p>);
 
-impl Object {
-    fn with_room_for(payload: usize) -> Result<Self, Malformed> {
-        let mut text = Vec::new();
-        text.try_reserve(payload.saturating_add(ROOM)).map_err(|_| Malformed::OutOfMemory)?;
-        Ok(Self(text))
+impl Object<'_> {
+    fn word(&mut self, before: &str, word: &str) {
+        self.0.buffer.extend_from_slice(before.as_bytes());
+        self.0.buffer.extend_from_slice(word.as_bytes());
     }
 
-    fn name(&mut self, name: &str) {
-        self.0.extend_from_slice(if self.0.is_empty() { b"{\"" } else { b",\"" });
-        self.0.extend_from_slice(name.as_bytes());
-        self.0.extend_from_slice(b"\":");
-    }
-
-    fn member(&mut self, name: &str, value: &impl Serialize) -> Result<(), Malformed> {
-        self.name(name);
-        serde_json::to_writer(&mut self.0, value)
-            .map_err(|_| Malformed::Syntax { offset: self.0.len(), what: "a value that is no JSON" })
-    }
-
-    /// A member that is JSON already.
-    fn document(&mut self, name: &str, text: &str) {
-        self.name(name);
-        self.0.extend_from_slice(text.as_bytes());
-    }
-
-    fn end(mut self) -> Result<String, Malformed> {
-        self.0.push(b'}');
-        String::from_utf8(self.0).map_err(|_| Malformed::Syntax { offset: 0, what: "not UTF-8" })
-    }
-}
-
-/// Names, and texts of the usual length.
-const ROOM: usize = 1024;
-
-/// A double of a row. JSON has no spelling for what is not finite, so that becomes a string: "NaN", "Infinity", "-Infinity".
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Number(pub f64);
-
-impl Serialize for Number {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
-            number if number.is_nan() => serializer.serialize_str("NaN"),
-            f64::INFINITY => serializer.serialize_str("Infinity"),
-            f64::NEG_INFINITY => serializer.serialize_str("-Infinity"),
-            number => serializer.serialize_f64(number),
+    fn text(&mut self, before: &str, text: Option<&str>) {
+        match text {
+            None => self.word(before, "null"),
+            Some(text) => {
+                self.word(before, "");
+                canonical::reference_text(text, &mut self.0.buffer);
+            }
         }
+    }
+
+    fn integer(&mut self, before: &str, integer: Option<i64>) {
+        match integer {
+            None => self.word(before, "null"),
+            Some(integer) => self.word(before, &integer.to_string()),
+        }
+    }
+
+    /// JSON has no spelling for what is not finite, so that becomes a string.
+    fn number(&mut self, before: &str, number: Option<f64>) {
+        match number {
+            None => self.word(before, "null"),
+            Some(number) if number.is_nan() => self.word(before, "\"NaN\""),
+            Some(f64::INFINITY) => self.word(before, "\"Infinity\""),
+            Some(f64::NEG_INFINITY) => self.word(before, "\"-Infinity\""),
+            Some(number) => {
+                self.word(before, "");
+                canonical::reference_double(number, &mut self.0.buffer);
+            }
+        }
+    }
+
+    fn moment(&mut self, before: &str, moment: Moment) {
+        match moment {
+            Moment::Infinity => self.word(before, "\"infinity\""),
+            Moment::NegativeInfinity => self.word(before, "\"-infinity\""),
+            Moment::At(at) => self.text(before, Some(&at.to_rfc3339_opts(SecondsFormat::Micros, true))),
+            Moment::Micros(micros) => self.integer(before, Some(micros)),
+        }
+    }
+
+    fn document(&mut self, before: &str, text: Option<&str>) -> Result<(), Malformed> {
+        match text {
+            None => self.word(before, "null"),
+            Some(text) => {
+                self.word(before, "");
+                self.0.document(text)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -145,17 +150,4 @@ pub enum Moment {
     At(DateTime<Utc>),
     /// A date beyond chrono's calendar but not the server's: its microseconds since 2000-01-01, as a number.
     Micros(i64),
-}
-
-impl Serialize for Moment {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Infinity => serializer.serialize_str("infinity"),
-            Self::NegativeInfinity => serializer.serialize_str("-infinity"),
-            Self::At(moment) => {
-                serializer.serialize_str(&moment.to_rfc3339_opts(SecondsFormat::Micros, true))
-            }
-            Self::Micros(micros) => serializer.serialize_i64(*micros),
-        }
-    }
 }

@@ -5,7 +5,7 @@
 
 use std::ffi::c_void;
 
-use costsim_core::record::{Moment, Number, Row};
+use costsim_core::record::{Moment, Row};
 use pgrx::pg_sys;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
@@ -211,11 +211,10 @@ impl Values {
     fn digest(&self) -> Result<[u8; 32]> {
         let payload: Option<Jsonb> = self.get(Column::Payload);
         let payload = payload.as_ref().map(|payload| payload.text("payload", usize::MAX)).transpose()?;
-        let number = |column| self.get(column).map(Number);
         let row = Row {
             adapter_version: self.get(Column::AdapterVersion),
             commit_sha: self.get(Column::CommitSha),
-            cost_delta: number(Column::CostDelta),
+            cost_delta: self.get(Column::CostDelta),
             created_at: moment(self.get(Column::CreatedAt)),
             hash_version: self.get(Column::HashVersion),
             id: self.get(Column::Id).unwrap_or_default(),
@@ -228,8 +227,8 @@ impl Values {
             runtime_ms: self.get(Column::RuntimeMs),
             source: self.get(Column::Source),
             tenant_id: self.get(Column::TenantId),
-            v1_cost: number(Column::V1Cost),
-            v2_cost: number(Column::V2Cost),
+            v1_cost: self.get(Column::V1Cost),
+            v2_cost: self.get(Column::V2Cost),
             variant_slug: self.get(Column::VariantSlug),
         };
         row.digest(&mut hash::heed_interrupts).map_err(hash::refused)

@@ -55,3 +55,29 @@ impl Form for Reference {
         }
     }
 }
+
+/// A text as the form writes it: the string between quotes.
+pub(super) fn text(text: &str, form: &mut Vec<u8>) {
+    form.push(b'"');
+    let mut rest = text;
+    loop {
+        let plain = rest
+            .bytes()
+            .take_while(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\'))
+            .count();
+        let (before, after) = rest.split_at_checked(plain).unwrap_or((rest, ""));
+        form.extend_from_slice(before.as_bytes());
+        let mut characters = after.chars();
+        let Some(character) = characters.next() else { break };
+        match escape::short(character.into()) {
+            Some(short) => form.extend_from_slice(short),
+            None => {
+                for unit in character.encode_utf16(&mut [0; 2]) {
+                    form.extend_from_slice(&escape::unit((*unit).into()));
+                }
+            }
+        }
+        rest = characters.as_str();
+    }
+    form.push(b'"');
+}
