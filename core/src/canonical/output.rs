@@ -51,7 +51,7 @@ impl<'t, 's, S: Sink> Output<'t, 's, S> {
     /// Prints a stretch of the text as it stands.
     #[inline]
     pub(super) fn span(&mut self, start: usize, end: usize) {
-        if start != self.end {
+        if start != self.end || end - self.start > STEP {
             self.settle();
             self.start = start;
         }
