@@ -797,7 +797,9 @@ impl<'a> Traffic<'a> {
 
     /// Waits until so much has been compared and written since, or somebody has failed.
     fn wait_for(&self, compared: usize, written: usize) -> Result<()> {
-        wait_until(LIMIT * 4, "enough to be compared", || {
+        // The more there is, the longer each takes.
+        let limit = LIMIT * (2 + u32::try_from(compared / 20)?);
+        wait_until(limit, "enough to be compared", || {
             if !self.goes_on() {
                 return Ok(Some(()));
             }
