@@ -26,13 +26,16 @@ use crate::{DATABASE, Options};
 #[derive(Args)]
 pub struct Load {
     /// Turns of each side where provenance is measured.
-    #[arg(long, default_value_t = 7)]
+    #[arg(long, default_value_t = 5)]
     turns: usize,
+    /// Of those, turns where drift is: millions of rows take long.
+    #[arg(long, default_value_t = 3)]
+    drift_turns: usize,
     /// Rows that are written in batches.
-    #[arg(long, default_value_t = 100_000)]
+    #[arg(long, default_value_t = 40_000)]
     written_rows: usize,
     /// Rows that a client writes one by one, which takes longer.
-    #[arg(long, default_value_t = 10_000)]
+    #[arg(long, default_value_t = 5_000)]
     rows_one_by_one: usize,
     /// Records of a backfill, half of which are known.
     #[arg(long, default_value_t = 10_000)]
@@ -43,6 +46,13 @@ pub struct Load {
     /// Rows of which drift is asked.
     #[arg(long, default_value_t = 10_000_000)]
     drift_rows: usize,
+}
+
+impl Load {
+    /// What was asked for turns at all is the most for drift.
+    fn drift_turns(&self) -> usize {
+        self.drift_turns.min(self.turns)
+    }
 }
 
 /// Settings of this room's server without which its figures cannot be read.
@@ -104,6 +114,15 @@ impl Race {
         let race = Self { name: name.to_owned(), unit, lanes: lanes.collect() };
         race.print();
         Ok(race)
+    }
+
+    /// What this comes to, a line for each other side.
+    fn print_compact(&self) {
+        let ours = format!("{:.2} {}", self.ours(), self.unit);
+        for lane in &self.lanes[1..] {
+            let goal = lane.goal.map(|goal| goal.to_string()).unwrap_or_default();
+            println!("{:<36}{ours:>24}   {:<56}{:>8.2}{goal:>8}", self.name, lane.label, self.ratio(lane));
+        }
     }
 
     /// Our rate as a multiple of a side's.
@@ -191,7 +210,14 @@ pub fn measure(options: &Options) -> Result<Option<Value>> {
     for (_, measure) in parts {
         races.extend(measure(&stage, load, &options.only)?);
     }
-    println!("medians of {} turns, all sides in turn; ratio: our rate as a multiple\n", load.turns);
+    println!();
+    println!("{:<36}{:>24}   {:<56}{:>8}{:>8}", "", "ours", "against", "ratio", "goal");
+    races.iter().for_each(Race::print_compact);
+    println!(
+        "medians of {} turns, of drift {}, all sides in turn; ratio: our rate as a multiple, to which a goal is the least\n",
+        load.turns,
+        load.drift_turns()
+    );
     let mut client = stage.connect()?;
     let setting = |name: &'static str| -> Result<(&'static str, String)> {
         Ok((name, client.query_one("SELECT current_setting($1)", &[&name])?.get(0)))

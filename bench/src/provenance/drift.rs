@@ -123,7 +123,7 @@ fn of_the_rows(stage: &Stage, load: &Load, name: &str, settings: &str) -> Result
         // One and a half times the time is two thirds of the rate.
         asking(stage, "count, avg, min, max, stddev_samp", Some(0.667), settings, &built_in(""), 1, rows)?,
     ];
-    Race::run(name, "rows/s", load.turns, runners)
+    Race::run(name, "rows/s", load.drift_turns(), runners)
 }
 
 /// Asked of roll-ups, and of the rows by what is built in.
@@ -195,7 +195,7 @@ impl Question {
                 1.0,
             )?,
         ];
-        Race::run(self.name, "answers/s", load.turns.min(5), runners)
+        Race::run(self.name, "answers/s", load.drift_turns(), runners)
     }
 }
 
@@ -235,5 +235,5 @@ fn refresh(stage: &Stage, load: &Load) -> Result<Race> {
             run: Box::new(fill),
         },
     ];
-    Race::run(REFRESH, "rows/s", load.turns.min(3), runners)
+    Race::run(REFRESH, "rows/s", load.drift_turns(), runners)
 }
