@@ -1,6 +1,6 @@
 //! Every client program of the manuals runs as it stands there. Those of docs/leader.md lead, stand back and are deposed; those of
 //! docs/breaker.md ask, report and go on without an answer; the one of docs/alerts.md delivers; those of docs/provenance.md hash as the
-//! server does, and load baselines.
+//! server does, and load baselines. And what docs/provenance.md grants is enough for what it has readers and writers do.
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use costsim_harness::{Alertmanager, Cluster, PgBouncer, Pooling, wait_until};
@@ -684,5 +684,59 @@ fn psql_loads_the_same_file_as_the_manual_has_it() -> Result<()> {
     assert_eq!(one::<String>(&mut client, states)?, "inserted inserted inserted error skipped");
     let stored = "SELECT payload ->> 'text' FROM costsim_provenance WHERE run_id = '1'";
     assert_eq!(one::<String>(&mut client, stored)?, "a \"quoted\" \\ one,\ttwo");
+    Ok(())
+}
+
+/// What a role of docs/provenance.md does, statement by statement.
+fn does(client: &mut Client, role: &str, statements: &[&str]) -> Result<()> {
+    client.batch_execute(&format!("SET ROLE {role}"))?;
+    for statement in statements {
+        client.batch_execute(statement).with_context(|| format!("{role}: {statement}"))?;
+    }
+    Ok(client.batch_execute("RESET ROLE")?)
+}
+
+#[test]
+fn grants_of_the_provenance_manual_are_enough_to_write_and_to_read_and_for_no_more() -> Result<()> {
+    let cluster = cluster()?;
+    let mut client = cluster.create_database_with_extension("grants")?;
+    let blocks = blocks(PROVENANCE, "sql")?;
+    let grants = blocks.iter().find(|block| block.starts_with("CREATE ROLE cost_writer"));
+    client.batch_execute(grants.with_context(|| format!("{PROVENANCE} makes no cost_writer"))?)?;
+    let batch = r#"SELECT costsim_write_provenance_batch('[{"run_id": "1", "tenant_id": "acme", "v1_cost": 1, "v2_cost": 2, "payload": {}},
+                                                           {"run_id": "2", "v1_cost": 1, "v2_cost": 2}]')"#;
+    let late = "INSERT INTO costsim_provenance (tenant_id, v1_cost, v2_cost, created_at) VALUES ('acme', 1, 2, now() - interval '2 days')";
+    let hash = "SELECT costsim_input_hash('{}'), costsim_input_digest('{}')";
+    let reading = [
+        "SELECT * FROM costsim_drift_stats()",
+        "SELECT * FROM costsim_drift_stats(now() - interval '30 days', now(), tenant_id => 'acme', variant_slug => 'v2')",
+        "SELECT * FROM costsim_drift_series(now() - interval '7 days', now(), '1 day')",
+        "SELECT * FROM costsim_drift_series(bucket => '15 minutes')",
+        "SELECT costsim_drift_js(costsim_drift_merge(summary)), costsim_drift_kl(costsim_drift_merge(summary)) FROM costsim_drift_series()",
+        "SELECT costsim_drift_count(d), costsim_drift_not_finite(d), costsim_drift_mean(d), costsim_drift_min(d), costsim_drift_max(d),
+                costsim_drift_stddev(d), costsim_drift_rel_mean(d), costsim_drift_rel_max(d), costsim_drift_percentile(d, 0.9),
+                costsim_drift_index_percentile(d, 0.9), costsim_drift_kl(d), costsim_drift_js(d), d::text
+           FROM (SELECT costsim_drift(v1_cost, v2_cost) FROM costsim_provenance) AS t (d)",
+        "SELECT * FROM costsim_query_provenance(tenant_id => 'acme')",
+        "SELECT costsim_count_provenance(), costsim_check_duplicate('015abd7f5cc57a2d')",
+        "SELECT hour FROM costsim_drift_changes",
+        "SELECT hours, bucket_start, is_total FROM costsim_drift_rollups",
+        "SELECT task, last_error FROM costsim_maintenance",
+    ];
+    for _ in 0..2 {
+        does(&mut client, "cost_writer", &[batch, late, hash])?;
+        does(&mut client, "cost_reader", &reading)?;
+        client.batch_execute("SELECT costsim_refresh_drift()")?;
+        // Now from roll-ups.
+        does(&mut client, "cost_reader", &reading)?;
+    }
+    let total = "SELECT total FROM costsim_drift_stats()";
+    client.batch_execute("SET ROLE cost_reader")?;
+    assert_eq!(one::<i64>(&mut client, total)?, 6);
+    for refused in [batch, "DELETE FROM costsim_provenance", "SELECT costsim_refresh_drift()"] {
+        assert_eq!(sqlstate_of(&mut client, refused)?, "42501", "{refused}");
+    }
+    client.batch_execute("SET ROLE cost_writer")?;
+    assert_eq!(sqlstate_of(&mut client, total)?, "42501");
     Ok(())
 }

@@ -505,7 +505,7 @@ impl Game {
                 let decision = if rng.u8(..3) == 0 { "ROLLBACK" } else { "COMMIT" };
                 player.say(&format!("{decision} PREPARED '{name}'"), &[])
             }
-            9 if player.in_transaction && player.is_repeatable && rng.u8(..3) == 0 => {
+            9 if player.in_transaction && player.is_repeatable => {
                 *refusals += 1;
                 player.is_refused(rng)
             }
@@ -1080,7 +1080,6 @@ fn trigger_of_the_users_that_asks_in_the_same_statement_is_told_what_the_rows_sa
 #[test]
 fn rule_that_writes_and_asks_is_told_what_the_rows_say_when_another_marks_the_hour_in_between() -> Result<()>
 {
-    const GATE: &str = "7";
     let (cluster, mut client) = database("rule")?;
     client.batch_execute(&format!(
         "CREATE TABLE log (answer text);
@@ -1090,10 +1089,18 @@ fn rule_that_writes_and_asks_is_told_what_the_rows_say_when_another_marks_the_ho
              INSERT INTO log SELECT {BOTH})"
     ))?;
     rolled_up(&mut client, 5)?;
-    let now = this_hour(&mut client)?;
-    let moment = format!("{MOMENT} {}", now - 2 * HOUR);
-    assert_eq!(marks_of(&mut client, now - 2 * HOUR)?, 0);
+    in_between(&cluster, &mut client)?;
+    check_noted(&mut client, "SELECT answer FROM log", 1)?;
+    assert_eq!(one::<String>(&mut client, "SELECT answer FROM log")?, "11 of 11", "without the other's row");
+    check(&mut client, &Question::EVERYTHING)
+}
 
+/// Inserts into the view, and another first when that statement has begun.
+fn in_between(cluster: &Cluster, client: &mut Client) -> Result<()> {
+    const GATE: &str = "7";
+    let now = this_hour(client)?;
+    let moment = format!("{MOMENT} {}", now - 2 * HOUR);
+    assert_eq!(marks_of(client, now - 2 * HOUR)?, 0);
     let mut writer = cluster.connect("rule")?;
     let pid: i32 = one(&mut writer, "SELECT pg_backend_pid()")?;
     client.batch_execute(&format!("SELECT pg_advisory_lock({GATE})"))?;
@@ -1105,16 +1112,13 @@ fn rule_that_writes_and_asks_is_told_what_the_rows_say_when_another_marks_the_ho
         let waits = format!(
             "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND pid = {pid} AND NOT granted)"
         );
-        let waited = wait_for(&mut client, "the writer to come to the gate", &waits);
+        let waited = wait_for(client, "the writer to come to the gate", &waits);
         let marked = client.batch_execute(&insert_at(&moment));
         client.batch_execute(&format!("SELECT pg_advisory_unlock({GATE})"))?;
         writing.join().map_err(|_| anyhow!("the writer panicked"))??;
         waited?;
         Ok(marked?)
-    })?;
-    check_noted(&mut client, "SELECT answer FROM log", 1)?;
-    assert_eq!(one::<String>(&mut client, "SELECT answer FROM log")?, "11 of 11", "without the other's row");
-    check(&mut client, &Question::EVERYTHING)
+    })
 }
 
 #[test]
