@@ -48,22 +48,19 @@ COMMENT ON COLUMN costsim_provenance.is_unique IS 'Whether the row was written o
 
 COMMENT ON COLUMN costsim_provenance.content_digest IS 'SHA-256 of the row as it was written, 32 bytes: what costsim_provenance_digest answers for it. Filled by a trigger, whoever writes.';
 
--- C functions that read the row where it stands; both are called for every row.
-CREATE FUNCTION _costsim_provenance_digest() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME';
-CREATE FUNCTION _costsim_provenance_changed() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME';
+-- C functions that read the row where it stands.
+CREATE FUNCTION _costsim_provenance_row() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME';
+CREATE FUNCTION _costsim_provenance_truncated() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME';
 CREATE FUNCTION costsim_provenance_digest(costsim_provenance) RETURNS bytea
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME';
 
--- Triggers fire in the order of their names: the digest is of what all others have made of the row. Both fire for replicated rows too.
-CREATE TRIGGER zz_costsim_provenance_digest BEFORE INSERT OR UPDATE ON costsim_provenance
-    FOR EACH ROW EXECUTE FUNCTION _costsim_provenance_digest();
-CREATE TRIGGER costsim_provenance_changed AFTER INSERT OR UPDATE OR DELETE ON costsim_provenance
-    FOR EACH ROW EXECUTE FUNCTION _costsim_provenance_changed();
+-- Triggers fire in the order of their names: digest and mark are of what all others have made of the row. Both fire for replicated rows too.
+CREATE TRIGGER zz_costsim_provenance_row BEFORE INSERT OR UPDATE OR DELETE ON costsim_provenance
+    FOR EACH ROW EXECUTE FUNCTION _costsim_provenance_row();
 CREATE TRIGGER costsim_provenance_truncated AFTER TRUNCATE ON costsim_provenance
-    FOR EACH STATEMENT EXECUTE FUNCTION _costsim_provenance_changed();
+    FOR EACH STATEMENT EXECUTE FUNCTION _costsim_provenance_truncated();
 ALTER TABLE costsim_provenance
-    ENABLE ALWAYS TRIGGER zz_costsim_provenance_digest,
-    ENABLE ALWAYS TRIGGER costsim_provenance_changed,
+    ENABLE ALWAYS TRIGGER zz_costsim_provenance_row,
     ENABLE ALWAYS TRIGGER costsim_provenance_truncated;
 
 SELECT pg_catalog.pg_extension_config_dump('costsim_provenance', '');

@@ -112,8 +112,8 @@ REVOKE ALL ON FUNCTION
     _costsim_incident_ended(),
     _costsim_cb_events_stay(),
     _costsim_alert_wake(),
-    _costsim_provenance_digest(),
-    _costsim_provenance_changed()
+    _costsim_provenance_row(),
+    _costsim_provenance_truncated()
     FROM PUBLIC;
 
 COMMENT ON FUNCTION costsim_try_leader(bigint, text, interval) IS 'Whether this session leads the lock id from now on. Never waits for a leader. Asking again while leading is true, takes no second lock and writes nothing, except that it renews the lease if one is passed. Without a lease the term lasts as long as the session; with one, a candidate may evict the session once it is over. False while somebody else leads, and when this session leads under another node_id (a pooler has put two clients on it; noted once in costsim_leader_events). Lock and row come together and are given back together when the transaction aborts. Errors: 22004 lock_id null, 22023 blank node_id or a lease that is not positive, 25006 read-only or standby.';
@@ -156,7 +156,7 @@ COMMENT ON FUNCTION costsim_canonical(json) IS 'The reference''s canonical form:
 COMMENT ON FUNCTION costsim_jcs(json, boolean) IS 'The form of RFC 8785: keys by UTF-16 unit, only what must be escaped is, numbers are doubles as ECMAScript prints them. NULL for NULL. Errors, each naming the byte offset in the text: 22023 a name that stands twice in an object, half of a surrogate pair, a number beyond the range of a double; with strict_numbers also every number whose decimal value is not the one that is printed (9007199254740993 and 1e-400; 0.1 passes). 54000, 54001 and 53200 as costsim_canonical.';
 COMMENT ON FUNCTION costsim_jcs_digest(json, boolean) IS 'SHA-256 of costsim_jcs, 64 hexadecimal digits: hash version 3. NULL for NULL. Errors: those of costsim_jcs.';
 COMMENT ON FUNCTION costsim_provenance_digest(costsim_provenance) IS 'What content_digest of this row must be: SHA-256, 32 bytes, of a JSON object with one member per column but content_digest itself, in the form of costsim_input_digest. created_at is a string in UTC with microseconds (2025-03-01T12:34:56.789000Z), what is no finite number a string (NaN, Infinity, -Infinity). WHERE content_digest IS DISTINCT FROM costsim_provenance_digest(p) finds rows that were changed while the trigger was off.';
-COMMENT ON FUNCTION costsim_refresh_drift(integer, boolean) IS 'Rolls up the hours that are over and have changed since they were rolled up, at most max_hours of them, the oldest first, and their days: how many hours. With rebuild everything is rolled up anew, max_hours of it in this call. Writers wait for nothing; an hour that an open transaction has written into is left for the next call. Waits for another refresh to end. The worker does the same at every poll. Answers are right without it, from the rows. Errors: 22004, 22023 max_hours outside 1 to 1000, 25006.';
+COMMENT ON FUNCTION costsim_refresh_drift(integer, boolean) IS 'Rolls up the hours that are over and have changed since they were rolled up, at most max_hours of them, the oldest first, and their days: how many hours. With rebuild everything is rolled up anew, max_hours of it in this call. Writers wait for nothing; an hour that an open transaction has written into is left for the next call. Waits for another refresh to end. The worker does the same at every poll. Answers are right without it, from the rows. Errors: 22004; 22023 max_hours outside 1 to 1000; 25001 under REPEATABLE READ and SERIALIZABLE, whose snapshot would not show what is rolled up; 25006.';
 COMMENT ON FUNCTION costsim_purge_provenance(interval, bigint) IS 'Deletes provenance written longer ago than older_than, the oldest first, at most max_rows: how many rows. Drift statistics follow. Under lock 7003 to the end of the transaction. The worker does the same every hour by costsim.provenance_retention. Errors: 22004; 22023 older_than negative, max_rows below 1; 55P03 somebody else leads lock 7003; 25006.';
 COMMENT ON FUNCTION costsim_drift_count(costsim_drift_summary) IS 'How many pairs the summary has. Like every function of a summary: NULL for NULL; error 22023 malformed summary.';
 COMMENT ON FUNCTION costsim_drift_not_finite(costsim_drift_summary) IS 'How many pairs were left out of the summary because v2 - v1 is NaN or infinite.';
@@ -187,8 +187,8 @@ COMMENT ON FUNCTION _costsim_cb_events_stay() IS 'Trigger function: refuses to c
 COMMENT ON FUNCTION _costsim_incident_ended() IS 'Trigger function: the alert of an incident that was resolved or removed ends.';
 COMMENT ON FUNCTION _costsim_supersede_incident() IS 'Trigger function: resolves the incident that another hand left open, with its alert, before a new one is written.';
 COMMENT ON FUNCTION _costsim_alert_wake() IS 'Trigger function: the commit of this transaction wakes the database''s worker.';
-COMMENT ON FUNCTION _costsim_provenance_digest() IS 'Trigger function: fills content_digest.';
-COMMENT ON FUNCTION _costsim_provenance_changed() IS 'Trigger function: marks the hours in which drift has changed.';
+COMMENT ON FUNCTION _costsim_provenance_row() IS 'Trigger function, before every row: marks the hours in which drift changes, and fills content_digest.';
+COMMENT ON FUNCTION _costsim_provenance_truncated() IS 'Trigger function: marks everything as changed.';
 COMMENT ON FUNCTION _costsim_drift_in(cstring) IS 'Input of costsim_drift_summary: \x and hexadecimal digits. Errors: 22023 what is no summary.';
 COMMENT ON FUNCTION _costsim_drift_out(costsim_drift_summary) IS 'Output of costsim_drift_summary.';
 COMMENT ON FUNCTION _costsim_drift_recv(internal) IS 'Binary input of costsim_drift_summary. Errors: 22023 what is no summary.';

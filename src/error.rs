@@ -45,6 +45,8 @@ pub enum Error {
     NotLeader { lock_id: i64, detail: String },
     /// Work that only one may do at a time, and somebody else may be doing.
     LockHeld { lock_id: i64, detail: String, hint: &'static str },
+    /// What a transaction that sees one snapshot to its end must not do.
+    LastingSnapshot { what: &'static str },
     /// The server has no place for another background process.
     NoWorkerSlot,
     /// A worker that the launcher would start again.
@@ -141,6 +143,11 @@ impl From<Error> for ErrorReport {
             )
             .set_detail(detail)
             .set_hint(hint),
+            Error::LastingSnapshot { what } => new(
+                PgSqlErrorCode::ERRCODE_ACTIVE_SQL_TRANSACTION,
+                format!("{what} needs a transaction that is READ COMMITTED"),
+            )
+            .set_hint("Call it in a transaction of its own."),
             Error::NoWorkerSlot => new(
                 PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
                 "no background worker slot is free".into(),

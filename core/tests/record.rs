@@ -1,6 +1,6 @@
 //! The digest of a provenance row: that of the JSON object anybody would write down for it.
 
-use chrono::{DateTime, Utc};
+use chrono::DateTime;
 use costsim_core::digest;
 use costsim_core::record::{Moment, Row};
 use proptest::prelude::*;

@@ -9,7 +9,7 @@ use pgrx::prelude::*;
 use pgrx::spi::SpiClient;
 
 use super::server::set_for_a_while;
-use super::statement::forget_plans;
+use super::statement::{Statement, column, forget_plans};
 use super::transaction::with_latest_snapshot;
 use crate::error::{Error, Result};
 
@@ -171,16 +171,30 @@ unsafe extern "C-unwind" fn on_namespace_change(_argument: pg_sys::Datum, _cache
 pub fn as_owner<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     schema()?;
     let owner = HOME.with_borrow(|home| home.as_ref().map(|home| home.owner)).ok_or(Error::NotInstalled)?;
+    as_user(owner, pg_sys::SECURITY_LOCAL_USERID_CHANGE, body)
+}
+
+/// Runs `body` as the owner of a table, whoever that is by now, as the server maintains a table: what the owner has put on it runs with
+/// his rights, and changes nothing of the session.
+pub fn as_owner_of<T>(table: pg_sys::Oid, body: impl FnOnce() -> Result<T>) -> Result<T> {
+    static OWNER: Statement = Statement::looking(
+        "SELECT relowner FROM pg_catalog.pg_class WHERE oid OPERATOR(pg_catalog.=) $1",
+        &[pgrx::pg_sys::BuiltinOid::OIDOID],
+    );
+    let owner = OWNER.row(&[table.into()], |row| column(row, 1))?.ok_or(Error::NotInstalled)?;
+    as_user(owner, pg_sys::SECURITY_LOCAL_USERID_CHANGE | pg_sys::SECURITY_RESTRICTED_OPERATION, body)
+}
+
+fn as_user<T>(user: pg_sys::Oid, restrictions: u32, body: impl FnOnce() -> Result<T>) -> Result<T> {
     // SAFETY: what the server does around such a function. After an error the abort puts user and settings back.
     unsafe {
-        let (mut user, mut context) = (pg_sys::InvalidOid, 0);
-        pg_sys::GetUserIdAndSecContext(&mut user, &mut context);
+        let (mut before, mut context) = (pg_sys::InvalidOid, 0);
+        pg_sys::GetUserIdAndSecContext(&mut before, &mut context);
         let level = pg_sys::NewGUCNestLevel();
         set_for_a_while(c"search_path", c"pg_catalog, pg_temp");
-        let restricted = context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32;
-        pg_sys::SetUserIdAndSecContext(owner, restricted);
+        pg_sys::SetUserIdAndSecContext(user, context | restrictions as i32);
         let outcome = body();
-        pg_sys::SetUserIdAndSecContext(user, context);
+        pg_sys::SetUserIdAndSecContext(before, context);
         pg_sys::AtEOXact_GUC(true, level);
         outcome
     }

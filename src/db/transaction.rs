@@ -227,6 +227,27 @@ pub fn attempt<T>(body: impl FnOnce() -> Result<T> + UnwindSafe) -> Result<Resul
     )
 }
 
+/// Runs `body` in a subtransaction of its own, whatever it is that goes wrong: but for a lock that is waited for too long, cancel and
+/// shutdown, which pass through, the server's refusal is the answer; what goes wrong because the extension is being dropped is
+/// [`Error::NotInstalled`].
+pub fn contain<T>(body: impl FnOnce() -> Result<T> + UnwindSafe) -> Result<Result<T, Refusal>> {
+    in_subtransaction(
+        || body().map(Ok),
+        |caught| match sqlstate_of(&caught) {
+            Some(sqlstate)
+                if !must_propagate(&caught)
+                    && code_of(&caught) != Some(PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE) =>
+            {
+                if !is_installed() {
+                    return Err(Error::NotInstalled);
+                }
+                Ok(Err(Refusal { sqlstate, message: message_of(&caught) }))
+            }
+            _ => caught.rethrow(),
+        },
+    )
+}
+
 /// Runs `body` and takes back what it did: only its answer is left.
 pub fn rehearse<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     let mut answer = None;

@@ -5,8 +5,9 @@
 //! The refresher takes marks away and writes the roll-up in one transaction.
 //!
 //! One mark is enough for an hour, and thousands of transactions write into the present one. So a transaction that finds the hour marked
-//! writes none, if it can be sure that nobody takes that mark away before it ends: it shares a lock on the hour until then, and the
-//! refresher passes over an hour whose lock it does not get for itself alone. Nobody waits: who does not get the lock writes a mark.
+//! writes none, if it can be sure that it sees that mark itself and that nobody takes it away before it ends: it shares a lock on the hour
+//! until then, and the refresher passes over an hour whose lock it does not get for itself alone. Nobody waits: who does not get the lock
+//! writes a mark.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -30,10 +31,13 @@ const MOST_LOCKS: usize = 16;
 static MARK: Statement =
     Statement::current("INSERT INTO @schema@.costsim_drift_changes (hour) VALUES ($1)", &[TIMESTAMPTZOID]);
 
-static IS_MARKED: Statement = Statement::looking(
-    "SELECT 1 FROM @schema@.costsim_drift_changes WHERE hour = $1 LIMIT 1",
-    &[TIMESTAMPTZOID],
-);
+/// What is committed now: the mark that others will see.
+static IS_MARKED: Statement = Statement::looking(MARK_OF_HOUR, &[TIMESTAMPTZOID]);
+
+/// What this statement sees: the mark that this transaction will see, however long its snapshot lasts.
+static IS_SEEN: Statement = Statement::reading(MARK_OF_HOUR, &[TIMESTAMPTZOID]);
+
+const MARK_OF_HOUR: &str = "SELECT 1 FROM @schema@.costsim_drift_changes WHERE hour = $1 LIMIT 1";
 
 static MARK_ALL: Statement =
     Statement::current("INSERT INTO @schema@.costsim_drift_changes (hour) VALUES (NULL)", &[]);
@@ -78,11 +82,14 @@ pub fn mark_all() -> Result<()> {
 
 /// Whether the hour is marked, and stays so until this transaction ends.
 fn is_marked_for_good(hour: i64) -> Result<bool> {
-    // A transaction with a snapshot of its own may not see what is marked now, and would overlook its own rows.
-    if db::has_lasting_snapshot() || SURE_OF.with_borrow(BTreeSet::len) >= MOST_LOCKS {
+    if SURE_OF.with_borrow(BTreeSet::len) >= MOST_LOCKS || !lock::try_share_hour(hour) {
         return Ok(false);
     }
-    Ok(lock::try_share_hour(hour) && IS_MARKED.row(&[stamp(hour)?.into()], |_| Ok(()))?.is_some())
+    // A mark that is committed may lie beyond the snapshot under which this transaction goes on reading, and it would overlook its own rows.
+    let is_there = |statement: &'static Statement| {
+        statement.row(&[stamp(hour)?.into()], |_| Ok(())).map(|mark| mark.is_some())
+    };
+    Ok(is_there(&IS_MARKED)? && is_there(&IS_SEEN)?)
 }
 
 fn stamp(hour: i64) -> Result<TimestampWithTimeZone> {

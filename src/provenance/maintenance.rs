@@ -21,15 +21,16 @@ pub enum Task {
 }
 
 static NOTE: Statement = Statement::deciding(
-    "INSERT INTO @schema@.costsim_maintenance AS m (task, last_rows, total_rows) VALUES ($1, $2, $2)
+    "INSERT INTO @schema@.costsim_maintenance AS m (task, last_rows, total_rows, last_error) VALUES ($1, $2, $2, $3)
      ON CONFLICT (task) DO UPDATE
-        SET last_run_at = pg_catalog.clock_timestamp(), last_rows = excluded.last_rows, total_rows = m.total_rows + excluded.last_rows",
-    &[TEXTOID, INT8OID],
+        SET last_run_at = pg_catalog.clock_timestamp(), last_rows = excluded.last_rows, total_rows = m.total_rows + excluded.last_rows,
+            last_error = excluded.last_error",
+    &[TEXTOID, INT8OID, TEXTOID],
 );
 
 static PURGE: Statement = Statement::deciding(
-    "DELETE FROM @schema@.costsim_provenance
-      WHERE id = ANY (ARRAY(SELECT id FROM @schema@.costsim_provenance
+    "DELETE FROM ONLY @schema@.costsim_provenance
+      WHERE id = ANY (ARRAY(SELECT id FROM ONLY @schema@.costsim_provenance
                              WHERE created_at < $1
                              ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED))",
     &[TIMESTAMPTZOID, INT8OID],
@@ -37,11 +38,21 @@ static PURGE: Statement = Statement::deciding(
 
 /// Notes that a task has been done, and on how many rows or hours.
 pub fn note(task: Task, rows: i64) -> Result<()> {
-    let task = match task {
-        Task::PurgeProvenance => "purge_provenance",
-        Task::RefreshDrift => "refresh_drift",
-    };
-    NOTE.run(&[task.into(), rows.into()]).map(drop)
+    NOTE.run(&[task.name().into(), rows.into(), None::<&str>.into()]).map(drop)
+}
+
+/// Notes that a task has failed.
+pub fn note_failure(task: Task, error: &str) -> Result<()> {
+    NOTE.run(&[task.name().into(), 0_i64.into(), error.into()]).map(drop)
+}
+
+impl Task {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::PurgeProvenance => "purge_provenance",
+            Self::RefreshDrift => "refresh_drift",
+        }
+    }
 }
 
 /// Deletes provenance that is older than that, the oldest first, at most so many rows: how many.
@@ -76,7 +87,11 @@ pub fn purge_some(older_than: TimeDelta, max_rows: i64) -> Result<i64> {
 fn purge(older_than: TimeDelta, max_rows: i64) -> Result<i64> {
     // Older than the calendar is nothing.
     let Some(before) = clock::now().checked_sub_signed(older_than) else { return Ok(0) };
-    let rows = convert::count(PURGE.run(&[convert::timestamptz(before)?.into(), max_rows.into()])?);
+    // An application may have put triggers of its own on the table, or own it: they must not run as whoever calls, or as the worker.
+    let deleted = db::as_owner_of(db::relation(c"costsim_provenance")?, || {
+        PURGE.run(&[convert::timestamptz(before)?.into(), max_rows.into()])
+    })?;
+    let rows = convert::count(deleted);
     note(Task::PurgeProvenance, rows)?;
     Ok(rows)
 }

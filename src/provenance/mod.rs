@@ -23,8 +23,8 @@ mod store;
 mod tests;
 mod turn;
 
-pub use maintenance::purge_some;
-pub use rollup::refresh_some;
+pub use maintenance::{Task, note_failure, purge_some};
+pub use rollup::refresh_next;
 
 use pgrx::iter::TableIterator;
 use pgrx::pg_sys::panic::ErrorReport;

@@ -5,7 +5,7 @@
 //! made of its hours', in the transaction that changes one of them.
 
 use pgrx::datum::DatumWithOid;
-use pgrx::pg_sys::BuiltinOid::TIMESTAMPTZARRAYOID;
+use pgrx::pg_sys::BuiltinOid::{TIMESTAMPTZARRAYOID, TIMESTAMPTZOID};
 use pgrx::prelude::*;
 
 use super::changes;
@@ -19,9 +19,9 @@ use crate::lock;
 /// may be held for long.
 static DUE: Statement = Statement::current(
     "SELECT DISTINCT hour FROM @schema@.costsim_drift_changes
-      WHERE hour > '-infinity' AND hour <= pg_catalog.clock_timestamp() - INTERVAL '1 hour'
+      WHERE hour > $1 AND hour <= pg_catalog.clock_timestamp() - INTERVAL '1 hour'
       ORDER BY hour LIMIT 10000",
-    &[],
+    &[TIMESTAMPTZOID],
 );
 
 static FORGET_MARKS: Statement = Statement::current(
@@ -41,7 +41,7 @@ static ROLL_UP_HOURS: Statement = Statement::current(
          SELECT 1, h.hour, p.tenant_id, p.variant_slug, p.source, @schema@.costsim_drift(p.v1_cost, p.v2_cost)
            FROM pg_catalog.unnest($1) AS h(hour)
           CROSS JOIN LATERAL (SELECT tenant_id, variant_slug, source, v1_cost, v2_cost
-                                FROM @schema@.costsim_provenance
+                                FROM ONLY @schema@.costsim_provenance
                                WHERE created_at >= h.hour AND created_at < h.hour + INTERVAL '1 hour'
                                  AND v1_cost IS NOT NULL AND v2_cost IS NOT NULL) p
           GROUP BY h.hour, p.tenant_id, p.variant_slug, p.source
@@ -74,9 +74,6 @@ static ROLL_UP_DAYS: Statement = Statement::current(
 static IS_REBUILDING: Statement =
     Statement::current("SELECT 1 FROM @schema@.costsim_drift_changes WHERE hour IS NULL LIMIT 1", &[]);
 
-static REBUILD: Statement =
-    Statement::current("INSERT INTO @schema@.costsim_drift_changes (hour) VALUES (NULL)", &[]);
-
 static FORGET_REBUILD: Statement =
     Statement::current("DELETE FROM @schema@.costsim_drift_changes WHERE hour IS NULL", &[]);
 
@@ -86,7 +83,7 @@ static FORGET_ALL: Statement = Statement::current("DELETE FROM @schema@.costsim_
 static MARK_WHAT_THERE_IS: Statement = Statement::current(
     "INSERT INTO @schema@.costsim_drift_changes (hour)
      SELECT pg_catalog.date_bin('1 hour', created_at, '2000-01-01 00:00:00+00')
-       FROM @schema@.costsim_provenance
+       FROM ONLY @schema@.costsim_provenance
       WHERE v1_cost IS NOT NULL AND v2_cost IS NOT NULL
      EXCEPT
      SELECT hour FROM @schema@.costsim_drift_changes",
@@ -110,43 +107,51 @@ fn costsim_refresh_drift(
         )
         .into());
     }
-    lock::wait_to_be_the_only_refresher();
-    if required(rebuild, "rebuild")? {
-        REBUILD.run(&[])?;
+    let rebuild = required(rebuild, "rebuild")?;
+    // Its own later questions would be answered from roll-ups of rows that it does not see.
+    if db::has_lasting_snapshot() {
+        return Err(Error::LastingSnapshot { what: "costsim_refresh_drift()" }.into());
     }
-    Ok(refresh(max_hours)?)
+    lock::wait_to_be_the_only_refresher();
+    if rebuild {
+        changes::mark_all()?;
+    }
+    Ok(refresh(max_hours, None)?.len() as i64)
 }
 
 /// The most hours of one call.
 const MOST_HOURS: usize = 1_000;
 
-/// Rolls up some of what is due, unless somebody else does: how many hours.
-pub fn refresh_some(max_hours: usize) -> Result<i64> {
-    if lock::try_be_the_only_refresher() { refresh(max_hours) } else { Ok(0) }
+/// Rolls up the next hour that is due behind `after`, unless somebody else is at it: which one.
+pub fn refresh_next(after: Option<i64>) -> Result<Option<i64>> {
+    if !lock::try_be_the_only_refresher() {
+        return Ok(None);
+    }
+    Ok(refresh(1, after)?.pop())
 }
 
-/// Only one transaction at a time is here.
-fn refresh(max_hours: usize) -> Result<i64> {
+/// Rolls up what is due behind `after`: which hours. Only one transaction at a time is here.
+fn refresh(max_hours: usize, after: Option<i64>) -> Result<Vec<i64>> {
+    // What this transaction was sure of may go.
+    changes::forget();
     if IS_REBUILDING.row(&[], |_| Ok(()))?.is_some() {
         FORGET_REBUILD.run(&[])?;
         forget_the_endless()?;
         FORGET_ALL.run(&[])?;
         MARK_WHAT_THERE_IS.run(&[])?;
     }
-    let due: Vec<TimestampWithTimeZone> = DUE.rows(&[], |row| column(row, 1))?;
+    let after = convert::timestamp(after.unwrap_or(i64::MIN))?;
+    let due: Vec<TimestampWithTimeZone> = DUE.rows(&[after.into()], |row| column(row, 1))?;
     let hours: Vec<_> =
         due.into_iter().filter(|&hour| lock::try_take_hour(hour.into())).take(max_hours).collect();
-    if hours.is_empty() {
-        return Ok(0);
+    if !hours.is_empty() {
+        // The marks first: what is committed after this look leaves one of its own.
+        for step in [&FORGET_MARKS, &FORGET_HOURS, &ROLL_UP_HOURS, &FORGET_DAYS, &ROLL_UP_DAYS] {
+            step.run(&[DatumWithOid::from(hours.clone())])?;
+        }
+        maintenance::note(Task::RefreshDrift, convert::count(hours.len()))?;
     }
-    // The marks first: what is committed after this look leaves one of its own.
-    for step in [&FORGET_MARKS, &FORGET_HOURS, &ROLL_UP_HOURS, &FORGET_DAYS, &ROLL_UP_DAYS] {
-        step.run(&[DatumWithOid::from(hours.clone())])?;
-    }
-    changes::forget();
-    let count = convert::count(hours.len());
-    maintenance::note(Task::RefreshDrift, count)?;
-    Ok(count)
+    Ok(hours.into_iter().map(Into::into).collect())
 }
 
 /// The hours of infinite moments are never over, so their marks would stay where the rows have gone.

@@ -1,7 +1,9 @@
-//! What the table's own triggers do with a row, whoever writes it: its content digest, and word of the hours it changes.
+//! What the table's own triggers do with a row, whoever writes it: word of the hours it changes, and its content digest.
 //!
-//! Both are called once for each row, so they read the tuple where it stands. (A statement trigger with a transition table would copy
-//! every row, payload and all; a generated column would ask whoever writes for the right to call its function.)
+//! One trigger before every row does both. The word comes first: from the moment at which somebody can see the row, be it a trigger or a
+//! function of the very statement, its hour is marked. It is called for each row, so it reads the tuple where it stands. (A statement
+//! trigger with a transition table would copy every row, payload and all; a generated column would ask whoever writes for the right to
+//! call its function.)
 
 use std::ffi::c_void;
 
@@ -39,6 +41,39 @@ enum Column {
     ContentDigest,
 }
 
+/// Their types. What is read as another type would be read wrongly.
+const TYPES: [pg_sys::BuiltinOid; Column::ContentDigest as usize] = {
+    use pg_sys::BuiltinOid::{
+        BOOLOID, BYTEAOID, FLOAT8OID, INT2OID, INT4OID, INT8OID, JSONBOID, TEXTOID, TIMESTAMPTZOID,
+    };
+    [
+        INT8OID,
+        TEXTOID,
+        TEXTOID,
+        TEXTOID,
+        TEXTOID,
+        TEXTOID,
+        TEXTOID,
+        TEXTOID,
+        TEXTOID,
+        TEXTOID,
+        FLOAT8OID,
+        FLOAT8OID,
+        FLOAT8OID,
+        JSONBOID,
+        INT4OID,
+        TIMESTAMPTZOID,
+        INT2OID,
+        BOOLOID,
+        BYTEAOID,
+    ]
+};
+
+/// Whether values of a type are read as those of a known one: `varchar` is stored as `text` is.
+fn is_read_as(found: pg_sys::Oid, known: pg_sys::BuiltinOid) -> bool {
+    found == known.value() || (known == pg_sys::BuiltinOid::TEXTOID && found == pg_sys::VARCHAROID)
+}
+
 /// What a trigger is called with.
 struct Call<'a> {
     data: &'a pg_sys::TriggerData,
@@ -70,21 +105,61 @@ macro_rules! server_function {
     };
 }
 
-server_function!(_costsim_provenance_digest, pg_finfo__costsim_provenance_digest, seal);
-server_function!(_costsim_provenance_changed, pg_finfo__costsim_provenance_changed, tell);
+server_function!(_costsim_provenance_row, pg_finfo__costsim_provenance_row, before_row);
+server_function!(_costsim_provenance_truncated, pg_finfo__costsim_provenance_truncated, after_truncate);
 server_function!(costsim_provenance_digest, pg_finfo_costsim_provenance_digest, digest_of_argument);
 
-/// Before a row is written: its digest, in its own column.
-fn seal(fcinfo: &pg_sys::FunctionCallInfoBaseData) -> Result<pg_sys::Datum> {
+/// Before a row comes, changes or goes: marks for the hours in which the answer about drift will be another one, and the digest of
+/// what is about to be written.
+fn before_row(fcinfo: &pg_sys::FunctionCallInfoBaseData) -> Result<pg_sys::Datum> {
     let call = Call::read(fcinfo)?;
-    let tuple = call.written();
-    // SAFETY: the tuple is one of this relation, and the new one is made of it in the memory of whoever writes.
+    let event = call.data.tg_event;
+    require(
+        event & pg_sys::TRIGGER_EVENT_ROW != 0
+            && event & pg_sys::TRIGGER_EVENT_TIMINGMASK == pg_sys::TRIGGER_EVENT_BEFORE,
+    )?;
+    // SAFETY: a row trigger's tuples are ones of this relation; of an update the second is the new one, else there is none.
     unsafe {
         let columns = (*call.data.tg_relation).rd_att;
-        let digest = Values::read(tuple, columns)?.digest()?;
-        let digest = bytea(&digest);
-        let number = Column::ContentDigest as i32;
-        let (mut number, mut digest, mut is_null) = (number, digest, false);
+        for tuple in [call.data.tg_trigtuple, call.data.tg_newtuple] {
+            if !tuple.is_null() {
+                mark_hour(tuple, columns)?;
+            }
+        }
+        if event & pg_sys::TRIGGER_EVENT_OPMASK == pg_sys::TRIGGER_EVENT_DELETE {
+            return Ok(pg_sys::Datum::from(call.data.tg_trigtuple));
+        }
+        sealed(call.written(), columns)
+    }
+}
+
+/// After all rows have gone.
+fn after_truncate(fcinfo: &pg_sys::FunctionCallInfoBaseData) -> Result<pg_sys::Datum> {
+    let call = Call::read(fcinfo)?;
+    require(call.data.tg_event & pg_sys::TRIGGER_EVENT_OPMASK == pg_sys::TRIGGER_EVENT_TRUNCATE)?;
+    changes::mark_all()?;
+    Ok(pg_sys::Datum::from(0))
+}
+
+/// Marks the hour of a row that has something to say about drift.
+unsafe fn mark_hour(tuple: pg_sys::HeapTuple, columns: pg_sys::TupleDesc) -> Result<()> {
+    // SAFETY: the caller's.
+    let value = |column: Column| unsafe { value(tuple, columns, column) };
+    if value(Column::V1Cost).is_some()
+        && value(Column::V2Cost).is_some()
+        && let Some(created_at) = value(Column::CreatedAt)
+    {
+        changes::mark(created_at.value() as pg_sys::TimestampTz)?;
+    }
+    Ok(())
+}
+
+/// The row with its digest in its column, in the memory of whoever writes.
+unsafe fn sealed(tuple: pg_sys::HeapTuple, columns: pg_sys::TupleDesc) -> Result<pg_sys::Datum> {
+    // SAFETY: the caller's.
+    unsafe {
+        let mut digest = bytea(&Values::read(tuple, columns)?.digest()?);
+        let (mut number, mut is_null) = (Column::ContentDigest as i32, false);
         let sealed = pg_sys::heap_modify_tuple_by_cols(
             tuple,
             columns,
@@ -95,33 +170,6 @@ fn seal(fcinfo: &pg_sys::FunctionCallInfoBaseData) -> Result<pg_sys::Datum> {
         );
         Ok(pg_sys::Datum::from(sealed))
     }
-}
-
-/// After a row has come, gone or changed, or all have gone: word of the hours in which the answer about drift is another one now.
-fn tell(fcinfo: &pg_sys::FunctionCallInfoBaseData) -> Result<pg_sys::Datum> {
-    let call = Call::read(fcinfo)?;
-    if call.data.tg_event & pg_sys::TRIGGER_EVENT_OPMASK == pg_sys::TRIGGER_EVENT_TRUNCATE {
-        changes::mark_all()?;
-        return Ok(pg_sys::Datum::from(0));
-    }
-    // SAFETY: the tuples are ones of this relation; of an update the second is the new one, else there is none.
-    unsafe {
-        let columns = (*call.data.tg_relation).rd_att;
-        for tuple in [call.data.tg_trigtuple, call.data.tg_newtuple] {
-            if tuple.is_null() {
-                continue;
-            }
-            // A row without both costs says nothing about drift.
-            let has = |column: Column| value(tuple, columns, column).is_some();
-            if has(Column::V1Cost)
-                && has(Column::V2Cost)
-                && let Some(created_at) = value(tuple, columns, Column::CreatedAt)
-            {
-                changes::mark(created_at.value() as pg_sys::TimestampTz)?;
-            }
-        }
-    }
-    Ok(pg_sys::Datum::from(0))
 }
 
 /// The digest of the row that is the one argument.
@@ -158,10 +206,7 @@ impl<'a> Call<'a> {
         match data {
             // SAFETY: the server opens the relation before it calls.
             Some(data) if unsafe { (*data.tg_relation).rd_id } == ours => Ok(Self { data }),
-            _ => Err(Error::invalid(
-                "this trigger function is for costsim_provenance",
-                "Leave the extension's trigger functions to its own tables.",
-            )),
+            _ => Err(misplaced()),
         }
     }
 
@@ -169,6 +214,17 @@ impl<'a> Call<'a> {
     fn written(&self) -> pg_sys::HeapTuple {
         if self.data.tg_newtuple.is_null() { self.data.tg_trigtuple } else { self.data.tg_newtuple }
     }
+}
+
+fn require(is_in_place: bool) -> Result<()> {
+    if is_in_place { Ok(()) } else { Err(misplaced()) }
+}
+
+fn misplaced() -> Error {
+    Error::invalid(
+        "this trigger function is for costsim_provenance as the extension uses it",
+        "Leave the extension's trigger functions to its own tables.",
+    )
 }
 
 /// One column of a tuple.
@@ -193,8 +249,12 @@ impl Values {
         // SAFETY: both arrays are as long as the row is wide.
         unsafe {
             let width = usize::try_from((*columns).natts).unwrap_or(0);
-            if width < Column::ContentDigest as usize {
-                return Err(Error::Internal(format!("a row of costsim_provenance has {width} columns")));
+            let types = (*columns).attrs.as_slice(width).iter().map(|column| column.atttypid);
+            if width < TYPES.len() || types.zip(TYPES).any(|(found, known)| !is_read_as(found, known)) {
+                return Err(Error::Unsupported {
+                    what: "costsim_provenance has other columns than the extension gave it",
+                    hint: "Give the extension's columns their types back, and add columns of your own behind them.",
+                });
             }
             let mut values = Self { data: vec![pg_sys::Datum::from(0); width], nulls: vec![true; width] };
             pg_sys::heap_deform_tuple(tuple, columns, values.data.as_mut_ptr(), values.nulls.as_mut_ptr());

@@ -2,6 +2,7 @@
 //!
 //! A task that fails says so in the log, once for each new reason, and is tried again later; alerts go on meanwhile.
 
+use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
@@ -10,7 +11,9 @@ use pgrx::prelude::*;
 use super::delivery::poll;
 use super::process;
 use crate::alert::store::upkeep;
-use crate::error::{Error, Result};
+use crate::db::Refusal;
+use crate::error::Result;
+use crate::provenance::Task;
 use crate::{clock, db, guc, provenance};
 
 /// What is over is cleared away, and provenance purged, this often.
@@ -20,7 +23,7 @@ const HOURLY: Duration = Duration::from_secs(3_600);
 const BREATH: Duration = Duration::from_millis(100);
 
 /// How long a task rests after it has failed.
-const PENANCE: Duration = Duration::from_secs(60);
+const SETBACK: Duration = Duration::from_secs(60);
 
 /// No task waits longer for somebody's lock.
 const PATIENCE: TimeDelta = TimeDelta::seconds(1);
@@ -29,9 +32,8 @@ const PATIENCE: TimeDelta = TimeDelta::seconds(1);
 const CLEARED_AT_ONCE: i64 = 1_000;
 const LOOKED_AT_AT_ONCE: i64 = 10_000;
 
-/// Rows of provenance, and hours of drift, at a time: alerts wait as long as a step takes.
+/// Rows of provenance at a time: alerts wait as long as a step takes.
 const PURGED_AT_ONCE: i64 = 5_000;
-const ROLLED_UP_AT_ONCE: usize = 4;
 
 /// When each task is due, and what is remembered of it.
 pub struct Upkeep {
@@ -39,11 +41,16 @@ pub struct Upkeep {
     /// The number up to which the queue was cleared.
     cleared_to: i64,
     drift: Due,
+    /// The last hour that was rolled up in this round: one that goes on changing waits for the next.
+    rolled_up_to: Option<i64>,
     provenance: Due,
 }
 
 /// When a task is done next.
 struct Due {
+    name: &'static str,
+    /// Where its failures are noted.
+    task: Option<Task>,
     at: Instant,
     /// Why it failed the last time.
     trouble: Option<String>,
@@ -59,8 +66,14 @@ enum Step {
 impl Upkeep {
     /// Everything is due after this pause.
     pub fn after(pause: Duration) -> Self {
-        let due = || Due { at: Instant::now() + pause, trouble: None };
-        Self { alerts: due(), cleared_to: i64::MIN, drift: due(), provenance: due() }
+        let due = |name, task| Due { name, task, at: Instant::now() + pause, trouble: None };
+        Self {
+            alerts: due("clearing alerts", None),
+            cleared_to: i64::MIN,
+            drift: due("rolling up drift", Some(Task::RefreshDrift)),
+            rolled_up_to: None,
+            provenance: due("purging provenance", Some(Task::PurgeProvenance)),
+        }
     }
 
     /// How long nothing is due.
@@ -71,12 +84,13 @@ impl Upkeep {
 
     /// Does one step of each task that is due.
     pub fn step(&mut self) -> Result<()> {
-        let cleared_to = &mut self.cleared_to;
-        self.alerts.step("clearing alerts", HOURLY, || clear_alerts(cleared_to))?;
-        self.drift.step("rolling up drift", poll(), || {
-            Ok(more_if(provenance::refresh_some(ROLLED_UP_AT_ONCE)? > 0))
+        let (cleared_to, rolled_up_to) = (&mut self.cleared_to, &mut self.rolled_up_to);
+        self.alerts.step(HOURLY, || clear_alerts(cleared_to))?;
+        self.drift.step(poll(), || {
+            *rolled_up_to = provenance::refresh_next(*rolled_up_to)?;
+            Ok(more_if(rolled_up_to.is_some()))
         })?;
-        self.provenance.step("purging provenance", HOURLY, || {
+        self.provenance.step(HOURLY, || {
             let age = guc::provenance_retention();
             if age.is_zero() {
                 return Ok(Step::Done);
@@ -88,34 +102,46 @@ impl Upkeep {
 
 impl Due {
     /// Does a step of the task in a transaction of its own, if it is due.
-    fn step(&mut self, name: &str, pause: Duration, body: impl FnOnce() -> Result<Step>) -> Result<()> {
+    fn step(&mut self, pause: Duration, body: impl FnOnce() -> Result<Step>) -> Result<()> {
         if self.at > Instant::now() {
             return Ok(());
         }
-        process::show_activity(&format!("costsim: {name}"));
-        let body = std::panic::AssertUnwindSafe(body);
-        let step = db::transaction_within(PATIENCE, || match db::subtransaction(body) {
-            Err(Error::Internal(trouble)) => Ok(Err(trouble)),
-            outcome => outcome.map(Ok),
-        })?;
-        let rest = match step {
+        process::show_activity(&format!("costsim: {}", self.name));
+        let rest = match contained(body)? {
             // Somebody has locked a table.
-            None => pause.min(PENANCE),
+            None => pause.min(SETBACK),
             Some(Ok(step)) => {
                 self.trouble = None;
                 if step == Step::More { BREATH } else { pause }
             }
-            Some(Err(trouble)) => {
-                if self.trouble.as_ref() != Some(&trouble) {
-                    warning!("costsim: {name} failed: {trouble}");
-                }
-                self.trouble = Some(trouble);
-                PENANCE
+            Some(Err(refusal)) => {
+                self.regret(format!("{}: {}", refusal.sqlstate, refusal.message))?;
+                SETBACK
             }
         };
         self.at = Instant::now() + rest;
         Ok(())
     }
+
+    /// Says that the task has failed, once for each new reason.
+    fn regret(&mut self, trouble: String) -> Result<()> {
+        if self.trouble.as_ref() == Some(&trouble) {
+            return Ok(());
+        }
+        warning!("costsim: {} failed: {trouble}", self.name);
+        if let Some(task) = self.task {
+            // Where that fails too, the log has it.
+            contained(|| provenance::note_failure(task, &trouble))?;
+        }
+        self.trouble = Some(trouble);
+        Ok(())
+    }
+}
+
+/// Runs `body` in a transaction of its own: its answer, or the server's refusal, or nothing where a lock was not to be had.
+fn contained<T>(body: impl FnOnce() -> Result<T>) -> Result<Option<Result<T, Refusal>>> {
+    let body = AssertUnwindSafe(body);
+    db::transaction_within(PATIENCE, || db::contain(body))
 }
 
 fn more_if(is_more: bool) -> Step {

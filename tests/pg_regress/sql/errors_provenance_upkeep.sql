@@ -22,15 +22,42 @@ SELECT total FROM costsim_drift_series(bucket => '1 month');
 \echo :LAST_ERROR_SQLSTATE
 SELECT total FROM costsim_drift_series(bucket => '0');
 \echo :LAST_ERROR_SQLSTATE
+-- the same where there are no rows
+SELECT total FROM costsim_drift_series('2020-01-01', '2020-01-02', '1 month');
+\echo :LAST_ERROR_SQLSTATE
+SELECT total FROM costsim_drift_series('2020-01-01', '2020-01-02', '-1 hour');
+\echo :LAST_ERROR_SQLSTATE
+-- the trigger functions where they do not belong
 CREATE TABLE mine (LIKE costsim_provenance INCLUDING DEFAULTS);
-CREATE TRIGGER mine BEFORE INSERT ON mine FOR EACH ROW EXECUTE FUNCTION _costsim_provenance_digest();
+CREATE TRIGGER mine BEFORE INSERT ON mine FOR EACH ROW EXECUTE FUNCTION _costsim_provenance_row();
 INSERT INTO mine (id) VALUES (1);
 \echo :LAST_ERROR_SQLSTATE
 DROP TRIGGER mine ON mine;
-CREATE TRIGGER mine AFTER INSERT ON mine FOR EACH ROW EXECUTE FUNCTION _costsim_provenance_changed();
-INSERT INTO mine (id) VALUES (1);
+CREATE TRIGGER mine AFTER TRUNCATE ON mine FOR EACH STATEMENT EXECUTE FUNCTION _costsim_provenance_truncated();
+TRUNCATE mine;
 \echo :LAST_ERROR_SQLSTATE
-SELECT _costsim_provenance_changed();
+SELECT _costsim_provenance_row();
+\echo :LAST_ERROR_SQLSTATE
+CREATE TRIGGER mine BEFORE INSERT ON costsim_provenance FOR EACH STATEMENT EXECUTE FUNCTION _costsim_provenance_row();
+INSERT INTO costsim_provenance DEFAULT VALUES;
+\echo :LAST_ERROR_SQLSTATE
+DROP TRIGGER mine ON costsim_provenance;
+CREATE TRIGGER mine AFTER INSERT ON costsim_provenance FOR EACH ROW EXECUTE FUNCTION _costsim_provenance_row();
+INSERT INTO costsim_provenance DEFAULT VALUES;
+\echo :LAST_ERROR_SQLSTATE
+DROP TRIGGER mine ON costsim_provenance;
+CREATE TRIGGER mine BEFORE INSERT ON costsim_provenance FOR EACH ROW EXECUTE FUNCTION _costsim_provenance_truncated();
+INSERT INTO costsim_provenance DEFAULT VALUES;
+\echo :LAST_ERROR_SQLSTATE
+DROP TRIGGER mine ON costsim_provenance;
+-- columns that are no longer what they were
+ALTER TABLE costsim_provenance ALTER COLUMN commit_sha TYPE varchar(40);
+INSERT INTO costsim_provenance (commit_sha) VALUES ('c0ffee');
+SELECT count(*) FROM costsim_provenance p WHERE content_digest = costsim_provenance_digest(p) AND commit_sha = 'c0ffee';
+ALTER TABLE costsim_provenance ALTER COLUMN commit_sha TYPE bigint USING 1;
+INSERT INTO costsim_provenance DEFAULT VALUES;
+\echo :LAST_ERROR_SQLSTATE
+SELECT costsim_provenance_digest(p) FROM costsim_provenance p LIMIT 1;
 \echo :LAST_ERROR_SQLSTATE
 SELECT count(*) FROM costsim_provenance;
 ROLLBACK;
@@ -41,5 +68,13 @@ SELECT costsim_refresh_drift();
 ROLLBACK;
 BEGIN READ ONLY;
 SELECT costsim_purge_provenance();
+\echo :LAST_ERROR_SQLSTATE
+ROLLBACK;
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT costsim_refresh_drift();
+\echo :LAST_ERROR_SQLSTATE
+ROLLBACK;
+BEGIN ISOLATION LEVEL SERIALIZABLE;
+SELECT costsim_refresh_drift();
 \echo :LAST_ERROR_SQLSTATE
 ROLLBACK;

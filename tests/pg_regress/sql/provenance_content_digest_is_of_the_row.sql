@@ -20,7 +20,7 @@ SELECT count(*), count(*) FILTER (WHERE content_digest = costsim_provenance_dige
   FROM costsim_provenance p;
 
 -- a row that was changed behind the trigger's back is found
-ALTER TABLE costsim_provenance DISABLE TRIGGER zz_costsim_provenance_digest;
+ALTER TABLE costsim_provenance DISABLE TRIGGER zz_costsim_provenance_row;
 UPDATE costsim_provenance SET v2_cost = 1 WHERE id = 7;
 SELECT id FROM costsim_provenance p WHERE content_digest IS DISTINCT FROM costsim_provenance_digest(p);
 ROLLBACK;
