@@ -28,7 +28,7 @@ CREATE TABLE costsim_alert_queue (
     claim_token          bigint,
     claimed_until        timestamptz,
     priority             smallint GENERATED ALWAYS AS
-        (CASE WHEN lower(payload #>> '{0,labels,severity}' COLLATE "C") IN ('p1', 'critical', 'page') THEN 1 ELSE 2 END) STORED
+        (CASE WHEN lower(payload #>> '{0,labels,severity}'::text[] COLLATE "C") IN ('p1', 'critical', 'page') THEN 1 ELSE 2 END) STORED
 ) WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0);
 
 CREATE INDEX idx_costsim_alert_queue_next ON costsim_alert_queue (next_attempt_at);
@@ -55,7 +55,7 @@ COMMENT ON SEQUENCE costsim_alert_queue_id_seq IS 'Ids of queued and of fired al
 
 CREATE TABLE costsim_alerts (
     fingerprint   text PRIMARY KEY,
-    id            bigint      NOT NULL UNIQUE DEFAULT nextval('costsim_alert_queue_id_seq'),
+    id            bigint      NOT NULL UNIQUE DEFAULT nextval('costsim_alert_queue_id_seq'::regclass),
     labels        jsonb       NOT NULL,
     annotations   jsonb       NOT NULL DEFAULT '{}',
     generator_url text,
@@ -78,7 +78,7 @@ CREATE TABLE costsim_alerts (
     claimed_revision bigint,
     claimed_ends_at timestamptz,
     priority      smallint GENERATED ALWAYS AS
-        (CASE WHEN lower(labels ->> 'severity' COLLATE "C") IN ('p1', 'critical', 'page') THEN 1 ELSE 2 END) STORED
+        (CASE WHEN lower(labels ->> 'severity'::text COLLATE "C") IN ('p1', 'critical', 'page') THEN 1 ELSE 2 END) STORED
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 
 CREATE INDEX costsim_alerts_firing ON costsim_alerts (incident_id) WHERE resolved_at IS NULL;
@@ -161,7 +161,7 @@ END;
 COMMENT ON FUNCTION costsim_alert_queue_stats() IS 'Depth of the outbox, counted: pending, sent, failed and cancelled payloads, creation of the oldest pending one, alerts now firing, fired or resolved alerts that Alertmanager has not heard of, and the latest error.';
 
 CREATE VIEW costsim_dead_alerts AS
-    SELECT id, alert_type, payload #> '{0,labels}' AS labels, attempts, retries, response_code, last_error, created_at, finished_at,
+    SELECT id, alert_type, payload #> '{0,labels}'::text[] AS labels, attempts, retries, response_code, last_error, created_at, finished_at,
            circuit_breaker_name, incident_id
       FROM costsim_alert_queue
      WHERE status = 'failed';

@@ -95,13 +95,16 @@ BEGIN ATOMIC
        AND ($5 IS NULL OR p.created_at >= $5)
        AND ($6 IS NULL OR p.created_at <= $6)
        AND (coalesce($9, '') = '' OR p.run_id = $9)
-       AND ($10 IS NULL OR p.created_at <= $10)
-       AND ($10 IS NULL OR p.created_at < $10 OR p.id < $11)
+       -- A row that is gone has no time, and nothing comes before it.
+       AND ($10 IS NULL AND $11 IS NULL OR p.created_at <= coalesce($10, (SELECT b.created_at FROM costsim_provenance b WHERE b.id = $11)))
+       AND ($10 IS NULL AND $11 IS NULL
+            OR p.created_at < coalesce($10, (SELECT b.created_at FROM costsim_provenance b WHERE b.id = $11))
+            OR p.id < $11)
      ORDER BY p.created_at DESC, p.id DESC
      LIMIT CASE WHEN $7 < 0 THEN 0 ELSE $7 END
     OFFSET CASE WHEN $8 < 0 THEN 0 ELSE $8 END;
 END;
-COMMENT ON FUNCTION costsim_query_provenance(text, text, text, text, timestamptz, timestamptz, integer, bigint, text, timestamptz, bigint) IS 'Provenance rows, newest first by created_at and id, at most "limit" of them (NULL: all; negative: none) after "offset". NULL or an empty text means no filter; both dates are inclusive. For the next page pass created_at and id of the last row as before_created_at and before_id: rows written meanwhile move nothing, as they would with "offset". before_created_at alone: everything older.';
+COMMENT ON FUNCTION costsim_query_provenance(text, text, text, text, timestamptz, timestamptz, integer, bigint, text, timestamptz, bigint) IS 'Provenance rows, newest first by created_at and id, at most "limit" of them (NULL: all; negative: none) after "offset". NULL or an empty text means no filter; both dates are inclusive. For the next page pass created_at and id of the last row as before_created_at and before_id: rows written meanwhile move nothing, as they would with "offset". before_created_at alone: everything older; before_id alone: what comes after that row, nothing when it is gone.';
 
 CREATE FUNCTION costsim_count_provenance(
     tenant_id    text DEFAULT NULL,
@@ -114,17 +117,46 @@ CREATE FUNCTION costsim_count_provenance(
     RETURNS bigint
     LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
-    SELECT count(*)
-      FROM costsim_provenance p
-     WHERE (coalesce($1, '') = '' OR p.tenant_id = $1)
-       AND (coalesce($2, '') = '' OR p.variant_slug = $2)
-       AND ($3 IS NULL OR p.created_at >= $3)
-       AND ($4 IS NULL OR p.created_at <= $4)
-       AND (coalesce($5, '') = '' OR p.source = $5)
-       AND (coalesce($6, '') = '' OR p.input_hash = $6)
-       AND (coalesce($7, '') = '' OR p.run_id = $7);
+    -- The planner sees no values here, so a filter that may be none finds no index. The most telling one is asked for as it is: of these
+    -- questions only the first one that applies is asked.
+    SELECT CASE
+        WHEN $7 <> '' THEN (
+            SELECT count(*)
+              FROM costsim_provenance p
+             WHERE p.run_id = $7
+               AND (coalesce($1, '') = '' OR p.tenant_id = $1)
+               AND (coalesce($2, '') = '' OR p.variant_slug = $2)
+               AND ($3 IS NULL OR p.created_at >= $3)
+               AND ($4 IS NULL OR p.created_at <= $4)
+               AND (coalesce($5, '') = '' OR p.source = $5)
+               AND (coalesce($6, '') = '' OR p.input_hash = $6))
+        WHEN $6 <> '' THEN (
+            SELECT count(*)
+              FROM costsim_provenance p
+             WHERE p.input_hash = $6
+               AND (coalesce($1, '') = '' OR p.tenant_id = $1)
+               AND (coalesce($2, '') = '' OR p.variant_slug = $2)
+               AND ($3 IS NULL OR p.created_at >= $3)
+               AND ($4 IS NULL OR p.created_at <= $4)
+               AND (coalesce($5, '') = '' OR p.source = $5))
+        WHEN $1 <> '' THEN (
+            SELECT count(*)
+              FROM costsim_provenance p
+             WHERE p.tenant_id = $1
+               AND (coalesce($2, '') = '' OR p.variant_slug = $2)
+               AND ($3 IS NULL OR p.created_at >= $3)
+               AND ($4 IS NULL OR p.created_at <= $4)
+               AND (coalesce($5, '') = '' OR p.source = $5))
+        ELSE (
+            SELECT count(*)
+              FROM costsim_provenance p
+             WHERE (coalesce($2, '') = '' OR p.variant_slug = $2)
+               AND ($3 IS NULL OR p.created_at >= $3)
+               AND ($4 IS NULL OR p.created_at <= $4)
+               AND (coalesce($5, '') = '' OR p.source = $5))
+        END;
 END;
-COMMENT ON FUNCTION costsim_count_provenance(text, text, timestamptz, timestamptz, text, text, text) IS 'How many provenance rows there are. NULL or an empty text means no filter; both dates are inclusive.';
+COMMENT ON FUNCTION costsim_count_provenance(text, text, timestamptz, timestamptz, text, text, text) IS 'How many provenance rows there are. NULL or an empty text means no filter; both dates are inclusive. By index where run_id, input_hash or tenant_id is given, else every row is read.';
 
 CREATE FUNCTION costsim_check_duplicate(input_hash text, tenant_id text DEFAULT NULL, variant_slug text DEFAULT NULL)
     RETURNS boolean

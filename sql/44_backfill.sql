@@ -35,7 +35,7 @@ BEGIN ATOMIC
            count(*) FILTER (WHERE s.state IN ('inserted', 'skipped') AND p.id IS NULL),
            -- Only a record that was taken is sure to have a cost that is a number.
            count(*) FILTER (WHERE CASE WHEN p.id IS NOT NULL
-                                       THEN p.v1_cost IS DISTINCT FROM (s.record ->> 'cost')::double precision END)
+                                       THEN p.v1_cost IS DISTINCT FROM (s.record ->> 'cost'::text)::double precision END)
       FROM costsim_backfill_staging s
       LEFT JOIN costsim_provenance p
         ON s.state IN ('inserted', 'skipped') AND p.id = s.provenance_id AND p.variant_slug = 'v1';
@@ -45,10 +45,10 @@ COMMENT ON FUNCTION costsim_backfill_verify() IS 'Whether what was staged is in 
 -- Parameters 11 to 17 are set by src/provenance/backfill.rs, which puts 7004 in the first of them: an ordinary COPY into the table has 0.
 CREATE VIEW costsim_backfill_progress AS
     SELECT b.pid,
-           '2000-01-01 00:00:00+00'::timestamptz + b.param12 * '1 microsecond'::interval AS started_at,
+           '2000-01-01 00:00:00+00'::timestamptz + b.param12::double precision * '1 microsecond'::interval AS started_at,
            b.param13 AS records_total, b.param14 AS processed, b.param15 AS inserted, b.param16 AS skipped, b.param17 AS errors
-      FROM pg_stat_get_progress_info('COPY') b
-     WHERE b.relid = 'costsim_provenance'::regclass AND b.param11 = 7004
+      FROM pg_stat_get_progress_info('COPY'::text) b
+     WHERE b.relid = 'costsim_provenance'::regclass::oid AND b.param11 = 7004
        AND b.datid = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database());
 
 COMMENT ON VIEW costsim_backfill_progress IS 'The backfill that runs, one row or none, with the counts as they are now. Its process also stands in pg_stat_progress_copy. Other roles'' processes are seen by superusers and pg_read_all_stats only.';

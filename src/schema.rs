@@ -40,18 +40,7 @@ extension_sql_file!(
 extension_sql_file!(
     "../sql/43_rollup.sql",
     name = "rollup",
-    requires = [
-        "drift",
-        provenance::drift::costsim_drift_count,
-        provenance::drift::costsim_drift_not_finite,
-        provenance::drift::costsim_drift_mean,
-        provenance::drift::costsim_drift_min,
-        provenance::drift::costsim_drift_max,
-        provenance::drift::costsim_drift_stddev,
-        provenance::drift::costsim_drift_percentile,
-        provenance::drift::costsim_drift_kl,
-        provenance::drift::costsim_drift_js
-    ]
+    requires = ["drift", provenance::drift::costsim_drift_report]
 );
 extension_sql_file!("../sql/44_backfill.sql", name = "backfill", requires = ["rollup"]);
 extension_sql_file!("../sql/95_access.sql", name = "access", requires = ["backfill"], finalize);

@@ -135,7 +135,9 @@ fn costsim_backfill_staged(
     }
 
     let Counts { inserted, skipped, errors, processed } = progress.end();
-    let remaining = (i64::try_from(staged).unwrap_or(i64::MAX) - processed).max(0);
+    // What a dry run has done was taken back.
+    let done = if dry_run { 0 } else { processed };
+    let remaining = (i64::try_from(staged).unwrap_or(i64::MAX) - done).max(0);
     Ok(TableIterator::once((inserted, skipped, errors, remaining)))
 }
 

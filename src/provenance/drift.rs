@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use costsim_core::drift::{Fault, Moving, Quantity, Summary};
 use pgrx::PgMemoryContexts;
 use pgrx::callconv::{BoxRet, FcInfo};
+use pgrx::iter::TableIterator;
 use pgrx::pg_sys;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
@@ -208,6 +209,64 @@ fn costsim_drift_index_percentile(
 ) -> Answer<Option<f64>> {
     let quantity = asked(fraction, quantity)?;
     summary.read()?.index_percentile(fraction, quantity).map_err(refused)
+}
+
+/// All that is usually asked of a summary, in one row: it is read once.
+#[pg_extern(immutable, strict, parallel_safe, requires = ["drift_shell"])]
+#[expect(clippy::type_complexity, reason = "pgrx reads the columns from the type, letter by letter")]
+fn costsim_drift_report(
+    summary: DriftSummary,
+) -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(total, i64),
+            name!(avg_delta, Option<f64>),
+            name!(min_delta, Option<f64>),
+            name!(max_delta, Option<f64>),
+            name!(stddev_delta, Option<f64>),
+            name!(p50_abs_delta, Option<f64>),
+            name!(p90_abs_delta, Option<f64>),
+            name!(p99_abs_delta, Option<f64>),
+            name!(p50_rel_delta, Option<f64>),
+            name!(p90_rel_delta, Option<f64>),
+            name!(p99_rel_delta, Option<f64>),
+            name!(p50_delta, Option<f64>),
+            name!(p90_delta, Option<f64>),
+            name!(p99_delta, Option<f64>),
+            name!(kl_divergence, Option<f64>),
+            name!(js_divergence, Option<f64>),
+            name!(not_finite, i64),
+        ),
+    >,
+    ErrorReport,
+> {
+    let summary = summary.read()?;
+    let of = |quantity| -> Answer<_> {
+        let percentile = |fraction| summary.percentile(fraction, quantity).map_err(refused);
+        Ok((percentile(0.5)?, percentile(0.9)?, percentile(0.99)?))
+    };
+    let (absolute, relative, signed) =
+        (of(Quantity::AbsDelta)?, of(Quantity::RelDelta)?, of(Quantity::Delta)?);
+    Ok(TableIterator::once((
+        summary.count().cast_signed(),
+        summary.mean().map_err(refused)?,
+        summary.min().map_err(refused)?,
+        summary.max().map_err(refused)?,
+        summary.stddev().map_err(refused)?,
+        absolute.0,
+        absolute.1,
+        absolute.2,
+        relative.0,
+        relative.1,
+        relative.2,
+        signed.0,
+        signed.1,
+        signed.2,
+        summary.kl().map_err(refused)?,
+        summary.js().map_err(refused)?,
+        summary.not_finite().cast_signed(),
+    )))
 }
 
 fn asked(fraction: f64, quantity: &str) -> Result<Quantity, Error> {

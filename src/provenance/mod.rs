@@ -37,6 +37,18 @@ use crate::error::{Answer, Result, required};
 use once::Written;
 use record::{LONGEST_BATCH, Record};
 
+/// The record of a function's arguments, each in the field of its own name. The payload is left where the server has it.
+macro_rules! record {
+    ($($text:ident)*, $($number:ident)*) => {
+        Record {
+            $($text: $text.map(Into::into),)*
+            $($number,)*
+            payload: None,
+            created_at: None,
+        }
+    };
+}
+
 /// Writes one provenance row and answers its id. cost_delta becomes v2_cost - v1_cost when both are given.
 #[pg_extern(volatile, parallel_unsafe)]
 #[expect(clippy::too_many_arguments, reason = "the arguments are the columns, in the order callers know")]
@@ -57,23 +69,10 @@ fn costsim_write_provenance(
     hash_version: default!(Option<i32>, "NULL"),
 ) -> Answer<i64> {
     db::require_writable(c"costsim_write_provenance()");
-    let record = Record {
-        run_id: run_id.map(Into::into),
-        tenant_id: tenant_id.map(Into::into),
-        variant_slug: variant_slug.map(Into::into),
-        source: source.map(Into::into),
-        model_version: model_version.map(Into::into),
-        adapter_version: adapter_version.map(Into::into),
-        commit_sha: commit_sha.map(Into::into),
-        input_hash: input_hash.map(Into::into),
-        output_hash: output_hash.map(Into::into),
-        v1_cost,
-        v2_cost,
-        runtime_ms,
-        hash_version,
-        payload: None,
-        created_at: None,
-    };
+    let record = record!(
+        run_id tenant_id variant_slug source model_version adapter_version commit_sha input_hash output_hash,
+        v1_cost v2_cost runtime_ms hash_version
+    );
     record::refuse(record.fault())?;
     Ok(store::write(&record, payload)?)
 }
@@ -117,23 +116,10 @@ fn costsim_write_provenance_once(
     hash_version: default!(Option<i32>, "NULL"),
 ) -> Result<TableIterator<'static, (name!(id, i64), name!(inserted, bool))>, ErrorReport> {
     db::require_writable(c"costsim_write_provenance_once()");
-    let record = Record {
-        run_id: run_id.map(Into::into),
-        tenant_id: tenant_id.map(Into::into),
-        variant_slug: variant_slug.map(Into::into),
-        source: source.map(Into::into),
-        model_version: model_version.map(Into::into),
-        adapter_version: adapter_version.map(Into::into),
-        commit_sha: commit_sha.map(Into::into),
-        input_hash: input_hash.map(Into::into),
-        output_hash: output_hash.map(Into::into),
-        v1_cost,
-        v2_cost,
-        runtime_ms,
-        hash_version,
-        payload: None,
-        created_at: None,
-    };
+    let record = record!(
+        run_id tenant_id variant_slug source model_version adapter_version commit_sha input_hash output_hash,
+        v1_cost v2_cost runtime_ms hash_version
+    );
     record::refuse(record.fault_once())?;
     let Written { id, is_new } = once::write(&record, payload)?;
     Ok(TableIterator::once((id, is_new)))

@@ -67,10 +67,7 @@ RESET ROLE;
 GRANT SELECT, INSERT ON costsim_provenance TO costsim_regress_app;
 GRANT SELECT ON costsim_drift_rollups, costsim_drift_changes TO costsim_regress_app;
 GRANT EXECUTE ON FUNCTION _costsim_drift_pieces(timestamptz, timestamptz, text, text, integer), costsim_drift(double precision, double precision),
-    costsim_drift_merge(costsim_drift_summary), costsim_drift_count(costsim_drift_summary), costsim_drift_not_finite(costsim_drift_summary),
-    costsim_drift_mean(costsim_drift_summary), costsim_drift_min(costsim_drift_summary), costsim_drift_max(costsim_drift_summary),
-    costsim_drift_stddev(costsim_drift_summary), costsim_drift_percentile(costsim_drift_summary, double precision, text),
-    costsim_drift_kl(costsim_drift_summary), costsim_drift_js(costsim_drift_summary) TO costsim_regress_app;
+    costsim_drift_merge(costsim_drift_summary), costsim_drift_report(costsim_drift_summary) TO costsim_regress_app;
 GRANT SELECT, UPDATE, INSERT ON costsim_backfill_staging TO costsim_regress_app;
 SET ROLE costsim_regress_app;
 BEGIN;

@@ -8,6 +8,10 @@ SELECT count(*) AS rows FROM costsim_provenance;
 SELECT inserted, skipped, errors, jsonb_array_length(error_details) AS told FROM costsim_backfill_v1_baseline(:'records');
 SELECT count(*) AS rows FROM costsim_provenance;
 INSERT INTO costsim_backfill_staging (record) SELECT json_array_elements(:'records');
+-- as many remain as before, until it is done
 SELECT * FROM costsim_backfill_staged(3, dry_run => true);
+SELECT * FROM costsim_backfill_staged(3, dry_run => true);
+SELECT * FROM costsim_backfill_staged(dry_run => true);
 SELECT state, count(*) FROM costsim_backfill_staging GROUP BY state;
+SELECT * FROM costsim_backfill_staged(3);
 ROLLBACK;

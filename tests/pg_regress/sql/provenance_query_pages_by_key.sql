@@ -19,4 +19,18 @@ SELECT bool_and(later.created_at < p.created_at OR later.created_at = p.created_
   FROM seen s JOIN costsim_provenance p USING (id) JOIN seen t ON t.page > s.page JOIN costsim_provenance later ON later.id = t.id;
 -- a time alone is what is older
 SELECT count(*) FROM costsim_query_provenance('acme', before_created_at => '2025-03-01 00:00:01+00') q JOIN costsim_provenance p USING (id) WHERE p.run_id LIKE 'run-%';
+-- an id alone is what comes after that row, from a constant, from a parameter and from another row alike
+SELECT id AS middle, created_at AS at FROM costsim_provenance WHERE run_id = 'run-60' \gset
+SELECT count(*) AS rows, bool_and(p.created_at < :'at' OR p.created_at = :'at' AND p.id < :middle) AS all_after
+  FROM costsim_query_provenance('acme', "limit" => NULL, before_id => :middle) p;
+PREPARE after_id(bigint) AS SELECT count(*) AS rows FROM costsim_query_provenance('acme', "limit" => NULL, before_id => $1);
+SET LOCAL plan_cache_mode = force_generic_plan;
+EXECUTE after_id(:middle);
+SELECT count(*) AS rows FROM (VALUES (:middle)) v (id), costsim_query_provenance('acme', "limit" => NULL, before_id => v.id);
+SELECT (SELECT array_agg(q.id) FROM costsim_query_provenance('acme', "limit" => 5, before_id => :middle) q)
+     = (SELECT array_agg(q.id) FROM costsim_query_provenance('acme', "limit" => 5, before_created_at => :'at', before_id => :middle) q) AS same_page;
+-- and nothing when the row is gone
+DELETE FROM costsim_provenance WHERE id = :middle;
+SELECT count(*) AS rows FROM costsim_query_provenance('acme', "limit" => NULL, before_id => :middle);
+EXECUTE after_id(:middle);
 ROLLBACK;

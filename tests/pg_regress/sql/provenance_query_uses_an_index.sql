@@ -13,5 +13,6 @@ END $$;
 SELECT * FROM pg_temp.indexes('tenant_id => ''7'', "limit" => NULL');
 SELECT * FROM pg_temp.indexes('input_hash => ''7'', "limit" => NULL');
 SELECT * FROM pg_temp.indexes('before_created_at => ''2025-03-10 00:00+00'', before_id => 7');
+SELECT * FROM pg_temp.indexes('before_id => 7');
 SELECT * FROM pg_temp.indexes('"limit" => NULL');
 ROLLBACK;
