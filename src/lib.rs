@@ -5,6 +5,7 @@
 
 mod alert;
 mod breaker;
+mod call;
 mod clock;
 mod convert;
 mod db;

@@ -9,10 +9,10 @@ use std::ffi::c_void;
 
 use costsim_core::record::{Moment, Row};
 use pgrx::pg_sys;
-use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 use super::{changes, hash};
+use crate::call::{called_by_server, must};
 use crate::convert::{self, Jsonb};
 use crate::db;
 use crate::error::{Error, Result};
@@ -79,35 +79,25 @@ struct Call<'a> {
     data: &'a pg_sys::TriggerData,
 }
 
-/// The server's function manager looks for a record beside each function: version 1 says how arguments are passed.
-macro_rules! server_function {
-    ($name:ident, $finfo:ident, $body:path) => {
-        #[unsafe(no_mangle)]
-        #[doc(hidden)]
-        pub extern "C" fn $finfo() -> &'static pg_sys::Pg_finfo_record {
-            const VERSION: pg_sys::Pg_finfo_record = pg_sys::Pg_finfo_record { api_version: 1 };
-            &VERSION
-        }
+called_by_server! {
+    /// The row trigger of costsim_provenance.
+    _costsim_provenance_row, pg_finfo__costsim_provenance_row: |fcinfo| {
+        // SAFETY: the server's own call, whose record outlives it; likewise below.
+        must(before_row(unsafe { &*fcinfo }).map_err(Into::into))
+    }
 
-        #[unsafe(no_mangle)]
-        #[doc(hidden)]
-        #[pg_guard]
-        pub unsafe extern "C-unwind" fn $name(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
-            // SAFETY: the server's own call, whose record outlives it.
-            match $body(unsafe { &*fcinfo }) {
-                Ok(datum) => datum,
-                Err(error) => {
-                    ErrorReport::from(error).report(PgLogLevel::ERROR);
-                    pg_sys::Datum::from(0)
-                }
-            }
-        }
-    };
+    /// Its trigger for TRUNCATE.
+    _costsim_provenance_truncated, pg_finfo__costsim_provenance_truncated: |fcinfo| {
+        // SAFETY: as above.
+        must(after_truncate(unsafe { &*fcinfo }).map_err(Into::into))
+    }
+
+    /// What the digest of a row must be.
+    costsim_provenance_digest, pg_finfo_costsim_provenance_digest: |fcinfo| {
+        // SAFETY: as above.
+        must(digest_of_argument(unsafe { &*fcinfo }).map_err(Into::into))
+    }
 }
-
-server_function!(_costsim_provenance_row, pg_finfo__costsim_provenance_row, before_row);
-server_function!(_costsim_provenance_truncated, pg_finfo__costsim_provenance_truncated, after_truncate);
-server_function!(costsim_provenance_digest, pg_finfo_costsim_provenance_digest, digest_of_argument);
 
 /// Before a row comes, changes or goes: marks for the hours in which the answer about drift will be another one, and the digest of
 /// what is about to be written.
