@@ -717,6 +717,7 @@ fn grants_of_the_provenance_manual_are_enough_to_write_and_to_read_and_for_no_mo
                 costsim_drift_stddev(d), costsim_drift_rel_mean(d), costsim_drift_rel_max(d), costsim_drift_percentile(d, 0.9),
                 costsim_drift_index_percentile(d, 0.9), costsim_drift_kl(d), costsim_drift_js(d), d::text
            FROM (SELECT costsim_drift(v1_cost, v2_cost) FROM costsim_provenance) AS t (d)",
+        "SELECT r.* FROM costsim_drift_series() s, costsim_drift_report(s.summary) r",
         "SELECT * FROM costsim_query_provenance(tenant_id => 'acme')",
         "SELECT costsim_count_provenance(), costsim_check_duplicate('015abd7f5cc57a2d')",
         "SELECT hour FROM costsim_drift_changes",
