@@ -57,6 +57,7 @@ CREATE FUNCTION costsim_provenance_digest(costsim_provenance) RETURNS bytea
 -- Triggers fire in the order of their names: digest and mark are of what all others have made of the row. Both fire for replicated rows too.
 CREATE TRIGGER zz_costsim_provenance_row BEFORE INSERT OR UPDATE OR DELETE ON costsim_provenance
     FOR EACH ROW EXECUTE FUNCTION _costsim_provenance_row();
+COMMENT ON TRIGGER zz_costsim_provenance_row ON costsim_provenance IS 'Marks the hours in which drift changes, and fills content_digest. It must be the last: a BEFORE trigger whose name sorts after it must not change the row.';
 CREATE TRIGGER costsim_provenance_truncated AFTER TRUNCATE ON costsim_provenance
     FOR EACH STATEMENT EXECUTE FUNCTION _costsim_provenance_truncated();
 ALTER TABLE costsim_provenance

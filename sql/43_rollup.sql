@@ -98,7 +98,9 @@ BEGIN ATOMIC
     ), by_rows (first_moment, last_moment) AS (
         SELECT c.hour, c.hour + INTERVAL '59 minutes 59.999999 seconds' FROM changed c
         UNION ALL
-        SELECT $1, least($2, h.first_hour - INTERVAL '1 microsecond') FROM hours h WHERE h.first_hour > $1 AND NOT h.is_all_changed
+        SELECT $1, least($2, CASE WHEN isfinite(h.first_hour) THEN h.first_hour - INTERVAL '1 microsecond'
+                                  ELSE TIMESTAMPTZ '294276-12-31 23:59:59.999999+00' END)
+          FROM hours h WHERE h.first_hour > $1 AND NOT h.is_all_changed
         UNION ALL
         SELECT h.end_hour, $2 FROM hours h WHERE h.first_hour <= h.end_hour AND h.end_hour <= $2 AND NOT h.is_all_changed
         UNION ALL

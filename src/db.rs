@@ -26,11 +26,11 @@ mod tests;
 pub use home::{accept_changes, as_owner, as_owner_of, relation, tell_of_change, watch_relations};
 pub use server::{
     database_name, deadlock_timeout, has_lasting_snapshot, installed_version, is_read_only, is_replicating,
-    require_primary, require_writable, strong_random, timeline,
+    is_serializable, require_primary, require_writable, strong_random, timeline,
 };
 pub use statement::{Row, Statement, column, nullable, run_command};
 pub use transaction::{
     Refusal, attempt, catch, check_deferred_constraints, contain, current_subtransaction,
     make_commit_durable, rehearse, subtransaction, transaction, transaction_within, wait_at_most, watch_ends,
-    with_latest_snapshot, with_statement_timeout_for_locks,
+    with_latest_snapshot, with_statement_timeout_for_locks, with_transaction_snapshot,
 };

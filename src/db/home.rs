@@ -171,21 +171,32 @@ unsafe extern "C-unwind" fn on_namespace_change(_argument: pg_sys::Datum, _cache
 pub fn as_owner<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     schema()?;
     let owner = HOME.with_borrow(|home| home.as_ref().map(|home| home.owner)).ok_or(Error::NotInstalled)?;
-    as_user(owner, pg_sys::SECURITY_LOCAL_USERID_CHANGE, body)
+    as_user(owner, pg_sys::SECURITY_LOCAL_USERID_CHANGE, true, body)
 }
 
 /// Runs `body` as the owner of a table, whoever that is by now, as the server maintains a table: what the owner has put on it runs with
-/// his rights, and changes nothing of the session.
+/// his rights, and changes nothing of the session. Rows that row security would hide from him are an error.
 pub fn as_owner_of<T>(table: pg_sys::Oid, body: impl FnOnce() -> Result<T>) -> Result<T> {
     static OWNER: Statement = Statement::looking(
         "SELECT relowner FROM pg_catalog.pg_class WHERE oid OPERATOR(pg_catalog.=) $1",
         &[pgrx::pg_sys::BuiltinOid::OIDOID],
     );
     let owner = OWNER.row(&[table.into()], |row| column(row, 1))?.ok_or(Error::NotInstalled)?;
-    as_user(owner, pg_sys::SECURITY_LOCAL_USERID_CHANGE | pg_sys::SECURITY_RESTRICTED_OPERATION, body)
+    let restrictions = pg_sys::SECURITY_LOCAL_USERID_CHANGE | pg_sys::SECURITY_RESTRICTED_OPERATION;
+    as_user(owner, restrictions, false, || {
+        // SAFETY: within the level of settings that ends with this.
+        unsafe { set_for_a_while(c"row_security", c"off") };
+        body()
+    })
 }
 
-fn as_user<T>(user: pg_sys::Oid, restrictions: u32, body: impl FnOnce() -> Result<T>) -> Result<T> {
+/// What `body` sets stays if `keeps_settings` says so.
+fn as_user<T>(
+    user: pg_sys::Oid,
+    restrictions: u32,
+    keeps_settings: bool,
+    body: impl FnOnce() -> Result<T>,
+) -> Result<T> {
     // SAFETY: what the server does around such a function. After an error the abort puts user and settings back.
     unsafe {
         let (mut before, mut context) = (pg_sys::InvalidOid, 0);
@@ -195,7 +206,7 @@ fn as_user<T>(user: pg_sys::Oid, restrictions: u32, body: impl FnOnce() -> Resul
         pg_sys::SetUserIdAndSecContext(user, context | restrictions as i32);
         let outcome = body();
         pg_sys::SetUserIdAndSecContext(before, context);
-        pg_sys::AtEOXact_GUC(true, level);
+        pg_sys::AtEOXact_GUC(keeps_settings, level);
         outcome
     }
 }

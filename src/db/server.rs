@@ -47,6 +47,12 @@ pub fn has_lasting_snapshot() -> bool {
     unsafe { pg_sys::XactIsoLevel >= pg_sys::XACT_REPEATABLE_READ as i32 }
 }
 
+/// Whether what this transaction reads may make it fail at its commit.
+pub fn is_serializable() -> bool {
+    // SAFETY: reads a number of the transaction state.
+    unsafe { pg_sys::XactIsoLevel == pg_sys::XACT_SERIALIZABLE as i32 }
+}
+
 /// The timeline on which this server writes. It grows when a standby is promoted; 0 on a standby, which does not write.
 pub fn timeline() -> u32 {
     // SAFETY: reads numbers of the shared state.

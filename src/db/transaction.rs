@@ -5,7 +5,7 @@ use std::ffi::CString;
 use std::panic::{AssertUnwindSafe, UnwindSafe};
 
 use chrono::TimeDelta;
-use pgrx::pg_sys::panic::CaughtError;
+use pgrx::pg_sys::panic::{CaughtError, ErrorReport};
 use pgrx::prelude::*;
 use pgrx::{PgTryBuilder, pg_sys};
 
@@ -95,6 +95,17 @@ pub fn with_latest_snapshot<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     // SAFETY: pushed and popped in pairs; an error in between ends the transaction, which pops it.
     unsafe {
         pg_sys::PushActiveSnapshot(latest_snapshot());
+        let outcome = body();
+        pg_sys::PopActiveSnapshot();
+        outcome
+    }
+}
+
+/// Runs `body` under the snapshot of the transaction, where that lasts to its end.
+pub fn with_transaction_snapshot<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+    // SAFETY: pushed and popped in pairs; an error in between ends the (sub)transaction, which pops it.
+    unsafe {
+        pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
         let outcome = body();
         pg_sys::PopActiveSnapshot();
         outcome
@@ -231,21 +242,28 @@ pub fn attempt<T>(body: impl FnOnce() -> Result<T> + UnwindSafe) -> Result<Resul
 /// shutdown, which pass through, the server's refusal is the answer; what goes wrong because the extension is being dropped is
 /// [`Error::NotInstalled`].
 pub fn contain<T>(body: impl FnOnce() -> Result<T> + UnwindSafe) -> Result<Result<T, Refusal>> {
-    in_subtransaction(
+    let outcome = in_subtransaction(
         || body().map(Ok),
         |caught| match sqlstate_of(&caught) {
             Some(sqlstate)
                 if !must_propagate(&caught)
                     && code_of(&caught) != Some(PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE) =>
             {
-                if !is_installed() {
-                    return Err(Error::NotInstalled);
-                }
                 Ok(Err(Refusal { sqlstate, message: message_of(&caught) }))
             }
             _ => caught.rethrow(),
         },
-    )
+    );
+    match outcome {
+        Ok(Ok(value)) => Ok(Ok(value)),
+        Ok(Err(_)) | Err(_) if !is_installed() => Err(Error::NotInstalled),
+        Ok(Err(refusal)) => Ok(Err(refusal)),
+        // A refusal of our own; the extension is there, so it is one of its tables that is not.
+        Err(refused) => {
+            let message = ErrorReport::from(refused).message().to_owned();
+            Ok(Err(Refusal { sqlstate: "55000".into(), message }))
+        }
+    }
 }
 
 /// Runs `body` and takes back what it did: only its answer is left.

@@ -82,14 +82,24 @@ pub fn mark_all() -> Result<()> {
 
 /// Whether the hour is marked, and stays so until this transaction ends.
 fn is_marked_for_good(hour: i64) -> Result<bool> {
-    if SURE_OF.with_borrow(BTreeSet::len) >= MOST_LOCKS || !lock::try_share_hour(hour) {
+    // Under SERIALIZABLE a look would tie this transaction to every other that marks some hour.
+    if db::is_serializable()
+        || SURE_OF.with_borrow(BTreeSet::len) >= MOST_LOCKS
+        || !lock::try_share_hour(hour)
+    {
         return Ok(false);
     }
-    // A mark that is committed may lie beyond the snapshot under which this transaction goes on reading, and it would overlook its own rows.
     let is_there = |statement: &'static Statement| {
         statement.row(&[stamp(hour)?.into()], |_| Ok(())).map(|mark| mark.is_some())
     };
-    Ok(is_there(&IS_MARKED)? && is_there(&IS_SEEN)?)
+    // A mark that is committed may lie beyond the snapshot under which this transaction goes on reading, and it would overlook its own rows.
+    Ok(is_there(&IS_MARKED)?
+        && if db::has_lasting_snapshot() {
+            // Not the statement's: a foreign key's own reads what is committed now.
+            db::with_transaction_snapshot(|| is_there(&IS_SEEN))?
+        } else {
+            is_there(&IS_SEEN)?
+        })
 }
 
 fn stamp(hour: i64) -> Result<TimestampWithTimeZone> {

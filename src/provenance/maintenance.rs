@@ -86,10 +86,13 @@ pub fn purge_some(older_than: TimeDelta, max_rows: i64) -> Result<i64> {
 
 fn purge(older_than: TimeDelta, max_rows: i64) -> Result<i64> {
     // Older than the calendar is nothing.
-    let Some(before) = clock::now().checked_sub_signed(older_than) else { return Ok(0) };
+    let before = clock::now().checked_sub_signed(older_than).map(convert::timestamptz);
+    let Some(Ok(before)) = before else { return Ok(0) };
+    // What is put off to the commit cannot be, where the server watches over what is done.
+    db::check_deferred_constraints()?;
     // An application may have put triggers of its own on the table, or own it: they must not run as whoever calls, or as the worker.
     let deleted = db::as_owner_of(db::relation(c"costsim_provenance")?, || {
-        PURGE.run(&[convert::timestamptz(before)?.into(), max_rows.into()])
+        PURGE.run(&[before.into(), max_rows.into()])
     })?;
     let rows = convert::count(deleted);
     note(Task::PurgeProvenance, rows)?;

@@ -69,6 +69,33 @@ const TYPES: [pg_sys::BuiltinOid; Column::ContentDigest as usize] = {
     ]
 };
 
+/// Refuses a row whose columns are not those that the extension gave it.
+unsafe fn require_known(columns: pg_sys::TupleDesc) -> Result<()> {
+    // SAFETY: the caller's; no column beyond the last is asked for.
+    let is_known = unsafe {
+        usize::try_from((*columns).natts).is_ok_and(|width| width >= TYPES.len())
+            && TYPES.iter().enumerate().all(|(index, &known)| is_read_as(type_of(columns, index), known))
+    };
+    if is_known {
+        return Ok(());
+    }
+    Err(Error::Unsupported {
+        what: "costsim_provenance has other columns than the extension gave it",
+        hint: "Give the extension's columns their types back, and add columns of your own behind them.",
+    })
+}
+
+/// The type of a column, counted from 0.
+unsafe fn type_of(columns: pg_sys::TupleDesc, index: usize) -> pg_sys::Oid {
+    // SAFETY: the caller's: there is such a column.
+    unsafe {
+        #[cfg(not(feature = "pg18"))]
+        return (*columns).attrs.as_slice(index + 1)[index].atttypid;
+        #[cfg(feature = "pg18")]
+        return (*pg_sys::TupleDescAttr(columns, index as i32)).atttypid;
+    }
+}
+
 /// Whether values of a type are read as those of a known one: `varchar` is stored as `text` is.
 fn is_read_as(found: pg_sys::Oid, known: pg_sys::BuiltinOid) -> bool {
     found == known.value() || (known == pg_sys::BuiltinOid::TEXTOID && found == pg_sys::VARCHAROID)
@@ -111,6 +138,7 @@ fn before_row(fcinfo: &pg_sys::FunctionCallInfoBaseData) -> Result<pg_sys::Datum
     // SAFETY: a row trigger's tuples are ones of this relation; of an update the second is the new one, else there is none.
     unsafe {
         let columns = (*call.data.tg_relation).rd_att;
+        require_known(columns)?;
         for tuple in [call.data.tg_trigtuple, call.data.tg_newtuple] {
             if !tuple.is_null() {
                 mark_hour(tuple, columns)?;
@@ -176,7 +204,9 @@ fn digest_of_argument(fcinfo: &pg_sys::FunctionCallInfoBaseData) -> Result<pg_sy
             ..Default::default()
         };
         let columns = pg_sys::lookup_rowtype_tupdesc(kind, modifier);
-        let digest = Values::read(&raw mut tuple, columns).and_then(|values| values.digest());
+        let digest = require_known(columns)
+            .and_then(|()| Values::read(&raw mut tuple, columns))
+            .and_then(|values| values.digest());
         if (*columns).tdrefcount >= 0 {
             pg_sys::DecrTupleDescRefCount(columns);
         }
@@ -239,13 +269,6 @@ impl Values {
         // SAFETY: both arrays are as long as the row is wide.
         unsafe {
             let width = usize::try_from((*columns).natts).unwrap_or(0);
-            let types = (*columns).attrs.as_slice(width).iter().map(|column| column.atttypid);
-            if width < TYPES.len() || types.zip(TYPES).any(|(found, known)| !is_read_as(found, known)) {
-                return Err(Error::Unsupported {
-                    what: "costsim_provenance has other columns than the extension gave it",
-                    hint: "Give the extension's columns their types back, and add columns of your own behind them.",
-                });
-            }
             let mut values = Self { data: vec![pg_sys::Datum::from(0); width], nulls: vec![true; width] };
             pg_sys::heap_deform_tuple(tuple, columns, values.data.as_mut_ptr(), values.nulls.as_mut_ptr());
             Ok(values)
