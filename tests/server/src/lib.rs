@@ -9,6 +9,7 @@ mod books;
 mod breaker;
 pub mod chaos;
 mod child;
+pub mod drift;
 mod full_port;
 pub mod history;
 pub mod secrets;
