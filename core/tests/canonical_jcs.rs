@@ -197,7 +197,7 @@ fn a_million_numbers_print_as_ryu_js_prints_them() {
 #[test]
 fn documents_have_the_form_that_another_implementation_gives_them() {
     let mut documents = Documents { rng: Rng::with_seed(4), loose: false };
-    for _ in 0..50_000 {
+    for _ in 0..100_000 {
         let text = documents.document();
         let value: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
         assert_eq!(form(&text), other::to_string(&value).unwrap(), "{text}");
