@@ -231,29 +231,19 @@ unsafe impl pgrx::callconv::BoxRet for Jsonb {
     }
 }
 
-impl FromDatum for Jsonb {
-    unsafe fn from_polymorphic_datum(
-        datum: pg_sys::Datum,
-        is_null: bool,
-        _type: pg_sys::Oid,
-    ) -> Option<Self> {
-        (!is_null).then_some(Self(datum))
-    }
-}
-
-impl FromDatum for JsonText {
-    unsafe fn from_polymorphic_datum(
-        datum: pg_sys::Datum,
-        is_null: bool,
-        _type: pg_sys::Oid,
-    ) -> Option<Self> {
-        (!is_null).then_some(Self(datum))
-    }
-}
-
-/// What pgrx needs to take a type of ours as a function's argument.
+/// What pgrx needs to take a type of ours, which is the server's datum and nothing else, as a function's argument.
 macro_rules! argument_type {
     ($type:ident, $sql:literal) => {
+        impl pgrx::FromDatum for $type {
+            unsafe fn from_polymorphic_datum(
+                datum: pgrx::pg_sys::Datum,
+                is_null: bool,
+                _type: pgrx::pg_sys::Oid,
+            ) -> Option<Self> {
+                (!is_null).then_some(Self(datum))
+            }
+        }
+
         // SAFETY: the type is made of its datum by FromDatum alone and borrows nothing.
         unsafe impl pgrx::datum::UnboxDatum for $type {
             type As<'src> = $type;

@@ -23,16 +23,6 @@ pub struct DriftSummary(pg_sys::Datum);
 
 argument_type!(DriftSummary, "costsim_drift_summary");
 
-impl FromDatum for DriftSummary {
-    unsafe fn from_polymorphic_datum(
-        datum: pg_sys::Datum,
-        is_null: bool,
-        _type: pg_sys::Oid,
-    ) -> Option<Self> {
-        (!is_null).then_some(Self(datum))
-    }
-}
-
 // SAFETY: the datum is a varlena in memory that outlives the call.
 unsafe impl BoxRet for DriftSummary {
     unsafe fn box_into<'fcx>(self, fcinfo: &mut FcInfo<'fcx>) -> pgrx::datum::Datum<'fcx> {
@@ -131,7 +121,9 @@ fn _costsim_drift_send(summary: DriftSummary) -> Vec<u8> {
 fn _costsim_drift_recv(message: pgrx::datum::Internal) -> Answer<DriftSummary> {
     // SAFETY: the server passes a receive function the rest of a message, which it keeps, and expects it to be read to its end.
     let bytes = unsafe {
-        let Some(message) = message.unwrap() else { return Err(refused(Fault::Malformed("it is empty"))) };
+        let Some(message) = message.into_datum() else {
+            return Err(refused(Fault::Malformed("it is empty")));
+        };
         let message: *mut pg_sys::StringInfoData = message.cast_mut_ptr();
         let length = (*message).len - (*message).cursor;
         let bytes = pg_sys::pq_getmsgbytes(message, length);
