@@ -69,9 +69,22 @@ fn try_take(tag: &pg_sys::LOCKTAG, mode: u32, span: Span) -> bool {
     result != pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL
 }
 
-fn wait_for(tag: &pg_sys::LOCKTAG, mode: u32, span: Span) {
+fn wait_for(tag: &pg_sys::LOCKTAG, mode: u32) {
     // SAFETY: the tag is a plain struct. Cancel, timeouts and deadlocks raise.
-    span.owned(|| unsafe { pg_sys::LockAcquire(tag, mode as i32, span == Span::Session, false) });
+    Span::Transaction.owned(|| unsafe { pg_sys::LockAcquire(tag, mode as i32, false, false) });
+}
+
+/// Waits for a lock of the session. A lock that is granted in the moment in which its wait is cancelled stays with its owner; so the
+/// transaction waits, and gives it back when it aborts, and the session joins what the transaction holds.
+fn wait_and_keep(tag: &pg_sys::LOCKTAG, mode: u32) {
+    wait_for(tag, mode);
+    keep(tag, mode);
+}
+
+/// Turns a lock of this transaction into one of the session.
+fn keep(tag: &pg_sys::LOCKTAG, mode: u32) {
+    try_take(tag, mode, Span::Session);
+    release_one(tag, mode, Span::Transaction);
 }
 
 impl Span {
@@ -135,17 +148,14 @@ pub fn try_key_for_transaction(key: i64) -> bool {
     try_take(&tag(key, Space::Key), pg_sys::ExclusiveLock, Span::Transaction)
 }
 
-/// Waits in the queue of the key's lock, and takes it.
+/// Waits in the queue of the key's lock, and takes it to the end of this transaction.
 pub fn wait_for_key(key: i64) {
-    // A lock that is granted in the moment in which its wait is cancelled stays with its owner. So the transaction waits, and gives
-    // it back when it aborts; the session joins what the transaction holds.
-    wait_for(&tag(key, Space::Key), pg_sys::ExclusiveLock, Span::Transaction);
+    wait_for(&tag(key, Space::Key), pg_sys::ExclusiveLock);
 }
 
 /// Turns the lock that [`wait_for_key`] got into one of the session.
 pub fn keep_key(key: i64) {
-    try_key(key);
-    release_one(&tag(key, Space::Key), pg_sys::ExclusiveLock, Span::Transaction);
+    keep(&tag(key, Space::Key), pg_sys::ExclusiveLock);
 }
 
 /// Gives back one count of the key's lock, whoever took it.
@@ -163,14 +173,14 @@ pub fn is_key_free(key: i64) -> bool {
 /// Sets the key's mark: from now on [`leads`] tells whether what this session holds is what it took here. Waits no longer than
 /// somebody's look in [`has_session`].
 pub fn mark(key: i64) {
-    wait_for(&tag(key, Space::Mark), pg_sys::ShareLock, Span::Session);
+    wait_and_keep(&tag(key, Space::Mark), pg_sys::ShareLock);
 }
 
 /// Says that the term of this session has a lease.
 pub fn mark_leased(key: i64) {
     let tag = tag(key, Space::Leased);
     if !holds(&tag, pg_sys::ShareLock) {
-        wait_for(&tag, pg_sys::ShareLock, Span::Session);
+        wait_and_keep(&tag, pg_sys::ShareLock);
     }
 }
 
@@ -206,7 +216,7 @@ pub fn try_change(key: i64) -> bool {
 
 /// Waits until this transaction may change the key's term.
 pub fn wait_for_change(key: i64) {
-    wait_for(&tag(key, Space::Change), pg_sys::ExclusiveLock, Span::Transaction);
+    wait_for(&tag(key, Space::Change), pg_sys::ExclusiveLock);
 }
 
 /// Takes back one [`try_change`] or [`wait_for_change`] that changed nothing.
@@ -216,17 +226,17 @@ pub fn give_up_change(key: i64) {
 
 /// Waits until every commit by the key's term is done; from now on to the end of this transaction nobody else begins one.
 pub fn wait_for_commits(key: i64) {
-    wait_for(&tag(key, Space::Commits), pg_sys::ExclusiveLock, Span::Transaction);
+    wait_for(&tag(key, Space::Commits), pg_sys::ExclusiveLock);
 }
 
 /// Announces that this transaction is about to commit by the key's term.
 pub fn join_commits(key: i64) {
-    wait_for(&tag(key, Space::Commits), pg_sys::ShareLock, Span::Transaction);
+    wait_for(&tag(key, Space::Commits), pg_sys::ShareLock);
 }
 
 /// Waits until this session is the first of those who wait for the key.
 pub fn wait_in_line(key: i64) {
-    wait_for(&tag(key, Space::Line), pg_sys::ExclusiveLock, Span::Transaction);
+    wait_for(&tag(key, Space::Line), pg_sys::ExclusiveLock);
 }
 
 /// Lets the next one be the first.
@@ -251,7 +261,7 @@ pub fn try_deliver_with_others() -> bool {
 
 /// Keeps others from starting a worker for this database, to the end of this transaction; waits for whoever does so just now.
 pub fn wait_to_start_a_worker() {
-    wait_for(&tag(1, Space::Process), pg_sys::ExclusiveLock, Span::Transaction);
+    wait_for(&tag(1, Space::Process), pg_sys::ExclusiveLock);
 }
 
 /// Whether this is the only transaction that rolls up, from now to its end.
@@ -261,7 +271,7 @@ pub fn try_be_the_only_refresher() -> bool {
 
 /// Waits until this is the only transaction that rolls up, to its end.
 pub fn wait_to_be_the_only_refresher() {
-    wait_for(&tag(2, Space::Process), pg_sys::ExclusiveLock, Span::Transaction);
+    wait_for(&tag(2, Space::Process), pg_sys::ExclusiveLock);
 }
 
 /// Keeps an hour's marks where they are, to the end of this transaction, unless somebody is taking them away just now.

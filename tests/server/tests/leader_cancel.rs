@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 static CLUSTER: Shared<Cluster> = Shared::new();
 
@@ -566,4 +567,78 @@ fn terminated_leaders_and_candidates_leave_every_term_whole() -> Result<()> {
     nothing_is_left(&mut watcher)?;
     assert!(ended > 50 && wins > 50, "{ended} sessions ended and {wins} calls led: no storm");
     Ok(())
+}
+
+/// Stops a session that looks at marks all the time in the moment in which it holds the lock of a look.
+fn stop_within_a_look(cluster: &Cluster, watcher: Client, looker: i32) -> Result<Client> {
+    let holds_it = format!(
+        "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 3 AND granted AND pid = {looker})"
+    );
+    let mut watcher = Some(watcher);
+    wait_until(LIMIT, "the looker to be stopped in the middle", || {
+        cluster.kill_backend(looker, Signal::STOP)?;
+        let asked = Asked::<bool>::query(watcher.take().context("no watcher")?, &holds_it)?;
+        // A process that stands still within the lock manager keeps everybody from looking into it.
+        let answered =
+            wait_until(Duration::from_millis(50), "an answer", || Ok(asked.is_answered().then_some(())));
+        if answered.is_err() {
+            cluster.kill_backend(looker, Signal::CONT)?;
+        }
+        let (client, is_held) = asked.answer()?;
+        if answered.is_ok() && is_held {
+            return Ok(Some(client));
+        }
+        if answered.is_ok() {
+            cluster.kill_backend(looker, Signal::CONT)?;
+        }
+        watcher = Some(client);
+        Ok(None)
+    })
+}
+
+/// A session that sets its mark waits for another one's look, is granted the lock and cancelled before it sees either.
+#[test]
+fn mark_granted_in_the_moment_of_a_cancel_is_given_back() -> Result<()> {
+    let (cluster, watcher) = database("looked_at")?;
+    let is_over = Arc::new(AtomicBool::new(false));
+    let mut looker = cluster.connect("looked_at")?;
+    let looker_pid = pid(&mut looker)?;
+    let looking = {
+        let is_over = is_over.clone();
+        thread::spawn(move || -> Result<()> {
+            while !is_over.load(Ordering::Relaxed) {
+                // Each is refused, after a look.
+                looker.batch_execute(
+                    "DO $$ BEGIN FOR n IN 1..1000 LOOP
+                       BEGIN PERFORM costsim_require_leader(7001, -1); EXCEPTION WHEN SQLSTATE '55000' THEN END;
+                     END LOOP; END $$",
+                )?;
+            }
+            Ok(())
+        })
+    };
+    let mut watcher = stop_within_a_look(&cluster, watcher, looker_pid)?;
+
+    let client = cluster.connect("looked_at")?;
+    let candidate = Asked::<bool>::query(client, TRY)?;
+    let pid = candidate.pid();
+    let of_mark = |is_granted| {
+        format!(
+            "SELECT EXISTS (SELECT FROM pg_locks
+                             WHERE locktype = 'advisory' AND objsubid = 3 AND granted = {is_granted} AND pid = {pid})"
+        )
+    };
+    wait_for(&mut watcher, "the candidate to wait for the look", &of_mark(false))?;
+    cluster.kill_backend(pid, Signal::STOP)?;
+    cluster.kill_backend(looker_pid, Signal::CONT)?;
+    wait_for(&mut watcher, "the mark to be granted", &of_mark(true))?;
+    ensure!(one::<bool>(&mut watcher, &format!("SELECT pg_cancel_backend({pid})"))?, "nobody to cancel");
+    cluster.kill_backend(pid, Signal::CONT)?;
+
+    let (_client, outcome) = candidate.outcome()?;
+    let code = outcome.err().map(|error| sqlstate(&error));
+    ensure!(code.as_deref() == Some("57014"), "not cancelled: {code:?}");
+    is_over.store(true, Ordering::Relaxed);
+    looking.join().map_err(|_| anyhow!("the looker panicked"))??;
+    nothing_is_left(&mut watcher)
 }
