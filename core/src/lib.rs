@@ -9,6 +9,7 @@
 //! | [`alertmanager`] | what may be sent to an Alertmanager, where to, and what its answer means             |
 //! | [`backoff`]      | how long to wait after the n-th failure                                              |
 //! | [`breaker`]      | what an event does to a circuit breaker                                              |
+//! | [`canary`]       | whether a new model may be trusted, after a run over samples                         |
 //! | [`canonical`]    | the one byte form of a JSON text                                                     |
 //! | [`digest`]       | the hashes of that form                                                              |
 //! | [`divergence`]   | how far the costs of two models are from each other over compared pairs              |
@@ -25,6 +26,7 @@ pub mod alertmanager;
 pub mod backoff;
 pub mod bounded;
 pub mod breaker;
+pub mod canary;
 pub mod canonical;
 pub mod digest;
 pub mod divergence;
