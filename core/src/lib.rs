@@ -12,6 +12,7 @@
 //! | [`canonical`]    | the one byte form of a JSON text                                                     |
 //! | [`digest`]       | the hashes of that form                                                              |
 //! | [`drift`]        | a mergeable summary of cost differences                                              |
+//! | [`golden`]       | what a golden set says of a cost model                                               |
 //! | [`lease`]        | where a term of leadership stands, who may begin the next, with which fencing token  |
 //! | [`record`]       | the one text, and the digest, of a provenance row                                    |
 
@@ -24,5 +25,6 @@ pub mod breaker;
 pub mod canonical;
 pub mod digest;
 pub mod drift;
+pub mod golden;
 pub mod lease;
 pub mod record;
