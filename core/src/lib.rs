@@ -15,12 +15,15 @@
 //! | [`golden`]       | what a golden set says of a cost model                                               |
 //! | [`lease`]        | where a term of leadership stands, who may begin the next, with which fencing token  |
 //! | [`record`]       | the one text, and the digest, of a provenance row                                    |
+//! | [`simulate`]     | what a plan will cost by a cost model, and whether it can run                        |
+//! | [`verdict`]      | how far one price is from another                                                    |
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
 pub mod alertmanager;
 pub mod backoff;
+pub mod bounded;
 pub mod breaker;
 pub mod canonical;
 pub mod digest;
@@ -28,3 +31,5 @@ pub mod drift;
 pub mod golden;
 pub mod lease;
 pub mod record;
+pub mod simulate;
+pub mod verdict;
