@@ -10,6 +10,7 @@ mod clock;
 mod convert;
 mod db;
 mod error;
+mod golden;
 mod guc;
 mod leader;
 mod lock;
