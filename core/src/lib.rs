@@ -14,15 +14,20 @@
 //! | [`drift`]        | a mergeable summary of cost differences                                              |
 //! | [`lease`]        | where a term of leadership stands, who may begin the next, with which fencing token  |
 //! | [`record`]       | the one text, and the digest, of a provenance row                                    |
+//! | [`simulate`]     | what a plan will cost by a cost model, and whether it can run                        |
+//! | [`verdict`]      | how far one price is from another                                                    |
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
 pub mod alertmanager;
 pub mod backoff;
+pub mod bounded;
 pub mod breaker;
 pub mod canonical;
 pub mod digest;
 pub mod drift;
 pub mod lease;
 pub mod record;
+pub mod simulate;
+pub mod verdict;

@@ -6,8 +6,8 @@
 use std::borrow::Cow;
 
 use chrono::{DateTime, Utc};
-use serde::de::{IgnoredAny, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use costsim_core::bounded::Bounded;
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::error::{Error, Result};
@@ -158,7 +158,8 @@ fn bad_element(index: usize, detail: String) -> Error {
 
 /// The elements of a JSON array, unread, and not too many of them.
 pub fn elements(records: &str) -> Result<Vec<&RawValue>> {
-    let Elements { found, rest } = serde_json::from_str(records).map_err(|_| not_an_array())?;
+    let Bounded::<_, LARGEST_BATCH> { found, rest } =
+        serde_json::from_str(records).map_err(|_| not_an_array())?;
     match found.len() + rest {
         count if count > LARGEST_BATCH => Err(too_many(count)),
         _ => Ok(found),
@@ -171,43 +172,4 @@ pub fn not_an_array() -> Error {
 
 pub fn too_many(count: usize) -> Error {
     Error::invalid(format!("records has {count} elements, more than {LARGEST_BATCH}"), "Split the batch.")
-}
-
-/// An array, of which only so many elements are kept as may be used: a text of some megabytes may have a million of them.
-struct Elements<'a> {
-    found: Vec<&'a RawValue>,
-    rest: usize,
-}
-
-impl<'de> Deserialize<'de> for Elements<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        struct Array;
-
-        impl<'de> Visitor<'de> for Array {
-            type Value = Elements<'de>;
-
-            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                formatter.write_str("an array")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(
-                self,
-                mut array: A,
-            ) -> std::result::Result<Self::Value, A::Error> {
-                let mut elements = Elements { found: Vec::new(), rest: 0 };
-                while elements.found.len() < LARGEST_BATCH {
-                    match array.next_element()? {
-                        Some(element) => elements.found.push(element),
-                        None => return Ok(elements),
-                    }
-                }
-                while array.next_element::<IgnoredAny>()?.is_some() {
-                    elements.rest += 1;
-                }
-                Ok(elements)
-            }
-        }
-
-        deserializer.deserialize_seq(Array)
-    }
 }

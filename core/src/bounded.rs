@@ -1,0 +1,45 @@
+//! A JSON array of which no more is kept than may be used: a text of some megabytes can have a million elements.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
+
+/// The first elements of an array, at most so many.
+#[derive(Debug)]
+pub struct Bounded<T, const MOST: usize> {
+    /// Those.
+    pub found: Vec<T>,
+    /// How many more there are.
+    pub rest: usize,
+}
+
+impl<'de, T: Deserialize<'de>, const MOST: usize> Deserialize<'de> for Bounded<T, MOST> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Array<T, const MOST: usize>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>, const MOST: usize> Visitor<'de> for Array<T, MOST> {
+            type Value = Bounded<T, MOST>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Self::Value, A::Error> {
+                let mut elements = Bounded { found: Vec::new(), rest: 0 };
+                while elements.found.len() < MOST {
+                    match array.next_element()? {
+                        Some(element) => elements.found.push(element),
+                        None => return Ok(elements),
+                    }
+                }
+                while array.next_element::<IgnoredAny>()?.is_some() {
+                    elements.rest += 1;
+                }
+                Ok(elements)
+            }
+        }
+
+        deserializer.deserialize_seq(Array(PhantomData))
+    }
+}

@@ -1,0 +1,219 @@
+//! A plan as its JSON text says it: what of each step a cost may depend on.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, Visitor};
+use serde_json::value::RawValue;
+
+use super::Fault;
+use crate::bounded::Bounded;
+
+/// The most steps of one plan.
+pub const LARGEST_PLAN: usize = 10_000;
+
+/// The most often a step may be repeated.
+const MOST_ITERATIONS: f64 = 1e9;
+
+/// The steps an agent means to take.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan<'a> {
+    /// In their order.
+    pub steps: Vec<Step<'a>>,
+}
+
+/// One step. What else stands in its text is not read.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(expecting = "an object")]
+pub struct Step<'a> {
+    /// What it does.
+    #[serde(borrow)]
+    pub skill: Cow<'a, str>,
+    params: Option<Params>,
+    iterations: Option<Iterations>,
+}
+
+/// The parameters that a cost may depend on.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Deserialize)]
+#[serde(expecting = "an object")]
+struct Params {
+    prompt: Option<Length>,
+    prompt_tokens: Option<Size>,
+    completion_tokens: Option<Size>,
+    timeout: Option<Size>,
+    url: Option<Locality>,
+    command: Option<Length>,
+}
+
+/// How often.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Iterations(f64);
+
+/// A number that is not negative.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Size(f64);
+
+/// The number of characters of a text, which is not kept.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Length(f64);
+
+/// Whether an address is one of this machine.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Locality(bool);
+
+impl Step<'_> {
+    /// How often it is done.
+    pub fn iterations(&self) -> f64 {
+        self.iterations.map_or(1.0, |iterations| iterations.0)
+    }
+
+    /// The size of its input: tokens if the step counts them, else the characters of its prompt.
+    pub fn input_size(&self) -> f64 {
+        let params = self.params();
+        params.prompt_tokens.map(|size| size.0).or(params.prompt.map(|length| length.0)).unwrap_or_default()
+    }
+
+    /// The size of its output, where the step knows it.
+    pub fn output_size(&self) -> Option<f64> {
+        self.params().completion_tokens.map(|size| size.0)
+    }
+
+    /// After how many seconds it is given up.
+    pub fn timeout(&self) -> Option<f64> {
+        self.params().timeout.map(|size| size.0)
+    }
+
+    /// Whether its request stays on this machine.
+    pub fn is_local(&self) -> bool {
+        self.params().url.is_some_and(|url| url.0)
+    }
+
+    /// How many characters its command has.
+    pub fn command_length(&self) -> f64 {
+        self.params().command.map_or(0.0, |length| length.0)
+    }
+
+    fn params(&self) -> Params {
+        self.params.unwrap_or_default()
+    }
+}
+
+impl<'a> Plan<'a> {
+    /// Reads a plan, or says what is wrong with it, and where.
+    pub fn parse(text: &'a str) -> Result<Self, Fault> {
+        match serde_json::from_str::<Bounded<Step<'a>, LARGEST_PLAN>>(text) {
+            Ok(Bounded { found, rest: 0 }) if found.iter().all(|step| !step.skill.is_empty()) => {
+                Ok(Self { steps: found })
+            }
+            _ => Err(fault(text)),
+        }
+    }
+}
+
+/// Reads a text without keeping it.
+struct Look<T>(fn(&str) -> T);
+
+impl<T> Visitor<'_> for Look<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
+        Ok(self.0(text))
+    }
+}
+
+impl<'de> Deserialize<'de> for Length {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(Look(|text| Self(text.chars().count() as f64)))
+    }
+}
+
+impl<'de> Deserialize<'de> for Locality {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(Look(|text| {
+            Self(text.starts_with("http://localhost") || text.starts_with("http://127.0.0.1"))
+        }))
+    }
+}
+
+impl<'de> Deserialize<'de> for Size {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let size = f64::deserialize(deserializer)?;
+        if size < 0.0 { Err(D::Error::custom("it is negative")) } else { Ok(Self(size)) }
+    }
+}
+
+impl<'de> Deserialize<'de> for Iterations {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let iterations = f64::deserialize(deserializer)?;
+        if iterations.fract() != 0.0 || !(0.0..=MOST_ITERATIONS).contains(&iterations) {
+            return Err(D::Error::custom("it is no whole number from 0 to 1,000,000,000"));
+        }
+        Ok(Self(iterations))
+    }
+}
+
+/// What is wrong with a text that is no plan. Looked for part by part, once it is known that there is something.
+fn fault(text: &str) -> Fault {
+    let Ok(Bounded { found, rest }) = serde_json::from_str::<Bounded<&RawValue, LARGEST_PLAN>>(text) else {
+        return Fault::NotAnArray;
+    };
+    let faults = found.iter().map(|step| fault_of_step(step.get()));
+    match faults.enumerate().find_map(|(index, fault)| Some((index, fault?))) {
+        Some((index, what)) => Fault::Step { index, what },
+        None if rest > 0 => Fault::TooManySteps,
+        None => Fault::NotAnArray,
+    }
+}
+
+/// The members of an object, unread.
+type Members<'a> = HashMap<Cow<'a, str>, &'a RawValue>;
+
+fn fault_of_step(step: &str) -> Option<String> {
+    let Ok(members) = serde_json::from_str::<Members<'_>>(step) else {
+        return Some(" must be an object".into());
+    };
+    let Some(skill) = members.get("skill") else { return Some(" has no skill".into()) };
+    if serde_json::from_str(skill.get()).is_ok_and(|skill: Cow<'_, str>| skill.is_empty()) {
+        return Some(".skill must not be empty".into());
+    }
+    fault_in::<String>(&members, "skill")
+        .or_else(|| fault_in::<Option<Iterations>>(&members, "iterations"))
+        .or_else(|| fault_of_params(members.get("params")?.get()))
+        .or_else(|| serde_json::from_str::<Step<'_>>(step).err().map(|error| format!(": {}", plain(&error))))
+}
+
+fn fault_of_params(params: &str) -> Option<String> {
+    if params == "null" {
+        return None;
+    }
+    let Ok(members) = serde_json::from_str::<Members<'_>>(params) else {
+        return Some(".params must be an object".into());
+    };
+    let lengths = ["prompt", "url", "command"].map(|name| fault_in::<Option<Length>>(&members, name));
+    let sizes = ["prompt_tokens", "completion_tokens", "timeout"]
+        .map(|name| fault_in::<Option<Size>>(&members, name));
+    let fault = lengths.into_iter().chain(sizes).flatten().next()?;
+    Some(format!(".params{fault}"))
+}
+
+/// What is wrong with a member that should be read as a `T`.
+fn fault_in<'a, T: Deserialize<'a>>(members: &Members<'a>, name: &str) -> Option<String> {
+    let member = members.get(name)?;
+    let error = serde_json::from_str::<T>(member.get()).err()?;
+    Some(format!(".{name}: {}", plain(&error)))
+}
+
+/// A reader's message without its place, which is a place in a part of the text.
+fn plain(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    match message.rsplit_once(" at line ") {
+        Some((message, _)) => message.to_owned(),
+        None => message,
+    }
+}
