@@ -25,7 +25,7 @@ use std::collections::TryReserveError;
 use std::fmt;
 
 use digest::{Digest, Moments, delta, ratio};
-use divergence::Shares;
+pub(crate) use divergence::Shares;
 
 pub use keys::{KEYS, Keys};
 pub use moving::Moving;

@@ -11,6 +11,7 @@
 //! | [`breaker`]      | what an event does to a circuit breaker                                              |
 //! | [`canonical`]    | the one byte form of a JSON text                                                     |
 //! | [`digest`]       | the hashes of that form                                                              |
+//! | [`divergence`]   | how far the costs of two models are from each other over compared pairs              |
 //! | [`drift`]        | a mergeable summary of cost differences                                              |
 //! | [`golden`]       | what a golden set says of a cost model                                               |
 //! | [`lease`]        | where a term of leadership stands, who may begin the next, with which fencing token  |
@@ -27,6 +28,7 @@ pub mod bounded;
 pub mod breaker;
 pub mod canonical;
 pub mod digest;
+pub mod divergence;
 pub mod drift;
 pub mod golden;
 pub mod lease;

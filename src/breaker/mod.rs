@@ -186,20 +186,39 @@ fn costsim_report_schema_error(
 fn report(name: &str, event: &Event, details: Option<Jsonb>) -> Result<Option<Incident>> {
     // Read in any case: what is wrong with it shall not depend on what the report does.
     let details = details.as_ref().map(|details| details.text("details", LONGEST_DOCUMENT)).transpose()?;
+    match trip(name, event, details)? {
+        Some(id) => db::as_owner(|| incident::find(&id)),
+        None => Ok(None),
+    }
+}
+
+/// Reports what a part of this extension has measured, and judged by itself: the incident when this report opened the breaker.
+/// A judgement counts as good or bad whatever its score; the incident gives its words.
+pub fn judge(
+    name: &str,
+    is_good: bool,
+    (score, sample_count): (f64, i32),
+    reason: &str,
+    details: &str,
+) -> Result<Option<String>> {
+    let event = Event::Judgement { is_good, score, sample_count, reason: reason.to_owned() };
+    trip(name, &event, Some(details))
+}
+
+/// Does what a report asks for, and nothing where it changes nothing: the incident that it began.
+fn trip(name: &str, event: &Event, details: Option<&str>) -> Result<Option<String>> {
     let foreseen = cache::look(name, |known| known.foresee(event))?.map_err(refused)?;
     if foreseen.is_empty() {
         return Ok(None);
     }
     db::as_owner(|| {
-        if let (Event::Drift { score, .. }, [Effect::CountFailure { .. }]) = (event, foreseen.as_slice())
+        if let (Event::Drift { score, .. } | Event::Judgement { score, .. }, [Effect::CountFailure { .. }]) =
+            (event, foreseen.as_slice())
             && store::count(name, clock::now(), *score)?
         {
             return Ok(None);
         }
-        match apply(name, event, details)?.tripped {
-            Some(id) => incident::find(&id),
-            None => Ok(None),
-        }
+        Ok(apply(name, event, details)?.tripped)
     })
 }
 
