@@ -158,12 +158,12 @@ impl Table {
               GROUP BY n.nspname, c.relname, c.reltype",
             &[OIDOID],
         );
-        let row = trigger.new().and_then(PgHeapTuple::into_composite_datum);
-        let row = row.ok_or_else(|| Error::Internal("the trigger has no new row".into()))?;
+        let value = trigger.new().and_then(PgHeapTuple::into_composite_datum);
+        let value = value.ok_or_else(|| Error::Internal("the trigger has no new row".into()))?;
         let relation = trigger.relid().map_err(|error| internal(&error))?;
         let found = TABLE.row(&[relation.into()], |row| {
             Ok(Self {
-                row,
+                row: value,
                 name: column(row, 1)?,
                 row_type: column(row, 2)?,
                 columns: column(row, 3)?,

@@ -257,14 +257,6 @@ pub struct Refusal {
     pub message: String,
 }
 
-impl From<Error> for Refusal {
-    /// A refusal of our own, as the client would see it.
-    fn from(error: Error) -> Self {
-        let report = ErrorReport::from(error);
-        Self { sqlstate: sqlstate(report.sql_error_code()), message: report.message().to_owned() }
-    }
-}
-
 /// Runs `body` in a subtransaction of its own, where what goes wrong lies in the data: then the server's refusal is the answer, and what
 /// `body` did is rolled back. What lies in the moment (cancel, shutdown, a deadlock, a lock's timeout, no memory, no disk) passes through.
 pub fn attempt<T>(body: impl FnOnce() -> Result<T> + UnwindSafe) -> Result<Result<T, Refusal>> {
