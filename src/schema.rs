@@ -63,4 +63,14 @@ extension_sql_file!(
         simulate::sandbox::costsim_sandbox
     ]
 );
-extension_sql_file!("../sql/95_access.sql", name = "access", requires = ["simulate_access"], finalize);
+extension_sql_file!(
+    "../sql/52_golden.sql",
+    name = "golden",
+    requires = ["simulate_access", seed::_costsim_seed_row]
+);
+extension_sql_file!(
+    "../sql/53_golden_access.sql",
+    name = "golden_access",
+    requires = ["golden", golden::costsim_load_golden_set, golden::costsim_validate_golden]
+);
+extension_sql_file!("../sql/95_access.sql", name = "access", requires = ["golden_access"], finalize);
