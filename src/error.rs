@@ -25,6 +25,12 @@ pub enum Error {
     Invalid { what: Cow<'static, str>, detail: Option<String>, hint: Cow<'static, str> },
     /// A breaker that nobody has made.
     NoSuchBreaker { name: String },
+    /// A cost model, or a version of one, that nobody has made: what was asked for, and what there is.
+    NoSuchModel { what: String, known: String },
+    /// A number beyond every number.
+    OutOfRange { what: String, hint: &'static str },
+    /// A golden set, or a version of one, that nobody has loaded.
+    NoSuchGoldenSet { what: String },
     /// A document larger than we take.
     TooLarge { what: String },
     /// A JSON text nested deeper than we take.
@@ -70,6 +76,25 @@ impl Error {
         Self::NoSuchLock { name: beginning(name) }
     }
 
+    /// A cost model that nobody has made, or a version of it, or one without an active version. What was asked for may be of any size.
+    pub fn no_such_model(model: &str, version: Option<&str>, known: String) -> Self {
+        let what = match version {
+            Some(version) => format!("version \"{}\" of cost model \"{}\"", beginning(version), beginning(model)),
+            None => format!("an active version of cost model \"{}\"", beginning(model)),
+        };
+        Self::NoSuchModel { what, known }
+    }
+
+    /// A golden set that nobody has loaded, or a version of it, or one without a current version.
+    pub fn no_such_golden_set(name: &str, version: Option<i32>) -> Self {
+        let name = beginning(name);
+        let what = match version {
+            Some(version) => format!("version {version} of golden set \"{name}\""),
+            None => format!("a current version of golden set \"{name}\""),
+        };
+        Self::NoSuchGoldenSet { what }
+    }
+
     /// An argument with a bad value, and what to pass instead.
     pub fn invalid(what: impl Into<Cow<'static, str>>, hint: impl Into<Cow<'static, str>>) -> Self {
         Self::Invalid { what: what.into(), detail: None, hint: hint.into() }
@@ -100,6 +125,16 @@ impl From<Error> for ErrorReport {
             .set_hint(
                 "Make it with SELECT costsim_configure_breaker(...), or check the spelling.",
             ),
+            Error::NoSuchModel { what, known } => {
+                new(PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT, format!("{what} does not exist")).set_hint(known)
+            }
+            Error::OutOfRange { what, hint } => {
+                new(PgSqlErrorCode::ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE, what).set_hint(hint)
+            }
+            Error::NoSuchGoldenSet { what } => {
+                new(PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT, format!("{what} does not exist"))
+                    .set_hint("Load it with SELECT costsim_load_golden_set(...); costsim_golden_sets shows what there is.")
+            }
             Error::TooLarge { what } => new(PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED, what)
                 .set_hint("Split the document, or hash a digest of its large parts."),
             Error::TooDeep { what } => new(PgSqlErrorCode::ERRCODE_STATEMENT_TOO_COMPLEX, what)

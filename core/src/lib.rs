@@ -14,6 +14,7 @@
 //! | [`digest`]       | the hashes of that form                                                              |
 //! | [`divergence`]   | how far the costs of two models are from each other over compared pairs              |
 //! | [`drift`]        | a mergeable summary of cost differences                                              |
+//! | [`golden`]       | what a golden set says of a cost model                                               |
 //! | [`lease`]        | where a term of leadership stands, who may begin the next, with which fencing token  |
 //! | [`record`]       | the one text, and the digest, of a provenance row                                    |
 //! | [`simulate`]     | what a plan will cost by a cost model, and whether it can run                        |
@@ -31,6 +32,7 @@ pub mod canonical;
 pub mod digest;
 pub mod divergence;
 pub mod drift;
+pub mod golden;
 pub mod lease;
 pub mod record;
 pub mod simulate;

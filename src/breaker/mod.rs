@@ -78,7 +78,11 @@ fn costsim_is_v2_disabled(name: default!(Option<&str>, "'costsim_v2'")) -> Answe
 /// if nobody reports on it. Never waits: false while somebody else has the row.
 #[pg_extern(volatile, parallel_unsafe)]
 fn costsim_cb_allow(name: default!(Option<&str>, "'costsim_v2'")) -> Answer<bool> {
-    let name = required(name, "name")?;
+    Ok(allow(required(name, "name")?)?)
+}
+
+/// The same, for a part of this extension.
+pub fn allow(name: &str) -> Result<bool> {
     match cache::look(name, Known::standing)? {
         Standing::Closed => return Ok(true),
         Standing::Open => return Ok(false),
@@ -203,6 +207,11 @@ pub fn judge(
 ) -> Result<Option<String>> {
     let event = Event::Judgement { is_good, score, sample_count, reason: reason.to_owned() };
     trip(name, &event, Some(details))
+}
+
+/// Reports what a part of this extension has measured, as costsim_report_drift does: the incident when this report opened the breaker.
+pub fn measure(name: &str, score: f64, sample_count: i32, details: &str) -> Result<Option<String>> {
+    trip(name, &Event::Drift { score, sample_count }, Some(details))
 }
 
 /// Does what a report asks for, and nothing where it changes nothing: the incident that it began.
