@@ -14,6 +14,7 @@
 //! | [`drift`]        | a mergeable summary of cost differences                                              |
 //! | [`lease`]        | where a term of leadership stands, who may begin the next, with which fencing token  |
 //! | [`record`]       | the one text, and the digest, of a provenance row                                    |
+//! | [`schedule`]     | when a job is due by cron text in a time zone, and what is done about it             |
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -26,3 +27,4 @@ pub mod digest;
 pub mod drift;
 pub mod lease;
 pub mod record;
+pub mod schedule;
