@@ -17,6 +17,7 @@
 //! | [`golden`]       | what a golden set says of a cost model                                               |
 //! | [`lease`]        | where a term of leadership stands, who may begin the next, with which fencing token  |
 //! | [`record`]       | the one text, and the digest, of a provenance row                                    |
+//! | [`schedule`]     | when a job is due by cron text in a time zone, and what is done about it             |
 //! | [`simulate`]     | what a plan will cost by a cost model, and whether it can run                        |
 //! | [`verdict`]      | how far one price is from another                                                    |
 
@@ -35,5 +36,6 @@ pub mod drift;
 pub mod golden;
 pub mod lease;
 pub mod record;
+pub mod schedule;
 pub mod simulate;
 pub mod verdict;
