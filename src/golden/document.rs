@@ -101,12 +101,16 @@ impl<'a> Document<'a> {
     /// Reads a document, or says what is wrong with it, and where.
     pub fn read(text: &'a str) -> Result<Self> {
         let Text { name, description, model, model_version, limits, is_exact, in_canary, samples } =
-            serde_json::from_str(text).map_err(|error| refused("document is not a golden set", plain(&error)))?;
+            serde_json::from_str(text)
+                .map_err(|error| refused("document is not a golden set", plain(&error)))?;
         if samples.rest > 0 {
             let count = samples.found.len() + samples.rest;
-            return Err(Error::TooLarge { what: format!("samples has {count} elements, more than {MOST_SAMPLES}") });
+            return Err(Error::TooLarge {
+                what: format!("samples has {count} elements, more than {MOST_SAMPLES}"),
+            });
         }
-        let names = [("name", Some(&name)), ("model", Some(&model)), ("model_version", model_version.as_ref())];
+        let names =
+            [("name", Some(&name)), ("model", Some(&model)), ("model_version", model_version.as_ref())];
         for (key, name) in names {
             if name.is_some_and(|name| name.trim().is_empty() || name.chars().count() > LONGEST_NAME) {
                 return Err(Error::invalid(format!("{key} must have 1 to {LONGEST_NAME} characters"), HINT));
@@ -115,7 +119,8 @@ impl<'a> Document<'a> {
         if let Some(fault) = limits.fault() {
             return Err(Error::invalid(format!("limits.{fault}"), HINT));
         }
-        let samples = samples.found.iter().enumerate().map(|(index, sample)| Sample::read(index, sample.get()));
+        let samples =
+            samples.found.iter().enumerate().map(|(index, sample)| Sample::read(index, sample.get()));
         let samples = samples.collect::<Result<_>>()?;
         Ok(Self { name, description, model, model_version, limits, is_exact, in_canary, samples })
     }
