@@ -49,7 +49,7 @@ enum Outcome {
 }
 
 /// Compares the samples of a source, until they, or the time, are at an end.
-pub fn compare(run: &Run<'_>, source: &Source) -> Result<Compared> {
+pub fn compare(run: &Run<'_>, source: &Source<'_>) -> Result<Compared> {
     let (mut pairs, mut differing) = (Vec::new(), Vec::new());
     let (mut failures, mut unreadable, mut taken) = (0, 0, 0);
     let left = sample::each(source, |origin, content| {

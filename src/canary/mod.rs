@@ -133,8 +133,8 @@ pub fn run(request: &Request<'_>) -> Result<Outcome> {
         .into_iter()
         .collect::<Result<Vec<_>>>()?;
     let [baseline, candidate] = models.as_slice() else { return Err(Error::Internal("no models".into())) };
-    let source = match request.plans {
-        Some(plans) => Source::Given(plans),
+    let source = match &request.plans {
+        Some(plans) => Source::given(plans)?,
         None => Source::Provenance { count: request.sample_count, until: begun_at },
     };
     let mut report = store::NewReport {

@@ -72,11 +72,28 @@ static READ: Statement = Statement::deciding(
 );
 
 /// Where samples come from.
-pub enum Source {
+pub enum Source<'a> {
     /// So many of those that were written until then.
     Provenance { count: i32, until: DateTime<Utc> },
     /// These.
-    Given(Jsonb),
+    Given(Vec<&'a RawValue>),
+}
+
+impl<'a> Source<'a> {
+    /// Plans that are given, unread.
+    pub fn given(plans: &'a Jsonb) -> Result<Self> {
+        let text = plans.text("plans", LONGEST_GIVEN)?;
+        let Bounded::<&RawValue, MOST_GIVEN> { found, rest } = serde_json::from_str(text).map_err(|_| {
+            Error::invalid(
+                "plans must be a JSON array",
+                "Pass an array of plans, or of {\"plan\": [...], \"budget_cents\": number}.",
+            )
+        })?;
+        if rest > 0 {
+            return Err(Error::TooLarge { what: format!("plans has more than {MOST_GIVEN} elements") });
+        }
+        Ok(Self::Given(found))
+    }
 }
 
 /// Where one of them comes from.
@@ -98,7 +115,7 @@ pub enum Content<'a> {
 }
 
 /// Hands over every sample, as long as `take` says that it goes on: how many were not handed over.
-pub fn each(source: &Source, mut take: impl FnMut(&Origin, Content<'_>) -> Result<bool>) -> Result<u64> {
+pub fn each(source: &Source<'_>, mut take: impl FnMut(&Origin, Content<'_>) -> Result<bool>) -> Result<u64> {
     match source {
         Source::Provenance { count, until } => from_provenance(*count, *until, &mut take),
         Source::Given(plans) => from_given(plans, &mut take),
@@ -163,19 +180,12 @@ struct Given<'a> {
     budget_cents: Option<f64>,
 }
 
-fn from_given(plans: &Jsonb, take: &mut dyn FnMut(&Origin, Content<'_>) -> Result<bool>) -> Result<u64> {
-    let text = plans.text("plans", LONGEST_GIVEN)?;
-    let Bounded::<&RawValue, MOST_GIVEN> { found, rest } = serde_json::from_str(text).map_err(|_| {
-        Error::invalid(
-            "plans must be a JSON array",
-            "Pass an array of plans, or of {\"plan\": [...], \"budget_cents\": number}.",
-        )
-    })?;
-    if rest > 0 {
-        return Err(Error::TooLarge { what: format!("plans has more than {MOST_GIVEN} elements") });
-    }
-    let mut left = found.len();
-    for element in found {
+fn from_given(
+    plans: &[&RawValue],
+    take: &mut dyn FnMut(&Origin, Content<'_>) -> Result<bool>,
+) -> Result<u64> {
+    let mut left = plans.len();
+    for element in plans {
         let content = if element.get().starts_with('{') {
             match serde_json::from_str::<Given<'_>>(element.get()) {
                 Ok(Given { budget_cents: Some(budget), .. }) if budget < 0.0 => {
