@@ -31,6 +31,8 @@ pub enum Error {
     OutOfRange { what: String, hint: &'static str },
     /// A golden set, or a version of one, that nobody has loaded.
     NoSuchGoldenSet { what: String },
+    /// A name that is taken.
+    AlreadyExists { what: String },
     /// A document larger than we take.
     TooLarge { what: String },
     /// A JSON text nested deeper than we take.
@@ -79,7 +81,9 @@ impl Error {
     /// A cost model that nobody has made, or a version of it, or one without an active version. What was asked for may be of any size.
     pub fn no_such_model(model: &str, version: Option<&str>, known: String) -> Self {
         let what = match version {
-            Some(version) => format!("version \"{}\" of cost model \"{}\"", beginning(version), beginning(model)),
+            Some(version) => {
+                format!("version \"{}\" of cost model \"{}\"", beginning(version), beginning(model))
+            }
             None => format!("an active version of cost model \"{}\"", beginning(model)),
         };
         Self::NoSuchModel { what, known }
@@ -134,6 +138,9 @@ impl From<Error> for ErrorReport {
             Error::NoSuchGoldenSet { what } => {
                 new(PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT, format!("{what} does not exist"))
                     .set_hint("Load it with SELECT costsim_load_golden_set(...); costsim_golden_sets shows what there is.")
+            }
+            Error::AlreadyExists { what } => {
+                new(PgSqlErrorCode::ERRCODE_DUPLICATE_OBJECT, what).set_hint("Choose another name.")
             }
             Error::TooLarge { what } => new(PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED, what)
                 .set_hint("Split the document, or hash a digest of its large parts."),

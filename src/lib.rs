@@ -6,6 +6,7 @@
 mod alert;
 mod breaker;
 mod call;
+mod canary;
 mod clock;
 mod convert;
 mod db;
@@ -18,6 +19,7 @@ mod provenance;
 mod schema;
 mod seed;
 mod simulate;
+mod turn;
 mod worker;
 
 use pgrx::prelude::*;

@@ -73,4 +73,10 @@ extension_sql_file!(
     name = "golden_access",
     requires = ["golden", golden::costsim_load_golden_set, golden::costsim_validate_golden]
 );
-extension_sql_file!("../sql/95_access.sql", name = "access", requires = ["golden_access"], finalize);
+extension_sql_file!("../sql/54_canary.sql", name = "canary", requires = ["golden_access"]);
+extension_sql_file!(
+    "../sql/55_canary_access.sql",
+    name = "canary_access",
+    requires = ["canary", canary::costsim_run_canary]
+);
+extension_sql_file!("../sql/95_access.sql", name = "access", requires = ["canary_access"], finalize);

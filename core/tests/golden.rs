@@ -68,8 +68,11 @@ fn errors_within_every_limit_are_acceptable_where_the_reference_refuses_them() {
 #[test]
 fn sample_with_everything_wrong_counts_once() {
     let expected = Expected { is_feasible: Some(false), min_confidence: Some(0.95), ..Expected::default() };
-    let judgement =
-        judge(&[sample(0, expected, Some(ANSWER)), sample(1, Expected::default(), Some(ANSWER))], &LIMITS, false);
+    let judgement = judge(
+        &[sample(0, expected, Some(ANSWER)), sample(1, Expected::default(), Some(ANSWER))],
+        &LIMITS,
+        false,
+    );
     assert_eq!((judgement.outliers, judgement.outlier_pct), (1, 0.5));
     assert_eq!(judgement.reasons, ["share of outliers 0.5 > 0.05"]);
 }

@@ -104,19 +104,24 @@ impl<'a> Document<'a> {
             object("document is not a golden set", text)?;
         if samples.rest > 0 {
             let count = samples.found.len() + samples.rest;
-            return Err(Error::TooLarge { what: format!("samples has {count} elements, more than {MOST_SAMPLES}") });
+            return Err(Error::TooLarge {
+                what: format!("samples has {count} elements, more than {MOST_SAMPLES}"),
+            });
         }
-        let names = [("name", Some(&name)), ("model", Some(&model)), ("model_version", model_version.as_ref())];
+        let names =
+            [("name", Some(&name)), ("model", Some(&model)), ("model_version", model_version.as_ref())];
         for (key, name) in names {
             if name.is_some_and(|name| name.trim().is_empty() || name.chars().count() > LONGEST_NAME) {
                 return Err(Error::invalid(format!("{key} must have 1 to {LONGEST_NAME} characters"), HINT));
             }
         }
-        let limits: Limits = limits.map_or(Ok(Limits::default()), |limits| object("limits cannot be read", limits.get()))?;
+        let limits: Limits =
+            limits.map_or(Ok(Limits::default()), |limits| object("limits cannot be read", limits.get()))?;
         if let Some(fault) = limits.fault() {
             return Err(Error::invalid(format!("limits.{fault}"), HINT));
         }
-        let samples = samples.found.iter().enumerate().map(|(index, sample)| Sample::read(index, sample.get()));
+        let samples =
+            samples.found.iter().enumerate().map(|(index, sample)| Sample::read(index, sample.get()));
         let samples = samples.collect::<Result<_>>()?;
         Ok(Self { name, description, model, model_version, limits, is_exact, in_canary, samples })
     }

@@ -166,7 +166,8 @@ fn of_set<'a>(document: &'a Document<'_>) -> Vec<DatumWithOid<'a>> {
         document.model_version.as_deref().into(),
         document.description.as_deref().into(),
     ];
-    arguments.extend(limits.iter().zip(DEFAULT_LIMITS).map(|(limit, default)| limit.unwrap_or(default).into()));
+    arguments
+        .extend(limits.iter().zip(DEFAULT_LIMITS).map(|(limit, default)| limit.unwrap_or(default).into()));
     arguments.extend([document.is_exact.into(), document.in_canary.into()]);
     arguments
 }

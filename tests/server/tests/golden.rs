@@ -57,12 +57,18 @@ fn every_expectation_is_what_the_formula_in_python_says() -> Result<()> {
         let (name, position, written): (String, i32, Value) = (row.get(0), row.get(1), row.get(3));
         assert_eq!(written["feasible"], python["feasible"], "{name} {position}");
         for key in ["cost", "confidence", "duration_ms", "risk"] {
-            assert!(is_near(&written[key], &python[key]), "{name} {position}: {key} of {written} and {python}");
+            assert!(
+                is_near(&written[key], &python[key]),
+                "{name} {position}: {key} of {written} and {python}"
+            );
         }
         // What is least is near enough to tell of a model that grows unsure.
         let (least, confidence) = (written["least"].as_f64(), python["confidence"].as_f64());
         let (least, confidence) = least.zip(confidence).context("a number")?;
-        assert!(least <= confidence && least >= 0.9 * confidence - 0.01, "{name} {position}: {least} of {confidence}");
+        assert!(
+            least <= confidence && least >= 0.9 * confidence - 0.01,
+            "{name} {position}: {least} of {confidence}"
+        );
     }
     Ok(())
 }
@@ -72,7 +78,8 @@ const MINE: &str = r#"{"name": "mine", "description": "of my own", "limits": {"m
                 {"plan": [], "expected_feasible": false}]}"#;
 
 /// What there is to know of sets, in one text.
-const BOOK: &str = "SELECT coalesce((SELECT string_agg(t::text, E'\n' ORDER BY t::text) FROM costsim_golden_sets t), '')
+const BOOK: &str =
+    "SELECT coalesce((SELECT string_agg(t::text, E'\n' ORDER BY t::text) FROM costsim_golden_sets t), '')
     || E'\n' || (SELECT string_agg(t::text, E'\n' ORDER BY t::text) FROM costsim_golden_samples t)
     || E'\n' || (SELECT string_agg(t::text, E'\n' ORDER BY t::text) FROM costsim_golden_results t)";
 
@@ -95,7 +102,11 @@ fn restored_database_has_own_sets_changed_seeds_and_results() -> Result<()> {
             before.batch_execute(&step)?;
         }
         let file = format!("{}/{from}.dump", cluster.socket_dir().display());
-        run_tool(&cluster, "pg_dump", ["--format=custom", "--file", &file, "--dbname", &cluster.conn_string(&from)])?;
+        run_tool(
+            &cluster,
+            "pg_dump",
+            ["--format=custom", "--file", &file, "--dbname", &cluster.conn_string(&from)],
+        )?;
         before.batch_execute(&format!("CREATE DATABASE {to}"))?;
         run_tool(&cluster, "pg_restore", ["--exit-on-error", "--dbname", &cluster.conn_string(to), &file])?;
         let mut after = cluster.connect(to)?;
@@ -157,7 +168,8 @@ fn two_who_load_a_set_at_once_make_two_versions_and_one_is_current() -> Result<(
     })?;
     let versions: BTreeSet<i32> = versions.into_iter().flatten().collect();
     assert_eq!(versions, (1..=SESSIONS * EACH).collect(), "each its own number");
-    let current: i32 = one(&mut client, "SELECT version FROM costsim_golden_sets WHERE name = 'crowd' AND is_current")?;
+    let current: i32 =
+        one(&mut client, "SELECT version FROM costsim_golden_sets WHERE name = 'crowd' AND is_current")?;
     assert_eq!(current, SESSIONS * EACH);
     let whole = "SELECT count(*) = 100 AND count(DISTINCT plan) = 100 FROM costsim_golden_samples WHERE name = 'crowd'";
     assert!(one::<bool>(&mut client, whole)?);
