@@ -30,7 +30,7 @@ COMMENT ON COLUMN costsim_golden_sets.max_median_error IS 'How large their upper
 COMMENT ON COLUMN costsim_golden_sets.max_std_deviation IS 'How large their population standard deviation may be.';
 COMMENT ON COLUMN costsim_golden_sets.max_outlier_pct IS 'How large the share of outliers may be, from 0 to 1.';
 COMMENT ON COLUMN costsim_golden_sets.max_drift_score IS 'How large the drift score may be, from 0 to 1, for reference_verdict. It decides nothing else.';
-COMMENT ON COLUMN costsim_golden_sets.is_exact IS 'Whether every answer must be the very one that is written down, but for a billionth.';
+COMMENT ON COLUMN costsim_golden_sets.is_exact IS 'Whether every answer must be the very one that is written down, but for a billionth; of confidence and risk the four decimals that are shown do as well.';
 COMMENT ON COLUMN costsim_golden_sets.in_canary IS 'Whether a canary asks it.';
 COMMENT ON COLUMN costsim_golden_sets.is_current IS 'Whether it is the version that is asked when none is named. A version that comes or becomes current takes that from the one before.';
 COMMENT ON COLUMN costsim_golden_sets.origin IS 'seed: came with the extension, and is left out of a dump; edited: a seed that somebody has changed since; user: everything else. Kept by a trigger.';

@@ -188,16 +188,19 @@ fn is_outlier(sample: &Sample) -> bool {
 fn has_changed(sample: &Sample) -> bool {
     let Some(answer) = sample.answer else { return true };
     let expected = &sample.expected;
-    let numbers = [
-        (expected.cost, Some(answer.cost)),
-        (expected.confidence, answer.confidence),
-        (expected.duration_ms, Some(answer.duration_ms)),
-        (expected.risk, Some(answer.risk)),
-    ];
-    expected.is_feasible.is_some_and(|feasible| feasible != answer.is_feasible)
-        || numbers.into_iter().any(|(expected, found)| {
-            expected.is_some_and(|expected| found.is_none_or(|found| !is_same(expected, found)))
+    let is_other =
+        |expected: Option<f64>, found: f64| expected.is_some_and(|expected| !is_same(expected, found));
+    // Of a probability four decimals are shown, and who writes down what is shown is right.
+    let is_other_share = |expected: Option<f64>, found: Option<f64>| {
+        expected.is_some_and(|expected| {
+            found.is_none_or(|found| !is_same(expected, found) && !is_same(expected, rounded(found, 4)))
         })
+    };
+    expected.is_feasible.is_some_and(|feasible| feasible != answer.is_feasible)
+        || is_other(expected.cost, answer.cost)
+        || is_other(expected.duration_ms, answer.duration_ms)
+        || is_other_share(expected.confidence, answer.confidence)
+        || is_other_share(expected.risk, Some(answer.risk))
 }
 
 fn is_same(one: f64, other: f64) -> bool {

@@ -129,9 +129,11 @@ fn difference_below_a_billionth_is_none() {
     assert!(!changed(Answer { cost: 10.0 * (1.0 + 9e-10), ..ANSWER }));
     assert!(changed(Answer { cost: 10.0 * (1.0 + 2e-9), ..ANSWER }));
     assert!(changed(Answer { duration_ms: 500.001, ..ANSWER }));
-    assert!(changed(Answer { risk: 0.1000001, ..ANSWER }));
+    assert!(changed(Answer { risk: 0.1001, ..ANSWER }));
     assert!(changed(Answer { confidence: Some(0.89), ..ANSWER }));
     assert!(changed(Answer { is_feasible: false, ..ANSWER }));
+    // What is shown of a probability, four decimals, is the same as well.
+    assert!(!changed(Answer { risk: 0.100_04, confidence: Some(0.899_96), ..ANSWER }));
     let zero = Answer { cost: 0.0, ..ANSWER };
     let judgement = judge(&[sample(0, as_answered(&zero), Some(zero))], &LIMITS, true);
     assert!(judgement.changed.is_empty(), "zero is zero");

@@ -33,8 +33,8 @@ struct Text<'a> {
     model: Cow<'a, str>,
     #[serde(borrow, default)]
     model_version: Option<Cow<'a, str>>,
-    #[serde(default)]
-    limits: Limits,
+    #[serde(borrow, default)]
+    limits: Option<&'a RawValue>,
     #[serde(default)]
     is_exact: bool,
     #[serde(default = "yes")]
@@ -101,8 +101,7 @@ impl<'a> Document<'a> {
     /// Reads a document, or says what is wrong with it, and where.
     pub fn read(text: &'a str) -> Result<Self> {
         let Text { name, description, model, model_version, limits, is_exact, in_canary, samples } =
-            serde_json::from_str(text)
-                .map_err(|error| refused("document is not a golden set", plain(&error)))?;
+            object("document is not a golden set", text)?;
         if samples.rest > 0 {
             let count = samples.found.len() + samples.rest;
             return Err(Error::TooLarge {
@@ -116,6 +115,8 @@ impl<'a> Document<'a> {
                 return Err(Error::invalid(format!("{key} must have 1 to {LONGEST_NAME} characters"), HINT));
             }
         }
+        let limits: Limits =
+            limits.map_or(Ok(Limits::default()), |limits| object("limits cannot be read", limits.get()))?;
         if let Some(fault) = limits.fault() {
             return Err(Error::invalid(format!("limits.{fault}"), HINT));
         }
@@ -138,8 +139,7 @@ impl Limits {
 
 impl<'a> Sample<'a> {
     fn read(index: usize, text: &'a str) -> Result<Self> {
-        let what = || format!("samples[{index}] is not a sample");
-        let sample: Self = serde_json::from_str(text).map_err(|error| refused(what(), plain(&error)))?;
+        let sample: Self = object(&format!("samples[{index}] is not a sample"), text)?;
         if let Some(fault) = sample.fault() {
             return Err(Error::invalid(format!("samples[{index}].{fault}"), HINT));
         }
@@ -173,8 +173,17 @@ fn share(key: &str, value: Option<f64>) -> Option<String> {
     Some(format!("{key} must be from 0 to 1, not {value}"))
 }
 
-fn refused(what: impl Into<Cow<'static, str>>, detail: String) -> Error {
-    Error::Invalid { what: what.into(), detail: Some(detail), hint: HINT.into() }
+/// Reads an object. (The reader would take an array of the values, in their order, for one.)
+fn object<'a, T: Deserialize<'a>>(what: &str, text: &'a str) -> Result<T> {
+    let refused = |detail: String| Error::Invalid {
+        what: what.to_owned().into(),
+        detail: Some(detail),
+        hint: HINT.into(),
+    };
+    if !text.starts_with('{') {
+        return Err(refused("it must be an object".into()));
+    }
+    serde_json::from_str(text).map_err(|error| refused(plain(&error)))
 }
 
 /// A reader's message without the place, which is one in the server's print of the document.

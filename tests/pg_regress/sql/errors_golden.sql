@@ -5,6 +5,8 @@ SELECT costsim_load_golden_set(NULL);
 \echo :LAST_ERROR_SQLSTATE
 SELECT costsim_load_golden_set('[]');
 \echo :LAST_ERROR_SQLSTATE
+SELECT costsim_load_golden_set('["mine", null, "v2", null, {}, false, true, []]');
+\echo :LAST_ERROR_SQLSTATE
 SELECT costsim_load_golden_set('{}');
 \echo :LAST_ERROR_SQLSTATE
 SELECT costsim_load_golden_set('{"name": "mine"}');
@@ -22,6 +24,8 @@ SELECT costsim_load_golden_set('{"name": "mine", "sample": [], "samples": []}');
 \echo :LAST_ERROR_SQLSTATE
 SELECT costsim_load_golden_set('{"name": "mine", "limits": {"mean_error": 1}, "samples": []}');
 \echo :LAST_ERROR_SQLSTATE
+SELECT costsim_load_golden_set('{"name": "mine", "limits": [1, 1, 1, 1, 1], "samples": []}');
+\echo :LAST_ERROR_SQLSTATE
 SELECT costsim_load_golden_set('{"name": "mine", "limits": {"max_mean_error": -1}, "samples": []}');
 \echo :LAST_ERROR_SQLSTATE
 SELECT costsim_load_golden_set('{"name": "mine", "limits": {"max_drift_score": 1.5}, "samples": []}');
@@ -30,6 +34,8 @@ SELECT costsim_load_golden_set('{"name": "mine", "limits": {"max_mean_error": 1e
 \echo :LAST_ERROR_SQLSTATE
 -- a sample is named by its place, counted from 0, and so is a step of its plan
 SELECT costsim_load_golden_set('{"name": "mine", "samples": [{"plan": []}, 7]}');
+\echo :LAST_ERROR_SQLSTATE
+SELECT costsim_load_golden_set('{"name": "mine", "samples": [[[]]]}');
 \echo :LAST_ERROR_SQLSTATE
 SELECT costsim_load_golden_set('{"name": "mine", "samples": [{"plan": []}, {}]}');
 \echo :LAST_ERROR_SQLSTATE

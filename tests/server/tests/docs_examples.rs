@@ -1,30 +1,71 @@
-//! Every SQL example of the README and of docs/ runs, in reading order, in a database of its own per file.
+//! Every SQL example of the README and of docs/ runs, in reading order, in a database of its own per file, and answers what the page shows.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use costsim_harness::Cluster;
+use postgres::SimpleQueryMessage;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// The blocks that a Markdown file marks as SQL.
-fn sql_blocks(markdown: &str) -> Vec<String> {
-    let mut blocks = Vec::new();
-    let mut block: Option<String> = None;
+/// A block that a Markdown file marks as SQL, and the answer that it shows of it, if it does.
+struct Example {
+    sql: String,
+    answer: Option<String>,
+}
+
+/// The examples of a Markdown file. An answer is a block of its own that follows at once: "```text answer".
+fn examples(markdown: &str) -> Result<Vec<Example>> {
+    let mut examples: Vec<Example> = Vec::new();
+    let (mut block, mut is_answer, mut may_answer) = (None::<String>, false, false);
     for line in markdown.lines() {
         match (&mut block, line.trim_end()) {
-            (None, "```sql") => block = Some(String::new()),
-            (None, _) => {}
-            (Some(_), "```") => blocks.extend(block.take()),
+            (None, fence @ ("```sql" | "```text answer")) => {
+                is_answer = fence != "```sql";
+                ensure!(!is_answer || may_answer, "an answer without a question");
+                block = Some(String::new());
+            }
+            (None, "") => {}
+            (None, _) => may_answer = false,
+            (Some(_), "```") => {
+                let text = block.take().unwrap_or_default();
+                match examples.last_mut().filter(|_| is_answer) {
+                    Some(example) => example.answer = Some(text),
+                    None => examples.push(Example { sql: text, answer: None }),
+                }
+                may_answer = !is_answer;
+            }
             (Some(text), line) => {
                 text.push_str(line);
                 text.push('\n');
             }
         }
     }
-    blocks
+    Ok(examples)
+}
+
+/// What the server has answered: of every query its columns and its rows, and an empty line between two queries.
+fn answer(messages: &[SimpleQueryMessage]) -> String {
+    let mut answers: Vec<Vec<String>> = Vec::new();
+    for message in messages {
+        match message {
+            SimpleQueryMessage::RowDescription(columns) => {
+                let names: Vec<_> = columns.iter().map(|column| column.name()).collect();
+                answers.push(vec![names.join(" | ")]);
+            }
+            SimpleQueryMessage::Row(row) => {
+                let values: Vec<_> = (0..row.len()).map(|nth| row.get(nth).unwrap_or_default()).collect();
+                if let Some(answer) = answers.last_mut() {
+                    answer.push(values.join(" | ").trim_end().to_owned());
+                }
+            }
+            _ => {}
+        }
+    }
+    let answers: Vec<_> = answers.iter().map(|answer| answer.join("\n")).collect();
+    answers.join("\n\n")
 }
 
 fn markdown_files() -> Result<Vec<PathBuf>> {
@@ -40,17 +81,25 @@ fn markdown_files() -> Result<Vec<PathBuf>> {
 }
 
 #[test]
-fn every_sql_example_of_the_documentation_runs() -> Result<()> {
+fn every_sql_example_of_the_documentation_runs_and_answers_what_it_shows() -> Result<()> {
     let cluster = Cluster::builder().start()?;
-    let mut blocks_run = 0;
+    let (mut blocks_run, mut answers_compared) = (0, 0);
     for (number, path) in markdown_files()?.into_iter().enumerate() {
         let markdown = std::fs::read_to_string(&path)?;
         let mut client = cluster.create_database_with_extension(&format!("docs{number}"))?;
-        for block in sql_blocks(&markdown) {
-            client.simple_query(&block).with_context(|| format!("{}:\n{block}", path.display()))?;
+        for Example { sql, answer: shown } in
+            examples(&markdown).with_context(|| path.display().to_string())?
+        {
+            let place = || format!("{}:\n{sql}", path.display());
+            let messages = client.simple_query(&sql).with_context(place)?;
             blocks_run += 1;
+            if let Some(shown) = shown {
+                assert_eq!(answer(&messages), shown.trim_end(), "{}", place());
+                answers_compared += 1;
+            }
         }
     }
     ensure!(blocks_run >= 4, "only {blocks_run} examples were found: the README has one per room");
+    ensure!(answers_compared >= 10, "only {answers_compared} answers were found");
     Ok(())
 }
