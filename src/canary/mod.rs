@@ -209,7 +209,7 @@ fn judged(compared: &Compared, golden: &[golden::Outcome], request: &Request<'_>
     let stopped =
         |reason: String| Judgement { status: Status::Error, reasons: vec![reason], ..judgement.clone() };
     match compared.left {
-        _ if compared.taken == 0 && request.plans.is_some() => stopped("no plans were given".into()),
+        0 if compared.taken == 0 && request.plans.is_some() => stopped("no plans were given".into()),
         0 => judgement,
         left => stopped(format!(
             "stopped after {} seconds, with {} samples done and {left} to go",

@@ -33,6 +33,13 @@ const PATIENCE: TimeDelta = TimeDelta::seconds(2);
 
 static READ: Statement = Statement::deciding(
     "SELECT schedule, time_zone, next_run_at, running_run_id, running_since, attempts, last_due_at
+       FROM @schema@.costsim_canary_schedule WHERE id",
+    &[],
+);
+
+/// The same for who will write: an operator may have moved the next run.
+static LOCK: Statement = Statement::deciding(
+    "SELECT schedule, time_zone, next_run_at, running_run_id, running_since, attempts, last_due_at
        FROM @schema@.costsim_canary_schedule WHERE id FOR UPDATE",
     &[],
 );
@@ -94,8 +101,8 @@ fn moment(row: &Row<'_>, ordinal: i32) -> Result<Option<DateTime<Utc>>> {
     Ok(nullable::<TimestampWithTimeZone>(row, ordinal)?.and_then(|at| finite_moment(at, "next_run_at").ok()))
 }
 
-fn read() -> Result<(Record, Option<Left>)> {
-    let found = READ.row(&[], |row| {
+fn read(statement: &'static Statement) -> Result<(Record, Option<Left>)> {
+    let found = statement.row(&[], |row| {
         let running: Option<String> = nullable(row, 4)?;
         let record = Record {
             schedule: column(row, 1)?,
@@ -128,7 +135,11 @@ pub fn look() -> Result<Found> {
             None
         }
     };
-    let (record, left) = read()?;
+    // Most looks find nothing to do, and write nothing.
+    if let Some(found) = nothing_to_do(plan.as_ref(), &read(&READ)?.0) {
+        return Ok(found);
+    }
+    let (record, left) = read(&LOCK)?;
     let now = clock::now();
     let decision = decide(plan.as_ref(), &record, now);
     if let Some(left) = left.filter(|_| decision.was_cut_off) {
@@ -150,6 +161,16 @@ pub fn look() -> Result<Found> {
     }
 }
 
+fn nothing_to_do(plan: Option<&Plan>, record: &Record) -> Option<Found> {
+    let decision = decide(plan, record, clock::now());
+    match decision.then {
+        _ if decision.was_cut_off => None,
+        Then::Wait(at) if is_written(record, plan, Some(at)) => Some(Found::Until(at)),
+        Then::Off if is_written(record, plan, None) => Some(Found::Off),
+        Then::Wait(_) | Then::Off | Then::Run { .. } => None,
+    }
+}
+
 /// The next run is planned when one is begun, so that one which is never heard of again is not in its way.
 fn plan_after(
     plan: &Plan,
@@ -160,15 +181,24 @@ fn plan_after(
     after_run(plan, due_at.max(record.last_due_at.unwrap_or(due_at)), now)
 }
 
+/// The settings as they are put on record; without a schedule the zone stays what it was.
+fn settings_of<'a>(record: &'a Record, plan: Option<&'a Plan>) -> (&'a str, &'a str) {
+    let zone = if record.time_zone.is_empty() { "UTC" } else { record.time_zone.as_str() };
+    plan.map_or(("", zone), |plan| (plan.schedule.as_str(), plan.time_zone.as_str()))
+}
+
+fn is_written(record: &Record, plan: Option<&Plan>, next: Option<DateTime<Utc>>) -> bool {
+    let (schedule, time_zone) = settings_of(record, plan);
+    record.next_run_at == next
+        && record.schedule == schedule
+        && (record.time_zone == time_zone || plan.is_none())
+}
+
 fn write_plan(record: &Record, plan: Option<&Plan>, next: Option<DateTime<Utc>>) -> Result<()> {
-    let (schedule, time_zone) =
-        plan.map_or(("", "UTC"), |plan| (plan.schedule.as_str(), plan.time_zone.as_str()));
-    let is_written = record.schedule == schedule
-        && record.next_run_at == next
-        && (record.time_zone == time_zone || plan.is_none());
-    if is_written {
+    if is_written(record, plan, next) {
         return Ok(());
     }
+    let (schedule, time_zone) = settings_of(record, plan);
     let next = next.map(timestamptz).transpose()?;
     PLAN.run(&[schedule.into(), time_zone.into(), next.into()]).map(drop)
 }

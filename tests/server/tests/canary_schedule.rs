@@ -142,7 +142,8 @@ fn runs_that_were_missed_are_caught_up_by_one() -> Result<()> {
             (row.get::<_, &str>(2), row.get::<_, i32>(3), row.get::<_, bool>(4)),
             ("02-29 00:00", 1, false)
         );
-        assert_eq!(last(&mut client)?, ("insufficient_data".into(), None, 0));
+        let why = Some("0 samples, at least 10 are needed".into());
+        assert_eq!(last(&mut client)?, ("insufficient_data".into(), why, 0));
     }
     Ok(())
 }
@@ -370,6 +371,48 @@ fn run_keeps_nobody_from_dropping_its_database() -> Result<()> {
         })?;
         assert!(begun_at.elapsed() < Duration::from_secs(5), "{:?}", begun_at.elapsed());
     }
+    Ok(())
+}
+
+/// So many rows of provenance whose plans have 10,000 steps: some milliseconds each.
+fn write_long_plans(client: &mut Client, rows: i32) -> Result<()> {
+    client.execute(
+        "INSERT INTO costsim_provenance (payload)
+         SELECT jsonb_build_object('plan', (SELECT jsonb_agg('{\"skill\": \"kv_get\"}'::jsonb) FROM generate_series(1, 10000))) FROM generate_series(1, $1)",
+        &[&rows],
+    )?;
+    Ok(())
+}
+
+#[test]
+fn long_run_makes_way_for_who_renames_its_database_and_is_repeated() -> Result<()> {
+    let (site, mut client) = site(LEAP_DAYS)?;
+    write_long_plans(&mut client, 600)?;
+    set(&mut client, "costsim.canary_sample_count", "600")?;
+    set(&mut client, "costsim.databases", "app, renamed")?;
+    let mut administrator = site.cluster.connect("postgres")?;
+    miss(&mut client, "1 hour")?;
+    let query = "SELECT running_run_id FROM costsim_canary_status WHERE running_run_id IS NOT NULL";
+    let run_id: String =
+        wait_until(LIMIT, "a run", || Ok(client.query_opt(query, &[])?.map(|row| row.get(0))))?;
+    drop(client);
+    wait_for(
+        &mut administrator,
+        "the session to be gone",
+        "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = 'app' AND backend_type = 'client backend')",
+    )?;
+    let begun_at = Instant::now();
+    administrator.batch_execute("ALTER DATABASE app RENAME TO renamed")?;
+    let took = begun_at.elapsed();
+    let mut client = site.cluster.connect("renamed")?;
+    let reports = wait_for_reports(&mut client, 2)?;
+    println!("renamed after {took:?}");
+    assert!(took < PROMPT * 3, "{took:?}");
+    assert!(is_cut_off(&reports[0], &run_id) && reports.len() == 2, "{reports:?}");
+    assert_ne!(reports[1].status, "error", "{reports:?}");
+    let took: i64 =
+        one(&mut client, "SELECT max(runtime_ms) FROM costsim_canary_reports WHERE status <> 'error'")?;
+    println!("a run takes {took} ms");
     Ok(())
 }
 
