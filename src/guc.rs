@@ -1,12 +1,14 @@
 //! Settings: what an operator may choose, with the reason for each default.
 //!
 //! What reaches out of the server is SIGHUP and superuser only: no ordinary role can point the worker elsewhere. Thresholds
-//! of a breaker are not here but in its own row.
+//! of a breaker are not here but in its own row. Text that must be understood is read where it is set: what cannot be meant is refused there.
 
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, c_char, c_void};
 
 use chrono::TimeDelta;
+use costsim_core::schedule::{Schedule, zone};
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting, PostgresGucEnum};
+use pgrx::{pg_guard, pg_sys};
 
 static DATABASES: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 static ALERTMANAGER_URL: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
@@ -24,6 +26,10 @@ static ALERT_MAX_BACKOFF: GucSetting<i32> = GucSetting::<i32>::new(300);
 static ALERT_RETRY_WINDOW: GucSetting<i32> = GucSetting::<i32>::new(86_400);
 static ALERT_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(30 * 86_400);
 static PROVENANCE_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(0);
+static CANARY_SCHEDULE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
+static CANARY_TIME_ZONE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c"UTC"));
+static CANARY_SAMPLE_COUNT: GucSetting<i32> = GucSetting::<i32>::new(100);
+static CANARY_DRIFT_THRESHOLD: GucSetting<f64> = GucSetting::<f64>::new(0.2);
 static WORKER_POLL_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(30);
 static INSTANCE_ID: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 static SANDBOX_ENABLED: GucSetting<bool> = GucSetting::<bool>::new(false);
@@ -164,6 +170,38 @@ pub fn init() {
         (0, 3_650 * 86_400),
         GucFlags::UNIT_S,
     );
+    define_checked_text(
+        c"costsim.canary_schedule",
+        c"When the worker runs the canary.",
+        c"Cron text of five fields (minute, hour, day of month, month, day of week) or a nickname such as @daily, in costsim.canary_time_zone. Runs that were missed are caught up once. Default: empty, never.",
+        &CANARY_SCHEDULE,
+        check_schedule,
+    );
+    define_checked_text(
+        c"costsim.canary_time_zone",
+        c"The time zone of costsim.canary_schedule.",
+        c"A name of the IANA database, such as Europe/Berlin. What is due once a day is so when clocks change, too. Default: UTC.",
+        &CANARY_TIME_ZONE,
+        check_time_zone,
+    );
+    define_number(
+        c"costsim.canary_sample_count",
+        c"How many stored samples a canary compares.",
+        c"For scheduled runs, and for calls that do not say. Default: 100.",
+        &CANARY_SAMPLE_COUNT,
+        (1, 1_000_000),
+        GucFlags::default(),
+    );
+    GucRegistry::define_float_guc(
+        c"costsim.canary_drift_threshold",
+        c"The drift above which a canary fails.",
+        c"Of the mean of |v2 - v1| / greatest(|v1|, |v2|) over the samples, from 0 to 1; for scheduled runs, and for calls that do not say. Default: 0.2.",
+        &CANARY_DRIFT_THRESHOLD,
+        0.0,
+        1.0,
+        GucContext::Sighup,
+        GucFlags::default(),
+    );
     define_number(
         c"costsim.worker_poll_interval",
         c"How often an idle worker looks for work nobody announced.",
@@ -212,6 +250,74 @@ fn define_text(
     flags: GucFlags,
 ) {
     GucRegistry::define_string_guc(name, short, long, setting, GucContext::Sighup, flags);
+}
+
+type Check = unsafe extern "C-unwind" fn(*mut *mut c_char, *mut *mut c_void, pg_sys::GucSource::Type) -> bool;
+
+/// A text that is refused, wherever it is set, when `check` says no.
+fn define_checked_text(
+    name: &'static CStr,
+    short: &'static CStr,
+    long: &'static CStr,
+    setting: &'static GucSetting<Option<CString>>,
+    check: Check,
+) {
+    let (context, flags) = (GucContext::Sighup, GucFlags::default());
+    // SAFETY: the check is guarded; it keeps nothing of what it is shown.
+    unsafe {
+        GucRegistry::define_string_guc_with_hooks(
+            name,
+            short,
+            long,
+            setting,
+            context,
+            flags,
+            Some(check),
+            None,
+            None,
+        );
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn check_schedule(
+    value: *mut *mut c_char,
+    _extra: *mut *mut c_void,
+    _source: pg_sys::GucSource::Type,
+) -> bool {
+    // SAFETY: the server passes the new value.
+    let value = unsafe { shown(value) };
+    value.trim().is_empty() || is_understood(Schedule::parse(&value))
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn check_time_zone(
+    value: *mut *mut c_char,
+    _extra: *mut *mut c_void,
+    _source: pg_sys::GucSource::Type,
+) -> bool {
+    // SAFETY: the server passes the new value.
+    let value = unsafe { shown(value) };
+    is_understood(zone(&value))
+}
+
+/// The text that a check is shown.
+unsafe fn shown(value: *mut *mut c_char) -> String {
+    // SAFETY: a pointer to a C string, or to none.
+    unsafe {
+        if (*value).is_null() { String::new() } else { CStr::from_ptr(*value).to_string_lossy().into_owned() }
+    }
+}
+
+/// Whether it was; else the server says why not, in the log or to whoever sets it.
+fn is_understood<T>(read: std::result::Result<T, String>) -> bool {
+    let Err(why) = read else { return true };
+    let why = CString::new(why).unwrap_or_default();
+    // SAFETY: what the server's own macro does: the text lies in the memory of errors, which outlives the report.
+    unsafe {
+        pg_sys::GUC_check_errdetail_string = pg_sys::MemoryContextStrdup(pg_sys::ErrorContext, why.as_ptr())
+    };
+    false
 }
 
 fn define_number(
@@ -323,6 +429,26 @@ pub fn alert_retention() -> TimeDelta {
 /// How long provenance is kept; zero: for ever.
 pub fn provenance_retention() -> TimeDelta {
     seconds(&PROVENANCE_RETENTION)
+}
+
+/// When canaries run, as it is set; empty: never.
+pub fn canary_schedule() -> String {
+    text(&CANARY_SCHEDULE).unwrap_or_default()
+}
+
+/// The zone of that, as it is set.
+pub fn canary_time_zone() -> String {
+    text(&CANARY_TIME_ZONE).unwrap_or_default()
+}
+
+/// How many samples a canary compares.
+pub fn canary_sample_count() -> i32 {
+    CANARY_SAMPLE_COUNT.get()
+}
+
+/// The drift above which a canary fails.
+pub fn canary_drift_threshold() -> f64 {
+    CANARY_DRIFT_THRESHOLD.get()
 }
 
 /// The pause of an idle worker that nobody wakes.

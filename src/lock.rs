@@ -274,6 +274,12 @@ pub fn wait_to_be_the_only_refresher() {
     wait_for(&tag(2, Space::Process), pg_sys::ExclusiveLock);
 }
 
+/// Whether this process is the one that runs what is due by a schedule, to its end.
+pub fn is_the_only_scheduler() -> bool {
+    let tag = tag(3, Space::Process);
+    holds(&tag, pg_sys::ExclusiveLock) || try_take(&tag, pg_sys::ExclusiveLock, Span::Session)
+}
+
 /// Keeps an hour's marks where they are, to the end of this transaction, unless somebody is taking them away just now.
 pub fn try_share_hour(hour: i64) -> bool {
     try_take(&tag(hour, Space::Hour), pg_sys::ShareLock, Span::Transaction)

@@ -79,4 +79,5 @@ extension_sql_file!(
     name = "canary_access",
     requires = ["canary", canary::costsim_run_canary]
 );
-extension_sql_file!("../sql/95_access.sql", name = "access", requires = ["canary_access"], finalize);
+extension_sql_file!("../sql/58_schedule.sql", name = "schedule", requires = ["canary_access"]);
+extension_sql_file!("../sql/95_access.sql", name = "access", requires = ["schedule"], finalize);

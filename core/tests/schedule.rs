@@ -134,7 +134,10 @@ fn every_quarter_of_an_hour_follows_the_clock_on_the_wall() {
 const ZONES: [Tz; 4] = [Tz::UTC, Tz::Europe__Berlin, Tz::America__New_York, Tz::Asia__Kolkata];
 
 /// Every minute of a year and a bit, with the local time that the clocks show.
-static MINUTES: LazyLock<[Vec<(DateTime<Utc>, NaiveDateTime)>; 4]> = LazyLock::new(|| {
+type Minutes = Vec<(DateTime<Utc>, NaiveDateTime)>;
+
+/// Of each zone.
+static MINUTES: LazyLock<[Minutes; 4]> = LazyLock::new(|| {
     ZONES.map(|zone| {
         let start = at("2027-01-01T00:00:00Z");
         (0..366 * 24 * 60)

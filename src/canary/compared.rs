@@ -6,6 +6,7 @@ use costsim_core::divergence::Pair;
 use costsim_core::simulate::{Fault, Model, Plan, compare as compare_estimates, simulate};
 
 use super::sample::{self, Content, Origin, Source};
+use super::schedule;
 use crate::clock;
 use crate::error::Result;
 
@@ -54,6 +55,7 @@ pub fn compare(run: &Run<'_>, source: &Source<'_>) -> Result<Compared> {
     let (mut failures, mut unreadable, mut taken) = (0, 0, 0);
     let left = sample::each(source, |origin, content| {
         pgrx::check_for_interrupts!();
+        schedule::glance();
         if clock::now() >= run.ends_at {
             return Ok(false);
         }

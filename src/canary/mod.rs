@@ -7,6 +7,7 @@
 
 mod compared;
 mod sample;
+pub mod schedule;
 mod store;
 #[cfg(any(test, feature = "pg_test"))]
 mod tests;
@@ -23,7 +24,7 @@ use serde_json::json;
 use crate::convert::{self, Jsonb};
 use crate::error::{Error, Result, required};
 use crate::simulate::models;
-use crate::{breaker, clock, db, golden, turn};
+use crate::{breaker, clock, db, golden, guc, turn};
 use compared::{Compared, Run};
 use sample::Source;
 pub use store::Report;
@@ -61,8 +62,8 @@ impl Default for Request<'_> {
         Self {
             run_id: None,
             scheduled_for: None,
-            sample_count: 100,
-            limits: Limits::default(),
+            sample_count: guc::canary_sample_count(),
+            limits: Limits { drift: guc::canary_drift_threshold(), ..Limits::default() },
             max_runtime: TimeDelta::minutes(5),
             plans: None,
             breaker: "costsim_v2",
@@ -208,7 +209,7 @@ fn judged(compared: &Compared, golden: &[golden::Outcome], request: &Request<'_>
     let stopped =
         |reason: String| Judgement { status: Status::Error, reasons: vec![reason], ..judgement.clone() };
     match compared.left {
-        _ if compared.taken == 0 && request.plans.is_some() => stopped("no plans were given".into()),
+        0 if compared.taken == 0 && request.plans.is_some() => stopped("no plans were given".into()),
         0 => judgement,
         left => stopped(format!(
             "stopped after {} seconds, with {} samples done and {left} to go",

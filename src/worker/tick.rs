@@ -8,7 +8,7 @@ use std::ffi::CString;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use pgrx::PgTryBuilder;
 use pgrx::bgworkers::BackgroundWorker;
 use pgrx::pg_sys;
@@ -18,7 +18,7 @@ use pgrx::prelude::*;
 use super::delivery::{Delivery, Next, poll};
 use super::process::{self, Home};
 use super::shared::{self, Author, State};
-use super::upkeep::Upkeep;
+use super::upkeep::{Upkeep, until};
 use crate::error::{Error, Result};
 use crate::{breaker, clock, convert, db, lock};
 
@@ -288,9 +288,4 @@ fn round(post: &Post, memory: &mut Memory) -> Result<Option<Rest>> {
 fn recover_breakers() -> Result<Option<DateTime<Utc>>> {
     process::show_activity("costsim: recovering breakers");
     breaker::write_down_what_is_due()
-}
-
-/// How long it is until then.
-fn until(at: DateTime<Utc>) -> Duration {
-    (at - clock::now()).max(TimeDelta::zero()).to_std().unwrap_or_default()
 }

@@ -1,23 +1,29 @@
-//! What the worker keeps in order when nothing else is to do: clears away what is over for long, rolls up drift, purges provenance.
+//! What the worker keeps in order when nothing else is to do: clears away what is over for long, rolls up drift, purges provenance, and runs
+//! the canary when it is due.
 //!
 //! A task that fails says so in the log, once for each new reason, and is tried again later; alerts go on meanwhile.
 
+use std::cell::Cell;
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use pgrx::prelude::*;
 
 use super::delivery::poll;
 use super::process;
 use crate::alert::store::upkeep;
+use crate::canary::schedule::{self, Found, Run};
 use crate::db::Refusal;
 use crate::error::Result;
 use crate::provenance::Task;
-use crate::{clock, db, guc, provenance};
+use crate::{clock, db, guc, lock, provenance};
 
 /// What is over is cleared away, and provenance purged, this often.
 const HOURLY: Duration = Duration::from_secs(3_600);
+
+/// A long task looks this often whether it is in somebody's way.
+const GLANCE: Duration = Duration::from_millis(500);
 
 /// The pause between two steps of one task: others have their turn.
 const BREATH: Duration = Duration::from_millis(100);
@@ -44,6 +50,11 @@ pub struct Upkeep {
     /// The last hour that was rolled up in this round: one that goes on changing waits for the next.
     rolled_up_to: Option<i64>,
     provenance: Due,
+    canary: Due,
+    /// A run that came to nothing, which is still to be reported, and why.
+    failed: Option<(Run, String)>,
+    /// The settings under which the canary was looked after.
+    settings_version: u32,
 }
 
 /// When a task is done next.
@@ -73,12 +84,15 @@ impl Upkeep {
             drift: due("rolling up drift", Some(Task::RefreshDrift)),
             rolled_up_to: None,
             provenance: due("purging provenance", Some(Task::PurgeProvenance)),
+            canary: due("running the canary", None),
+            failed: None,
+            settings_version: process::settings_version(),
         }
     }
 
     /// How long nothing is due.
     pub fn rest(&self) -> Duration {
-        let next = self.alerts.at.min(self.drift.at).min(self.provenance.at);
+        let next = self.alerts.at.min(self.drift.at).min(self.provenance.at).min(self.canary.at);
         next.saturating_duration_since(Instant::now())
     }
 
@@ -96,7 +110,63 @@ impl Upkeep {
                 return Ok(Step::Done);
             }
             Ok(more_if(provenance::purge_some(age, PURGED_AT_ONCE)? > 0))
-        })
+        })?;
+        self.look_after_canary()
+    }
+
+    /// Runs the canary if it is due. The schedule is looked at anew at every poll, for the clock may be set, and after every reload.
+    fn look_after_canary(&mut self) -> Result<()> {
+        let version = process::settings_version();
+        if std::mem::replace(&mut self.settings_version, version) == version
+            && self.canary.at > Instant::now()
+        {
+            return Ok(());
+        }
+        process::show_activity(&format!("costsim: {}", self.canary.name));
+        let rest = match self.step_of_canary()? {
+            // Somebody has locked a table.
+            None => SETBACK,
+            Some(Ok(rest)) => {
+                self.canary.trouble = None;
+                rest
+            }
+            Some(Err(refusal)) => {
+                self.canary.regret(format!("{}: {}", refusal.sqlstate, refusal.message))?;
+                SETBACK
+            }
+        };
+        self.canary.at = Instant::now() + rest;
+        Ok(())
+    }
+
+    /// How long the canary has nothing to do.
+    fn step_of_canary(&mut self) -> Result<Option<Result<Duration, Refusal>>> {
+        if let Some((run, why)) = &self.failed {
+            match contained(|| run.report(why))? {
+                Some(Ok(())) => self.failed = None,
+                Some(Err(refusal)) => return Ok(Some(Err(refusal))),
+                None => return Ok(None),
+            }
+        }
+        let found = match contained(schedule::look)? {
+            Some(Ok(found)) => found,
+            Some(Err(refusal)) => return Ok(Some(Err(refusal))),
+            None => return Ok(None),
+        };
+        let rest = match found {
+            Found::Off => HOURLY,
+            Found::NotOurs => poll(),
+            Found::Until(at) => until(at).min(poll()),
+            Found::Begun(run) => {
+                if let Err(why) = run.perform(make_way)? {
+                    warning!("costsim: the canary came to nothing: {why}");
+                    self.failed = Some((run, why));
+                }
+                // What is left to do is done in the next round: alerts have their turn before.
+                Duration::ZERO
+            }
+        };
+        Ok(Some(Ok(rest)))
     }
 }
 
@@ -142,6 +212,25 @@ impl Due {
 fn contained<T>(body: impl FnOnce() -> Result<T>) -> Result<Option<Result<T, Refusal>>> {
     let body = AssertUnwindSafe(body);
     db::transaction_within(PATIENCE, || db::contain(body))
+}
+
+/// Ends the process in the middle of a long task, if somebody waits for the sessions of this database to end.
+fn make_way() {
+    thread_local! {
+        static GLANCED_AT: Cell<Option<Instant>> = const { Cell::new(None) };
+    }
+    if GLANCED_AT.get().is_some_and(|at| at.elapsed() < GLANCE) {
+        return;
+    }
+    GLANCED_AT.set(Some(Instant::now()));
+    if lock::is_database_wanted() {
+        process::end();
+    }
+}
+
+/// How long it is until then.
+pub fn until(at: DateTime<Utc>) -> Duration {
+    (at - clock::now()).max(TimeDelta::zero()).to_std().unwrap_or_default()
 }
 
 fn more_if(is_more: bool) -> Step {
