@@ -151,7 +151,7 @@ COMMENT ON TABLE costsim_cb_events IS 'What happened to every breaker, and by wh
 COMMENT ON COLUMN costsim_cb_events.happened_at IS 'When it was written down, by the server''s clock.';
 COMMENT ON COLUMN costsim_cb_events.from_state IS 'Where it stood: closed, open, half_open.';
 COMMENT ON COLUMN costsim_cb_events.to_state IS 'Where it stands.';
-COMMENT ON COLUMN costsim_cb_events.cause IS 'drift, schema_errors, manual; ttl_passed; probes_passed, probe_failed, probe_expired; escalated (the incident became worse), adopted (a breaker opened by another hand got its incident); near_threshold, would_trip (warnings); configured; outside (another hand wrote the row).';
+COMMENT ON COLUMN costsim_cb_events.cause IS 'drift, judged (somebody who measured more than a score, as a canary does), schema_errors, manual; ttl_passed; probes_passed, probe_failed, probe_expired; escalated (the incident became worse), adopted (a breaker opened by another hand got its incident); near_threshold, would_trip (warnings); configured; outside (another hand wrote the row).';
 COMMENT ON COLUMN costsim_cb_events.actor IS 'Who: circuit_breaker, system-auto-recover, the caller''s word, or for outside the session''s user.';
 COMMENT ON COLUMN costsim_cb_events.reason IS 'Why, in words.';
 COMMENT ON COLUMN costsim_cb_events.incident_id IS 'The incident it belongs to.';

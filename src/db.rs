@@ -28,9 +28,9 @@ pub use server::{
     database_name, deadlock_timeout, has_lasting_snapshot, installed_version, is_read_only, is_replicating,
     is_serializable, require_primary, require_writable, strong_random, timeline,
 };
-pub use statement::{Row, Statement, column, nullable, run_command};
+pub use statement::{Row, Statement, column, nullable, run_command, run_once};
 pub use transaction::{
-    Refusal, attempt, catch, check_deferred_constraints, contain, current_subtransaction,
+    Moment, Refusal, attempt, catch, check_deferred_constraints, contain, current_subtransaction,
     make_commit_durable, rehearse, subtransaction, transaction, transaction_within, wait_at_most, watch_ends,
     with_latest_snapshot, with_statement_timeout_for_locks, with_transaction_snapshot,
 };

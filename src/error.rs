@@ -25,6 +25,10 @@ pub enum Error {
     Invalid { what: Cow<'static, str>, detail: Option<String>, hint: Cow<'static, str> },
     /// A breaker that nobody has made.
     NoSuchBreaker { name: String },
+    /// A cost model, or a version of one, that nobody has made: what was asked for, and what there is.
+    NoSuchModel { what: String, known: String },
+    /// A number beyond every number.
+    OutOfRange { what: String, hint: &'static str },
     /// A document larger than we take.
     TooLarge { what: String },
     /// A JSON text nested deeper than we take.
@@ -70,6 +74,15 @@ impl Error {
         Self::NoSuchLock { name: beginning(name) }
     }
 
+    /// A cost model that nobody has made, or a version of it, or one without an active version. What was asked for may be of any size.
+    pub fn no_such_model(model: &str, version: Option<&str>, known: String) -> Self {
+        let what = match version {
+            Some(version) => format!("version \"{}\" of cost model \"{}\"", beginning(version), beginning(model)),
+            None => format!("an active version of cost model \"{}\"", beginning(model)),
+        };
+        Self::NoSuchModel { what, known }
+    }
+
     /// An argument with a bad value, and what to pass instead.
     pub fn invalid(what: impl Into<Cow<'static, str>>, hint: impl Into<Cow<'static, str>>) -> Self {
         Self::Invalid { what: what.into(), detail: None, hint: hint.into() }
@@ -100,6 +113,12 @@ impl From<Error> for ErrorReport {
             .set_hint(
                 "Make it with SELECT costsim_configure_breaker(...), or check the spelling.",
             ),
+            Error::NoSuchModel { what, known } => {
+                new(PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT, format!("{what} does not exist")).set_hint(known)
+            }
+            Error::OutOfRange { what, hint } => {
+                new(PgSqlErrorCode::ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE, what).set_hint(hint)
+            }
             Error::TooLarge { what } => new(PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED, what)
                 .set_hint("Split the document, or hash a digest of its large parts."),
             Error::TooDeep { what } => new(PgSqlErrorCode::ERRCODE_STATEMENT_TOO_COMPLEX, what)

@@ -26,6 +26,7 @@ static ALERT_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(30 * 86_400);
 static PROVENANCE_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(0);
 static WORKER_POLL_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(30);
 static INSTANCE_ID: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
+static SANDBOX_ENABLED: GucSetting<bool> = GucSetting::<bool>::new(false);
 static RUNBOOK_URL: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 
 /// When an alert counts as sent, where there are several Alertmanagers.
@@ -185,6 +186,14 @@ pub fn init() {
         &RUNBOOK_URL,
         GucFlags::default(),
     );
+    GucRegistry::define_bool_guc(
+        c"costsim.sandbox_enabled",
+        c"Whether costsim_sandbox asks the new cost model at all.",
+        c"While off it answers by the baseline alone and writes nothing. A superuser may set it for a session or a role, too. Default: off.",
+        &SANDBOX_ENABLED,
+        GucContext::Suset,
+        GucFlags::default(),
+    );
     // A misspelt setting is an error instead of a setting that nobody reads.
     // SAFETY: the name is static; nothing under it is defined later.
     unsafe {
@@ -329,4 +338,9 @@ pub fn instance_id() -> Option<String> {
 /// The runbook's address, if there is one.
 pub fn runbook_url() -> Option<String> {
     text(&RUNBOOK_URL)
+}
+
+/// Whether the sandbox asks the new cost model.
+pub fn sandbox_enabled() -> bool {
+    SANDBOX_ENABLED.get()
 }

@@ -1,6 +1,6 @@
 //! costsim_pg: leader election, a durable circuit breaker, provenance and an alert outbox inside PostgreSQL.
 //!
-//! `costsim_core` decides, this crate acts, `sql/` remembers. A room (leader, breaker, alert, provenance) reads the arguments,
+//! `costsim_core` decides, this crate acts, `sql/` remembers. A room (leader, breaker, alert, provenance, simulate) reads the arguments,
 //! asks core, writes by its store and answers; the worker does what needs a clock or a network.
 
 mod alert;
@@ -15,6 +15,8 @@ mod leader;
 mod lock;
 mod provenance;
 mod schema;
+mod seed;
+mod simulate;
 mod worker;
 
 use pgrx::prelude::*;

@@ -43,4 +43,24 @@ extension_sql_file!(
     requires = ["drift", provenance::drift::costsim_drift_report]
 );
 extension_sql_file!("../sql/44_backfill.sql", name = "backfill", requires = ["rollup"]);
-extension_sql_file!("../sql/95_access.sql", name = "access", requires = ["backfill"], finalize);
+extension_sql_file!(
+    "../sql/50_simulate.sql",
+    name = "simulate",
+    requires = ["backfill", seed::_costsim_seed_row, simulate::models::_costsim_models_changed]
+);
+extension_sql_file!(
+    "../sql/51_simulate_access.sql",
+    name = "simulate_access",
+    requires = [
+        "simulate",
+        simulate::costsim_simulate,
+        simulate::costsim_estimate_cost,
+        simulate::costsim_compare,
+        simulate::costsim_drift_score,
+        simulate::costsim_symmetric_drift_score,
+        simulate::costsim_drift_verdict,
+        simulate::costsim_activate_model,
+        simulate::sandbox::costsim_sandbox
+    ]
+);
+extension_sql_file!("../sql/95_access.sql", name = "access", requires = ["simulate_access"], finalize);

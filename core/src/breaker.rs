@@ -2,7 +2,7 @@
 //! done about it.
 //!
 //! ```text
-//!              drift · schema errors · disable                      half_open.at has passed
+//!        drift · judged · schema errors · disable                    half_open.at has passed
 //!   +--------+ --------------------------------> +------+ --------------------------------------> +-----------+
 //!   | closed |                                   | open | --+ bad report: observed, severity may  | half-open | --+ permit given,
 //!   +--------+ <-------------------------------- +------+   | rise; disable: end may move         +-----------+   | probe passed
@@ -66,6 +66,10 @@ pub fn step(
         Event::Drift { score, sample_count } => {
             evidence::drift(&mut state, config, *score, *sample_count, now, &mut effects)
         }
+        Event::Judgement { is_good, score, sample_count, reason } => {
+            let bad = (!is_good).then_some(reason);
+            evidence::judgement(&mut state, config, bad, (*score, *sample_count), now, &mut effects)
+        }
         Event::SchemaErrors { count } => evidence::schema_errors(config, *count),
         Event::Disable { .. } | Event::Enable { .. } | Event::Allow | Event::Tick => Finding::Nothing,
     };
@@ -96,8 +100,13 @@ fn check(event: &Event, now: DateTime<Utc>) -> Result<(), Refused> {
         |argument, count: i32| if count < 0 { Err(Refused::Count { argument, count }) } else { Ok(()) };
     let text = |name, text: &str| if text.trim().is_empty() { Err(Refused::Blank(name)) } else { Ok(()) };
     match event {
-        Event::Drift { score, .. } if !score.is_finite() || *score < 0.0 => Err(Refused::Score(*score)),
+        Event::Drift { score, .. } | Event::Judgement { score, .. } if !score.is_finite() || *score < 0.0 => {
+            Err(Refused::Score(*score))
+        }
         Event::Drift { sample_count, .. } => count("sample_count", *sample_count),
+        Event::Judgement { sample_count, reason, .. } => {
+            count("sample_count", *sample_count).and_then(|()| text("reason", reason))
+        }
         Event::SchemaErrors { count: errors } => count("error_count", *errors),
         Event::Disable { term: Term::Until(until), .. } if *until <= now => Err(Refused::PastEnd),
         Event::Disable { reason, by, .. } => text("reason", reason).and_then(|()| text("disabled_by", by)),
@@ -157,7 +166,7 @@ fn while_closed(
 
 fn samples(event: &Event) -> i32 {
     match event {
-        Event::Drift { sample_count, .. } => *sample_count,
+        Event::Drift { sample_count, .. } | Event::Judgement { sample_count, .. } => *sample_count,
         Event::SchemaErrors { count } => *count,
         Event::Disable { .. } | Event::Enable { .. } | Event::Allow | Event::Tick => 0,
     }
@@ -201,7 +210,11 @@ fn while_open(
         Event::Disable { reason, by, term } => {
             disable_again(&mut outage, reason, by, *term, Standing::Open, moment, effects);
         }
-        Event::Drift { .. } | Event::SchemaErrors { .. } | Event::Allow | Event::Tick => {}
+        Event::Drift { .. }
+        | Event::Judgement { .. }
+        | Event::SchemaErrors { .. }
+        | Event::Allow
+        | Event::Tick => {}
     }
     state.phase = Phase::Open(outage);
 }
@@ -242,7 +255,7 @@ fn while_half_open(
             }
         }
         Event::Allow => permit(&mut outage, &mut probing, moment, effects),
-        Event::Drift { .. } | Event::SchemaErrors { .. } | Event::Tick => {}
+        Event::Drift { .. } | Event::Judgement { .. } | Event::SchemaErrors { .. } | Event::Tick => {}
     }
     state.phase = Phase::HalfOpen(outage, probing);
 }

@@ -50,6 +50,10 @@ fn drift(score: f64) -> Event {
     Event::Drift { score, sample_count: 10 }
 }
 
+fn judgement(is_good: bool) -> Event {
+    Event::Judgement { is_good, score: 0.1, sample_count: 10, reason: "eight of ten differ".to_owned() }
+}
+
 fn schema_errors(count: i32) -> Event {
     Event::SchemaErrors { count }
 }

@@ -1,5 +1,7 @@
 //! Both formulas give the reference's numbers, and scores keep their bounds.
 
+#![allow(clippy::expect_used)]
+
 use std::collections::HashMap;
 
 use costsim_core::simulate::{

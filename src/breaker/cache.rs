@@ -124,7 +124,7 @@ pub fn look<T>(name: &str, look: impl FnOnce(&Known) -> T) -> Result<T> {
 fn read(name: &str) -> Result<Known> {
     MEMORY.with(|memory| {
         if !memory.is_watching.replace(true) {
-            db::watch_relations(on_change);
+            db::watch_relations(on_change)?;
         }
         let mut reads = 0;
         loop {

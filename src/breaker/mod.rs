@@ -78,7 +78,11 @@ fn costsim_is_v2_disabled(name: default!(Option<&str>, "'costsim_v2'")) -> Answe
 /// if nobody reports on it. Never waits: false while somebody else has the row.
 #[pg_extern(volatile, parallel_unsafe)]
 fn costsim_cb_allow(name: default!(Option<&str>, "'costsim_v2'")) -> Answer<bool> {
-    let name = required(name, "name")?;
+    Ok(allow(required(name, "name")?)?)
+}
+
+/// The same, for a part of this extension.
+pub fn allow(name: &str) -> Result<bool> {
     match cache::look(name, Known::standing)? {
         Standing::Closed => return Ok(true),
         Standing::Open => return Ok(false),
@@ -186,20 +190,44 @@ fn costsim_report_schema_error(
 fn report(name: &str, event: &Event, details: Option<Jsonb>) -> Result<Option<Incident>> {
     // Read in any case: what is wrong with it shall not depend on what the report does.
     let details = details.as_ref().map(|details| details.text("details", LONGEST_DOCUMENT)).transpose()?;
+    match trip(name, event, details)? {
+        Some(id) => db::as_owner(|| incident::find(&id)),
+        None => Ok(None),
+    }
+}
+
+/// Reports what a part of this extension has measured, and judged by itself: the incident when this report opened the breaker.
+/// A judgement counts as good or bad whatever its score; the incident gives its words.
+pub fn judge(
+    name: &str,
+    is_good: bool,
+    (score, sample_count): (f64, i32),
+    reason: &str,
+    details: &str,
+) -> Result<Option<String>> {
+    let event = Event::Judgement { is_good, score, sample_count, reason: reason.to_owned() };
+    trip(name, &event, Some(details))
+}
+
+/// Reports what a part of this extension has measured, as costsim_report_drift does: the incident when this report opened the breaker.
+pub fn measure(name: &str, score: f64, sample_count: i32, details: &str) -> Result<Option<String>> {
+    trip(name, &Event::Drift { score, sample_count }, Some(details))
+}
+
+/// Does what a report asks for, and nothing where it changes nothing: the incident that it began.
+fn trip(name: &str, event: &Event, details: Option<&str>) -> Result<Option<String>> {
     let foreseen = cache::look(name, |known| known.foresee(event))?.map_err(refused)?;
     if foreseen.is_empty() {
         return Ok(None);
     }
     db::as_owner(|| {
-        if let (Event::Drift { score, .. }, [Effect::CountFailure { .. }]) = (event, foreseen.as_slice())
+        if let (Event::Drift { score, .. } | Event::Judgement { score, .. }, [Effect::CountFailure { .. }]) =
+            (event, foreseen.as_slice())
             && store::count(name, clock::now(), *score)?
         {
             return Ok(None);
         }
-        match apply(name, event, details)?.tripped {
-            Some(id) => incident::find(&id),
-            None => Ok(None),
-        }
+        Ok(apply(name, event, details)?.tripped)
     })
 }
 

@@ -19,11 +19,17 @@ const EXTENSION: &CStr = c"costsim_pg";
 /// The table whose relation-cache messages tell that the extension was dropped or made anew.
 const LANDMARK: &str = "costsim_leaders";
 
+/// What is called with a relation that has changed.
+type Listener = fn(pg_sys::Oid);
+
+/// One for each room that remembers rows.
+const MOST_LISTENERS: usize = 4;
+
 thread_local! {
     static HOME: RefCell<Option<Home>> = const { RefCell::new(None) };
     static IS_STALE: Cell<bool> = const { Cell::new(true) };
     static IS_WATCHING: Cell<bool> = const { Cell::new(false) };
-    static LISTENER: Cell<Option<fn(pg_sys::Oid)>> = const { Cell::new(None) };
+    static LISTENERS: Cell<[Option<Listener>; MOST_LISTENERS]> = const { Cell::new([None; MOST_LISTENERS]) };
     /// A copy of the landmark's oid that the callback may read while [`HOME`] is borrowed.
     static LANDMARK_OID: Cell<pg_sys::Oid> = const { Cell::new(pg_sys::InvalidOid) };
 }
@@ -132,16 +138,21 @@ unsafe extern "C-unwind" fn on_relation_change(_argument: pg_sys::Datum, relatio
     if relation == pg_sys::InvalidOid || relation == LANDMARK_OID.get() {
         IS_STALE.set(true);
     }
-    if let Some(listener) = LISTENER.get() {
+    for listener in LISTENERS.get().into_iter().flatten() {
         listener(relation);
     }
 }
 
 /// Has `listener` called with every relation that another session, or this one, has changed or told of; InvalidOid stands for all. It comes
 /// in the middle of anything, so it must not do more than set a flag. The server has few places for such callbacks: one serves us all.
-pub fn watch_relations(listener: fn(pg_sys::Oid)) {
-    LISTENER.set(Some(listener));
+/// A listener that finds no place would never hear anything, and is refused.
+pub fn watch_relations(listener: Listener) -> Result<()> {
+    let mut listeners = LISTENERS.get();
+    let place = listeners.iter_mut().find(|place| place.is_none());
+    *place.ok_or_else(|| Error::Internal("too many listeners".into()))? = Some(listener);
+    LISTENERS.set(listeners);
     watch();
+    Ok(())
 }
 
 /// Takes in what other sessions have told by now. To be called where nothing waits to be dropped.

@@ -105,11 +105,7 @@ impl Statement {
                 self.arguments.len()
             )));
         }
-        let value = |argument: &DatumWithOid<'_>| match argument.datum() {
-            Some(datum) => (datum.sans_lifetime(), b' ' as c_char),
-            None => (pg_sys::Datum::from(0), b'n' as c_char),
-        };
-        let (mut values, nulls): (Vec<_>, Vec<_>) = arguments.iter().map(value).unzip();
+        let (mut values, nulls) = datums(arguments);
         let _connection = Connection::open();
         // SAFETY: the plan is kept for the life of the backend, the arrays have the length it was prepared for, and the table
         // of rows is not used beyond the connection.
@@ -159,6 +155,47 @@ impl Statement {
         PLANS.with_borrow_mut(|plans| plans.insert(key, plan));
         Ok(plan)
     }
+}
+
+/// Runs a statement whose text is made of names out of the catalog, and which is run too seldom to be kept: its first row, if it answers any.
+/// It sees what a statement of its own would see.
+pub fn run_once<T>(
+    text: &str,
+    arguments: &[DatumWithOid<'_>],
+    read: impl FnOnce(&Row<'_>) -> Result<T>,
+) -> Result<Option<T>> {
+    let text = CString::new(text).map_err(|_| Error::Internal("a statement holds a zero byte".into()))?;
+    let mut types: Vec<pg_sys::Oid> = arguments.iter().map(DatumWithOid::oid).collect();
+    let (mut values, nulls) = datums(arguments);
+    let _connection = Connection::open();
+    // SAFETY: text and arrays outlive the call; the table of rows is not used beyond the connection.
+    unsafe {
+        let status = pg_sys::SPI_execute_with_args(
+            text.as_ptr(),
+            types.len() as i32,
+            types.as_mut_ptr(),
+            values.as_mut_ptr(),
+            nulls.as_ptr(),
+            false,
+            0,
+        );
+        if status < 0 {
+            return Err(Error::Internal(format!("statement ended with SPI code {status}")));
+        }
+        match pg_sys::SPI_tuptable.as_ref() {
+            Some(table) if pg_sys::SPI_processed > 0 => read(&Row { table, index: 0 }).map(Some),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// Arguments as SPI takes them: the values, and which of them are null.
+fn datums(arguments: &[DatumWithOid<'_>]) -> (Vec<pg_sys::Datum>, Vec<c_char>) {
+    let value = |argument: &DatumWithOid<'_>| match argument.datum() {
+        Some(datum) => (datum.sans_lifetime(), b' ' as c_char),
+        None => (pg_sys::Datum::from(0), b'n' as c_char),
+    };
+    arguments.iter().map(value).unzip()
 }
 
 /// A connection to SPI. After an error it is left to the end of the (sub)transaction, which closes it.

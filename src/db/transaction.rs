@@ -77,6 +77,39 @@ unsafe extern "C-unwind" fn on_transaction(event: pg_sys::XactEvent::Type, _argu
     }
 }
 
+/// What a query of this moment sees: two moments that are the same see the same rows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// The transaction, of this session.
+    pub transaction: u32,
+    command: pg_sys::CommandId,
+    ended: u64,
+    range: (pg_sys::TransactionId, pg_sys::TransactionId),
+}
+
+impl Moment {
+    /// That of the query that runs; `None` where there is none.
+    pub fn now() -> Option<Self> {
+        // SAFETY: within a transaction; the snapshot is looked at where it stands.
+        unsafe {
+            if !pg_sys::ActiveSnapshotSet() {
+                return None;
+            }
+            let snapshot = pg_sys::GetActiveSnapshot().as_ref()?;
+            #[cfg(any(feature = "pg14", feature = "pg15", feature = "pg16"))]
+            let transaction = (*pg_sys::MyProc).lxid;
+            #[cfg(not(any(feature = "pg14", feature = "pg15", feature = "pg16")))]
+            let transaction = (*pg_sys::MyProc).vxid.lxid;
+            Some(Self {
+                transaction,
+                command: snapshot.curcid,
+                ended: snapshot.snapXactCompletionCount,
+                range: (snapshot.xmin, snapshot.xmax),
+            })
+        }
+    }
+}
+
 /// What is committed at this moment, whatever the isolation level. The server's own: to be pushed or copied at once.
 pub(super) fn latest_snapshot() -> pg_sys::Snapshot {
     // SAFETY: within a transaction. A parallel operation may not take the one, but looks at catalogs by the other all the time.

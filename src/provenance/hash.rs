@@ -54,6 +54,12 @@ fn costsim_jcs_digest(payload: JsonText, strict_numbers: default!(bool, "false")
     Ok(digest::hex(&digest.map_err(refused)?))
 }
 
+/// The hash of a text that is no argument of ours.
+pub fn input_hash(text: &str) -> Result<String, Error> {
+    let digest = digest::reference_digest(text, &Limits::default(), &mut heed_interrupts).map_err(refused)?;
+    Ok(digest::short_hex(&digest))
+}
+
 fn reference_digest(payload: JsonText) -> Answer<digest::Digest> {
     let digest = digest::reference_digest(text(&payload)?, &Limits::default(), &mut heed_interrupts);
     Ok(digest.map_err(refused)?)

@@ -34,8 +34,16 @@ use crate::convert::Jsonb;
 use crate::db;
 use crate::error::{Answer, Result, required};
 
+pub use hash::input_hash;
 use once::Written;
-use record::{LONGEST_BATCH, Record};
+use record::LONGEST_BATCH;
+pub use record::Record;
+
+/// Writes what a part of this extension has computed for its caller, who needs the right to insert and no other: the row's id.
+pub fn write_unseen(record: &Record<'_>, payload: Jsonb) -> Result<i64> {
+    record::refuse(record.fault())?;
+    store::write_unseen(record, payload)
+}
 
 /// The record of a function's arguments, each in the field of its own name. The payload is left where the server has it.
 macro_rules! record {

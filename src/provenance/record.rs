@@ -23,7 +23,7 @@ pub const BASELINE: &str = "v1";
 pub const BACKFILL: &str = "backfill";
 
 /// One row to be written. The names are the keys of a batch record.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object")]
 pub struct Record<'a> {
     #[serde(borrow)]

@@ -2,13 +2,13 @@
 
 use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys::BuiltinOid::{
-    BOOLOID, FLOAT8ARRAYOID, FLOAT8OID, INT4ARRAYOID, INT4OID, JSONBOID, TEXTARRAYOID, TEXTOID,
+    BOOLOID, FLOAT8ARRAYOID, FLOAT8OID, INT4ARRAYOID, INT4OID, INT8OID, JSONBOID, OIDOID, TEXTARRAYOID, TEXTOID,
     TIMESTAMPTZARRAYOID,
 };
 
 use super::record::Record;
 use crate::convert::{self, Jsonb};
-use crate::db::{Statement, column, nullable};
+use crate::db::{self, Statement, column, nullable};
 use crate::error::{Error, Result};
 
 /// The kind of a hash that nobody has named, by its looks.
@@ -58,6 +58,17 @@ static WRITE: Statement = Statement::deciding(
     &[
         TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, FLOAT8OID,
         FLOAT8OID, INT4OID, INT4OID, JSONBOID,
+    ],
+);
+
+/// Next to be given to a row. Asked for as the owner, so that who only inserts needs no right to read what was inserted.
+static NEXT_ID: Statement = Statement::deciding("SELECT nextval($1::regclass)", &[OIDOID]);
+
+static WRITE_UNSEEN: Statement = Statement::deciding(
+    concat!("INSERT INTO @schema@.costsim_provenance ", columns!(), ", id) VALUES (", one_row!(), ", $15)"),
+    &[
+        TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, FLOAT8OID,
+        FLOAT8OID, INT4OID, INT4OID, JSONBOID, INT8OID,
     ],
 );
 
@@ -216,6 +227,24 @@ fn one_row<'a>(record: &'a Record<'_>, payload: Option<Jsonb>) -> Vec<DatumWithO
 pub fn write(record: &Record<'_>, payload: Option<Jsonb>) -> Result<i64> {
     let id = WRITE.row(&one_row(record, payload), |row| column(row, 1))?;
     id.ok_or_else(|| Error::Internal("the insert answered no id".into()))
+}
+
+/// Writes one record without reading it back: its id.
+pub fn write_unseen(record: &Record<'_>, payload: Jsonb) -> Result<i64> {
+    let id = db::as_owner(|| {
+        let sequence = db::relation(c"costsim_provenance_id_seq")?;
+        NEXT_ID.row(&[sequence.into()], |row| column::<i64>(row, 1))
+    })?;
+    let id = id.ok_or_else(|| Error::Internal("the sequence answered no id".into()))?;
+    let mut arguments = one_row(record, Some(payload));
+    arguments.push(id.into());
+    match WRITE_UNSEEN.run(&arguments)? {
+        1 => Ok(id),
+        _ => Err(Error::Unsupported {
+            what: "the provenance row does not stay where it was inserted",
+            hint: "Look for a trigger or rule on costsim_provenance that takes inserts away.",
+        }),
+    }
 }
 
 /// Writes one record unless it was written once: its id, and whether it was inserted. `None` when somebody else was just quicker.

@@ -45,24 +45,58 @@ pub(super) fn drift(
     effects: &mut Vec<Effect>,
 ) -> Finding {
     if score > config.drift_threshold {
-        state.consecutive_failures = state.consecutive_failures.saturating_add(1);
-        state.last_failure_at = Some(now);
-        state.last_score = Some(score);
-        effects.push(Effect::CountFailure { failures: state.consecutive_failures });
-        return Finding::Bad(Evidence {
-            cause: Cause::Drift,
-            severity: Severity::P1,
-            reason: trip_reason(score, config.drift_threshold),
-            score,
-            sample_count,
-            is_enough: state.consecutive_failures >= config.failure_threshold,
-        });
+        let failure = (Cause::Drift, trip_reason(score, config.drift_threshold));
+        return count(state, config, failure, (score, sample_count), now, effects);
     }
+    reset(state, effects);
+    Finding::Good { near: (score > config.warning_threshold).then_some(score) }
+}
+
+/// Counts what somebody says who has weighed it already.
+pub(super) fn judgement(
+    state: &mut State,
+    config: &Config,
+    bad: Option<&String>,
+    (score, sample_count): (f64, i32),
+    now: DateTime<Utc>,
+    effects: &mut Vec<Effect>,
+) -> Finding {
+    if let Some(reason) = bad {
+        return count(state, config, (Cause::Judged, reason.clone()), (score, sample_count), now, effects);
+    }
+    reset(state, effects);
+    Finding::Good { near: None }
+}
+
+/// Counts one failure more.
+fn count(
+    state: &mut State,
+    config: &Config,
+    (cause, reason): (Cause, String),
+    (score, sample_count): (f64, i32),
+    now: DateTime<Utc>,
+    effects: &mut Vec<Effect>,
+) -> Finding {
+    state.consecutive_failures = state.consecutive_failures.saturating_add(1);
+    state.last_failure_at = Some(now);
+    state.last_score = Some(score);
+    effects.push(Effect::CountFailure { failures: state.consecutive_failures });
+    Finding::Bad(Evidence {
+        cause,
+        severity: Severity::P1,
+        reason,
+        score,
+        sample_count,
+        is_enough: state.consecutive_failures >= config.failure_threshold,
+    })
+}
+
+/// Begins to count anew.
+fn reset(state: &mut State, effects: &mut Vec<Effect>) {
     if state.consecutive_failures > 0 {
         state.consecutive_failures = 0;
         effects.push(Effect::ResetFailures);
     }
-    Finding::Good { near: (score > config.warning_threshold).then_some(score) }
 }
 
 /// Weighs a report of schema errors, which is never added to another.

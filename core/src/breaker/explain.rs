@@ -106,6 +106,13 @@ fn decision(event: &LastEvent) -> String {
             event.failures.unwrap_or_default(),
             setting("failure_threshold")
         )
+    } else if is(Cause::Judged) {
+        format!(
+            "{}; failure {} in a row >= failure_threshold {}",
+            event.reason.as_deref().unwrap_or("judged bad"),
+            event.failures.unwrap_or_default(),
+            setting("failure_threshold")
+        )
     } else if is(Cause::SchemaErrors) {
         format!(
             "{count} schema errors in one report >= schema_error_threshold {}",

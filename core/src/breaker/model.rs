@@ -170,6 +170,17 @@ pub enum Event {
         /// Over how many samples.
         sample_count: i32,
     },
+    /// Somebody who has measured more than a score says whether the model is well.
+    Judgement {
+        /// Whether it is.
+        is_good: bool,
+        /// What comes nearest to a score of how far the models are apart.
+        score: f64,
+        /// Over how many samples.
+        sample_count: i32,
+        /// Why, in words.
+        reason: String,
+    },
     /// Answers of the wrong shape were reported.
     SchemaErrors {
         /// How many.

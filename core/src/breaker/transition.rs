@@ -27,6 +27,8 @@ impl Standing {
 pub enum Cause {
     /// Too many bad drift reports in a row.
     Drift,
+    /// Too many bad judgements in a row, bad drift reports included.
+    Judged,
     /// Too many schema errors in one report.
     SchemaErrors,
     /// A person.
@@ -58,6 +60,7 @@ impl Cause {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Drift => "drift",
+            Self::Judged => "judged",
             Self::SchemaErrors => "schema_errors",
             Self::Manual => "manual",
             Self::TtlPassed => "ttl_passed",
@@ -96,6 +99,7 @@ pub const TRANSITIONS: &[Transition] = {
     use Standing::*;
     &[
         arrow(Closed, Drift, Open),
+        arrow(Closed, Judged, Open),
         arrow(Closed, SchemaErrors, Open),
         arrow(Closed, Manual, Open),
         arrow(Closed, NearThreshold, Closed),

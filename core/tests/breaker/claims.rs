@@ -49,6 +49,9 @@ pub fn step_checked(
 fn is_nonsense(event: &Event, now: DateTime<Utc>) -> bool {
     match event {
         Event::Drift { score, sample_count } => !(0.0..f64::INFINITY).contains(score) || *sample_count < 0,
+        Event::Judgement { score, sample_count, reason, .. } => {
+            !(0.0..f64::INFINITY).contains(score) || *sample_count < 0 || reason.trim().is_empty()
+        }
         Event::SchemaErrors { count } => *count < 0,
         Event::Disable { reason, by, term } => {
             reason.trim().is_empty()
@@ -302,16 +305,24 @@ impl Step<'_> {
     fn counts(&self, timed: &Timed) -> Claimed {
         let state = &timed.state;
         let is_closing = |effect: &Effect| matches!(effect, Effect::Heal { .. } | Effect::Close { .. });
-        let is_bad = matches!(self.event, Event::Drift { score, .. } if *score > self.config.drift_threshold);
+        let is_bad = match self.event {
+            Event::Drift { score, .. } => *score > self.config.drift_threshold,
+            Event::Judgement { is_good, .. } => !is_good,
+            _ => false,
+        };
         let failures = match self.event {
             _ if self.effects.iter().skip(timed.effects).any(is_closing) => 0,
-            Event::Drift { .. } if is_bad => state.consecutive_failures.saturating_add(1),
-            Event::Drift { .. } => 0,
+            Event::Drift { .. } | Event::Judgement { .. } if is_bad => {
+                state.consecutive_failures.saturating_add(1)
+            }
+            Event::Drift { .. } | Event::Judgement { .. } => 0,
             _ => state.consecutive_failures,
         };
         claim(self.after.consecutive_failures == failures, "miscounted")?;
         let latest = match self.event {
-            Event::Drift { score, .. } if is_bad => (Some(self.now), Some(*score)),
+            Event::Drift { score, .. } | Event::Judgement { score, .. } if is_bad => {
+                (Some(self.now), Some(*score))
+            }
             _ => (self.before.last_failure_at, self.before.last_score),
         };
         claim((self.after.last_failure_at, self.after.last_score) == latest, "history was rewritten")
@@ -325,8 +336,12 @@ impl Step<'_> {
         let standing = state.phase.standing();
         let (is_closed, is_half_open) = (standing == Standing::Closed, standing == Standing::HalfOpen);
 
-        let is_drift = matches!(event, Event::Drift { .. });
-        let is_bad_drift = matches!(event, Event::Drift { score, .. } if *score > config.drift_threshold);
+        let is_drift = matches!(event, Event::Drift { .. } | Event::Judgement { .. });
+        let is_bad_drift = match event {
+            Event::Drift { score, .. } => *score > config.drift_threshold,
+            Event::Judgement { is_good, .. } => !is_good,
+            _ => false,
+        };
         let is_good_drift = is_drift && !is_bad_drift;
         let is_near =
             is_good_drift && matches!(event, Event::Drift { score, .. } if *score > config.warning_threshold);
@@ -427,7 +442,7 @@ impl Step<'_> {
     /// Said again at the same moment, only a report or a probe has more to say.
     fn has_nothing_more_to_say(&self) -> Claimed {
         match self.event {
-            Event::Drift { .. } | Event::SchemaErrors { .. } => return Ok(()),
+            Event::Drift { .. } | Event::Judgement { .. } | Event::SchemaErrors { .. } => return Ok(()),
             Event::Allow if !self.effects.is_empty() => return Ok(()),
             Event::Disable { .. } | Event::Enable { .. } | Event::Allow | Event::Tick => {}
         }

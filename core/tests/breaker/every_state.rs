@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use costsim_core::breaker::*;
 
 use crate::claims::{ends, is_untouched_by_a_look, keeps_its_outlook, step_checked};
-use crate::{disable, drift, enable, minutes, schema_errors, start};
+use crate::{disable, drift, enable, judgement, minutes, schema_errors, start};
 
 fn coarse() -> Config {
     Config {
@@ -46,6 +46,8 @@ fn events(now: DateTime<Utc>) -> Vec<Event> {
         drift(0.0),
         drift(0.18),
         drift(0.5),
+        judgement(true),
+        judgement(false),
         schema_errors(5),
         disable("default", Term::Default),
         disable("until", Term::Until(now + minutes(1))),

@@ -234,7 +234,13 @@ impl Dice {
     fn event(&mut self, walk: &Walk) -> Event {
         let is_probed = walk.state.phase.standing() == Standing::HalfOpen;
         match self.below(100) {
-            0..40 => Event::Drift {
+            0..6 => Event::Judgement {
+                is_good: self.is_one_in(3),
+                score: self.score(&walk.config),
+                sample_count: self.count(-1, 40),
+                reason: if self.is_one_in(20) { " " } else { "eight of ten differ" }.to_owned(),
+            },
+            6..40 => Event::Drift {
                 score: self.score(&walk.config),
                 sample_count: self.count(-1, 40).max(self.count(-1, 9)),
             },
@@ -382,6 +388,9 @@ fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         4 => (prop_oneof![Just(0.0), Just(0.2), 0.0..0.5, Just(f64::NAN)], -1..20)
             .prop_map(|(score, sample_count)| Event::Drift { score, sample_count }),
+        1 => (0.0..0.5, any::<bool>()).prop_map(|(score, is_good)| {
+            Event::Judgement { is_good, score, sample_count: 5, reason: "measured".to_owned() }
+        }),
         1 => (-1..9).prop_map(schema_errors),
         1 => ("[ab]?", term).prop_map(|(reason, term)| disable(&reason, term)),
         1 => Just(enable()),
