@@ -29,6 +29,10 @@ pub enum Error {
     NoSuchModel { what: String, known: String },
     /// A number beyond every number.
     OutOfRange { what: String, hint: &'static str },
+    /// A golden set, or a version of one, that nobody has loaded.
+    NoSuchGoldenSet { what: String },
+    /// A name that is taken.
+    AlreadyExists { what: String },
     /// A document larger than we take.
     TooLarge { what: String },
     /// A JSON text nested deeper than we take.
@@ -77,10 +81,22 @@ impl Error {
     /// A cost model that nobody has made, or a version of it, or one without an active version. What was asked for may be of any size.
     pub fn no_such_model(model: &str, version: Option<&str>, known: String) -> Self {
         let what = match version {
-            Some(version) => format!("version \"{}\" of cost model \"{}\"", beginning(version), beginning(model)),
+            Some(version) => {
+                format!("version \"{}\" of cost model \"{}\"", beginning(version), beginning(model))
+            }
             None => format!("an active version of cost model \"{}\"", beginning(model)),
         };
         Self::NoSuchModel { what, known }
+    }
+
+    /// A golden set that nobody has loaded, or a version of it, or one without a current version.
+    pub fn no_such_golden_set(name: &str, version: Option<i32>) -> Self {
+        let name = beginning(name);
+        let what = match version {
+            Some(version) => format!("version {version} of golden set \"{name}\""),
+            None => format!("a current version of golden set \"{name}\""),
+        };
+        Self::NoSuchGoldenSet { what }
     }
 
     /// An argument with a bad value, and what to pass instead.
@@ -118,6 +134,13 @@ impl From<Error> for ErrorReport {
             }
             Error::OutOfRange { what, hint } => {
                 new(PgSqlErrorCode::ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE, what).set_hint(hint)
+            }
+            Error::NoSuchGoldenSet { what } => {
+                new(PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT, format!("{what} does not exist"))
+                    .set_hint("Load it with SELECT costsim_load_golden_set(...); costsim_golden_sets shows what there is.")
+            }
+            Error::AlreadyExists { what } => {
+                new(PgSqlErrorCode::ERRCODE_DUPLICATE_OBJECT, what).set_hint("Choose another name.")
             }
             Error::TooLarge { what } => new(PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED, what)
                 .set_hint("Split the document, or hash a digest of its large parts."),

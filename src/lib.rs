@@ -6,10 +6,12 @@
 mod alert;
 mod breaker;
 mod call;
+mod canary;
 mod clock;
 mod convert;
 mod db;
 mod error;
+mod golden;
 mod guc;
 mod leader;
 mod lock;
@@ -17,6 +19,7 @@ mod provenance;
 mod schema;
 mod seed;
 mod simulate;
+mod turn;
 mod worker;
 
 use pgrx::prelude::*;

@@ -63,4 +63,20 @@ extension_sql_file!(
         simulate::sandbox::costsim_sandbox
     ]
 );
-extension_sql_file!("../sql/95_access.sql", name = "access", requires = ["simulate_access"], finalize);
+extension_sql_file!(
+    "../sql/52_golden.sql",
+    name = "golden",
+    requires = ["simulate_access", seed::_costsim_seed_row]
+);
+extension_sql_file!(
+    "../sql/53_golden_access.sql",
+    name = "golden_access",
+    requires = ["golden", golden::costsim_load_golden_set, golden::costsim_validate_golden]
+);
+extension_sql_file!("../sql/54_canary.sql", name = "canary", requires = ["golden_access"]);
+extension_sql_file!(
+    "../sql/55_canary_access.sql",
+    name = "canary_access",
+    requires = ["canary", canary::costsim_run_canary]
+);
+extension_sql_file!("../sql/95_access.sql", name = "access", requires = ["canary_access"], finalize);

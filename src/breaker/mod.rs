@@ -209,6 +209,11 @@ pub fn judge(
     trip(name, &event, Some(details))
 }
 
+/// Refuses the name of a breaker that does not exist.
+pub fn require(name: &str) -> Result<()> {
+    cache::look(name, |_| ())
+}
+
 /// Reports what a part of this extension has measured, as costsim_report_drift does: the incident when this report opened the breaker.
 pub fn measure(name: &str, score: f64, sample_count: i32, details: &str) -> Result<Option<String>> {
     trip(name, &Event::Drift { score, sample_count }, Some(details))

@@ -24,10 +24,11 @@ use serde_json::value::RawValue;
 
 use super::once::{self, Written};
 use super::record::{self, BACKFILL, BASELINE, LONGEST_BATCH, Record};
-use super::{store, turn};
+use super::store;
 use crate::convert::{JsonText, Jsonb, beginning};
 use crate::db::{self, Statement, column};
 use crate::error::{Error, Result, required};
+use crate::turn;
 
 /// The lock id of whoever fills in baselines.
 const BASELINE_BACKFILL: i64 = 7004;

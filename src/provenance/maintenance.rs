@@ -4,11 +4,9 @@ use chrono::TimeDelta;
 use pgrx::pg_sys::BuiltinOid::{INT8OID, TEXTOID, TIMESTAMPTZOID};
 use pgrx::prelude::*;
 
-use super::turn;
-use crate::clock;
-use crate::convert;
 use crate::db::{self, Statement};
 use crate::error::{Answer, Error, Result, required};
+use crate::{clock, convert, turn};
 
 /// The lock of whoever archives or purges provenance.
 const ARCHIVER: i64 = 7003;

@@ -6,7 +6,7 @@
 //!
 //! `record` what may be written · `glance` a batch that is fine is seen to be · `once` one row per input · `row` what the table's
 //! triggers do · `hash` of a document · `drift` summed up · `changes` and `rollup` drift of whole hours · `backfill` baselines ·
-//! `turn` long work, one at a time · `maintenance` what is due again and again
+//! `maintenance` what is due again and again
 
 mod backfill;
 mod changes;
@@ -21,7 +21,6 @@ mod row;
 mod store;
 #[cfg(any(test, feature = "pg_test"))]
 mod tests;
-mod turn;
 
 pub use maintenance::{Task, note_failure, purge_some};
 pub use rollup::refresh_next;

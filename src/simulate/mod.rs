@@ -7,7 +7,7 @@
 //! `models` what this session remembers of them · `answer` what is said of an estimate · `sandbox` the new model beside the old one
 
 mod answer;
-mod models;
+pub mod models;
 mod sandbox;
 mod store;
 #[cfg(any(test, feature = "pg_test"))]
