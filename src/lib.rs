@@ -10,6 +10,7 @@ mod canary;
 mod clock;
 mod convert;
 mod db;
+mod divergence;
 mod error;
 mod golden;
 mod guc;

@@ -79,5 +79,17 @@ extension_sql_file!(
     name = "canary_access",
     requires = ["canary", canary::costsim_run_canary]
 );
-extension_sql_file!("../sql/58_schedule.sql", name = "schedule", requires = ["canary_access"]);
+extension_sql_file!(
+    "../sql/56_divergence.sql",
+    name = "divergence",
+    requires = [
+        "canary_access",
+        divergence::_costsim_divergence_window,
+        divergence::_costsim_divergence_score,
+        divergence::_costsim_divergence_symmetric_score,
+        divergence::_costsim_divergence_verdict
+    ]
+);
+extension_sql_file!("../sql/57_divergence_access.sql", name = "divergence_access", requires = ["divergence"]);
+extension_sql_file!("../sql/58_schedule.sql", name = "schedule", requires = ["divergence_access"]);
 extension_sql_file!("../sql/95_access.sql", name = "access", requires = ["schedule"], finalize);
