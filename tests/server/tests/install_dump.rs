@@ -35,6 +35,10 @@ const FILL: &str = r#"
     SELECT costsim_write_provenance_once('once', 't', input_hash => '015abd7f5cc57a2d');
     INSERT INTO costsim_backfill_staging (record) VALUES ('{"input_hash": "h", "cost": 1}'), ('{"cost": 2}'), ('{"n":  1.10}');
     SELECT costsim_purge_provenance('1 year');
+    SELECT costsim_load_golden_set('{"name": "mine", "samples": [{"plan": [{"skill": "kv_get"}], "expected_cost_cents": 0}]}');
+    SELECT costsim_validate_golden('mine');
+    SELECT costsim_run_canary(plans => '[]', run_id => 'r');
+    INSERT INTO costsim_canary_samples (report_id, position, is_replayed, error) SELECT id, 1, true, 'none' FROM costsim_canary_reports;
     INSERT INTO costsim_canary_schedule (schedule, time_zone, next_run_at, attempts, last_run_id, last_status) VALUES ('0 3 * * *', 'Europe/Berlin', now(), 1, 'r', 'pass');
     UPDATE costsim_backfill_staging SET state = 'error', error = '22023: nothing to know it by', processed_at = now() WHERE id = 2;
 "#;
