@@ -77,7 +77,9 @@ impl Error {
     /// A cost model that nobody has made, or a version of it, or one without an active version. What was asked for may be of any size.
     pub fn no_such_model(model: &str, version: Option<&str>, known: String) -> Self {
         let what = match version {
-            Some(version) => format!("version \"{}\" of cost model \"{}\"", beginning(version), beginning(model)),
+            Some(version) => {
+                format!("version \"{}\" of cost model \"{}\"", beginning(version), beginning(model))
+            }
             None => format!("an active version of cost model \"{}\"", beginning(model)),
         };
         Self::NoSuchModel { what, known }

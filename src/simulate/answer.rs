@@ -63,7 +63,8 @@ pub fn risks(estimate: &Estimate<'_, '_>) -> Value {
 pub fn warnings(estimate: &Estimate<'_, '_>) -> Value {
     let reason = (estimate.formula == Formula::V2 && !estimate.is_feasible())
         .then(|| format!("infeasible: {}", estimate.feasibility.as_str()));
-    let steps = estimate.warnings.iter().map(|(index, warning)| format!("step {index}: {}", warning.as_str()));
+    let steps =
+        estimate.warnings.iter().map(|(index, warning)| format!("step {index}: {}", warning.as_str()));
     reason.into_iter().chain(steps).map(Value::String).collect()
 }
 

@@ -248,7 +248,10 @@ impl Question<'_> {
 
     /// What the breaker's incident keeps.
     fn details(&self, mut told: Map<String, Value>) -> String {
-        told.insert("tenant_id".into(), self.tenant_id.map(|id| convert::beginning(id, LONGEST_MESSAGE)).into());
+        told.insert(
+            "tenant_id".into(),
+            self.tenant_id.map(|id| convert::beginning(id, LONGEST_MESSAGE)).into(),
+        );
         told.insert("run_id".into(), self.run_id.map(|id| convert::beginning(id, LONGEST_MESSAGE)).into());
         Value::Object(told).to_string()
     }

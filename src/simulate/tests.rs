@@ -15,7 +15,8 @@ mod tests {
         let first = models::look("v1", None).unwrap();
         let again = models::look("v1", None).unwrap();
         assert!(Rc::ptr_eq(&first, &again));
-        Spi::run("UPDATE costsim_skill_costs SET cost_cents = 77 WHERE model = 'v1' AND skill = 'unknown'").unwrap();
+        Spi::run("UPDATE costsim_skill_costs SET cost_cents = 77 WHERE model = 'v1' AND skill = 'unknown'")
+            .unwrap();
         Spi::run("SELECT 1").unwrap();
         let changed = models::look("v1", None).unwrap();
         assert!(Rc::ptr_eq(&changed, &models::look("v1", None).unwrap()));
