@@ -3,11 +3,12 @@
 //! Two replicas of an application compete for leadership; the leader prices a trace of LLM requests with an old and a new
 //! cost model and records both; in the second half the new model's price table is wrong, its drift trips the circuit breaker
 //! and the trip's alert reaches a real Alertmanager; the leader is killed with -9 on the way and the other goes on; in the end
-//! the price table is put right, the breaker is enabled and the alert resolved. Then a report tells what happened, and checks
+//! a canary tells the wrong price table from the right one, the price table is put right, the breaker is enabled and the alert resolved. Then a report tells what happened, and checks
 //! say whether it is true.
 //!
 //! Nothing of the machine is touched: the server is a throw-away cluster and everything is removed at the end.
 
+mod canary;
 mod generator;
 mod play;
 mod prices;

@@ -13,6 +13,7 @@ use chrono::{DateTime, Utc};
 use postgres::Client;
 
 use crate::Show;
+use crate::canary::Trial;
 use crate::prices::PriceTable;
 use crate::replica::{Event, Window};
 use crate::report::{self, Report};
@@ -206,6 +207,8 @@ pub struct Alert {
 pub struct Recovery {
     /// The worst drift that the corrected prices would have had over the windows with the wrong ones.
     pub worst_drift: f64,
+    /// What a canary says of both.
+    pub trial: Trial,
     /// From enabling the breaker to when Alertmanager no longer listed the alert.
     pub unlisted_after: Duration,
     /// From enabling the breaker to when Alertmanager told its receiver that the alert is resolved.
@@ -470,6 +473,12 @@ impl Play {
             "V2 is put right: with {corrected} these windows drift {worst_drift:.3} at most"
         ));
 
+        let trial = Trial::run(client, prices)?;
+        screen.event(&format!(
+            "a canary over the last requests: {} with {} (mean relative difference {:.3}), {} with {corrected} ({:.3})",
+            trial.wrong.status, prices.wrong.name, trial.wrong.drift, trial.corrected.status, trial.corrected.drift
+        ));
+
         let reason = format!("price table put right: {corrected}");
         let enabled = Instant::now();
         let changed: bool = client.query_one("SELECT costsim_enable_v2('demo', $1)", &[&reason])?.get(0);
@@ -495,7 +504,7 @@ impl Play {
             let empty = "SELECT pending = 0 AND unsent = 0 FROM costsim_alert_queue_stats()";
             Ok(client.query_one(empty, &[])?.get::<_, bool>(0).then_some(()))
         })?;
-        Ok(Recovery { worst_drift, unlisted_after, resolved_after })
+        Ok(Recovery { worst_drift, trial, unlisted_after, resolved_after })
     }
 
     fn dismiss(&mut self) -> Result<()> {

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use anyhow::Result;
 use postgres::Client;
 
+use crate::canary::Trial;
 use crate::play::{Recovery, Story, millis};
 use crate::screen::{Paint, Tone, thousands};
 use crate::stage::Stage;
@@ -77,6 +78,7 @@ impl Report {
             one_incident(client)?,
             same_fingerprint(client, &story)?,
             queue_check,
+            canary(&recovery.trial),
         ];
         let requests = client.query_one("SELECT count(*) FROM demo_requests", &[])?.get(0);
         Ok(Report { source, window, requests, terms, points, story, recovery, queue, checks })
@@ -311,6 +313,11 @@ fn same_fingerprint(client: &mut Client, story: &Story) -> Result<Check> {
     let holds = ours.len() == 1 && ours.first().map(String::as_str) == seen;
     let text = format!("one alert, known to both sides by the fingerprint {}", seen.unwrap_or("(none)"));
     Ok(Check { holds, text })
+}
+
+fn canary(trial: &Trial) -> Check {
+    let holds = trial.wrong.status == "fail" && trial.corrected.status == "pass";
+    Check { holds, text: "the canary fails with the wrong prices and passes with the corrected ones".into() }
 }
 
 /// A bar per window, or per few windows when there are many; then the worst of them counts.

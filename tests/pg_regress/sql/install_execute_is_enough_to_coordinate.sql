@@ -18,7 +18,9 @@ GRANT EXECUTE ON FUNCTION costsim_try_leader(bigint, text, interval), costsim_re
     costsim_write_provenance_once(text, text, text, text, text, text, text, text, text, double precision, double precision, jsonb, integer, integer),
     costsim_query_provenance(text, text, text, text, timestamptz, timestamptz, integer, bigint, text, timestamptz, bigint),
     costsim_count_provenance(text, text, timestamptz, timestamptz, text, text, text), costsim_check_duplicate(text, text, text),
-    costsim_backfill_v1_baseline(json, integer, boolean), costsim_backfill_staged(integer, integer, boolean), costsim_backfill_verify()
+    costsim_backfill_v1_baseline(json, integer, boolean), costsim_backfill_staged(integer, integer, boolean), costsim_backfill_verify(),
+    costsim_simulate(jsonb, double precision, text, text, text[]), costsim_estimate_cost(jsonb, text, text), costsim_compare(jsonb, double precision, text, text, text, text),
+    costsim_drift_score(double precision, double precision, boolean), costsim_activate_model(text, text)
     TO costsim_regress_app;
 SET ROLE costsim_regress_app;
 BEGIN;
@@ -44,6 +46,11 @@ SELECT state IS NOT NULL AS told FROM costsim_worker_status();
 SELECT costsim_release_leader(7001);
 ROLLBACK;
 SELECT costsim_worker_start(), costsim_worker_stop();
+-- models are read as their owner, and changed by who may change the table
+SELECT costsim_estimate_cost('[{"skill": "llm_invoke"}]', 'v2'), verdict, status, costsim_drift_score(v1_cost_cents, v2_cost_cents)
+  FROM costsim_compare('[{"skill": "llm_invoke"}]'), costsim_simulate('[{"skill": "llm_invoke"}]');
+SELECT costsim_activate_model('v1', '1.0.0');
+\echo :LAST_ERROR_SQLSTATE
 SELECT costsim_drift_mean(costsim_drift_merge(s)) FROM (SELECT costsim_drift(1, 2) AS s) o;
 -- the views are the operator's: a grant of its own
 SELECT * FROM costsim_alert_status;

@@ -16,6 +16,10 @@ SELECT pending, firing FROM costsim_alert_queue_stats();
 SELECT costsim_write_provenance('r', v1_cost => 1, v2_cost => 3) IS NOT NULL AS written, count(*) FROM costsim_write_provenance_batch('[{}, {}]');
 SELECT total, avg_delta FROM costsim_drift_stats();
 SELECT costsim_input_hash('{}');
+SET costsim.sandbox_enabled = on;
+SELECT v2_cost_cents, v2_error, provenance_id IS NOT NULL AS recorded FROM costsim_sandbox('[{"skill": "llm_invoke"}]');
+INSERT INTO costsim_cost_models (model, version, formula, is_active) VALUES ('v1', '1.1.0', 'v1', true);
+SELECT costsim_activate_model('v1', '1.0.0');
 
 -- the schema gets another name, in a session that has used it
 ALTER SCHEMA "Cost ""Sim""" RENAME TO cost;
@@ -24,6 +28,7 @@ SELECT costsim_is_open(), costsim_try_leader(7001);
 SELECT epoch FROM costsim_leader(7001);
 SELECT changed FROM costsim_disable_v2('a', 'ann');
 SELECT total FROM costsim_drift_stats();
+SELECT costsim_estimate_cost('[{"skill": "llm_invoke"}]');
 SELECT costsim_release_leader(7001);
 RESET search_path;
 DROP EXTENSION costsim_pg;

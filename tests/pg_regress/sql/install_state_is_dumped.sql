@@ -1,4 +1,5 @@
--- pg_dump keeps the rows of every table and the position of every sequence of the extension, whole; but not what is made of the rows anew.
+-- pg_dump keeps the rows of every table and the position of every sequence of the extension; but not what is made of the rows anew, nor the seeds that
+-- the extension brings along.
 SELECT c.oid::regclass AS not_dumped
   FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid JOIN pg_class c ON c.oid = d.objid
  WHERE d.deptype = 'e' AND d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_extension'::regclass AND e.extname = 'costsim_pg'
