@@ -145,7 +145,14 @@ fn runs_that_were_missed_are_caught_up_by_one() -> Result<()> {
         let why = Some("0 samples, at least 10 are needed".into());
         assert_eq!(last(&mut client)?, ("insufficient_data".into(), why, 0));
     }
-    Ok(())
+    // Somebody else leads: that is one's answer too, and it is not owed again.
+    assert!(one::<bool>(&mut client, "SELECT costsim_try_leader(7001)")?);
+    miss(&mut client, "0 minutes")?;
+    let skipped = wait_for_reports(&mut client, 4)?;
+    assert!(skipped[3].status == "skipped" && skipped[3].reasons.contains("lock 7001"), "{skipped:?}");
+    let (status, why, failed) = last(&mut client)?;
+    assert!(status == "skipped" && why.is_some_and(|why| why.contains("lock 7001")) && failed == 0);
+    is_planned(&mut client)
 }
 
 /// The next run, on the clock of that zone.
