@@ -212,7 +212,8 @@ pub fn same(document: &Document<'_>) -> Result<Option<i32>> {
 
 /// Stores a document as the next version of its set, which is current: its number.
 pub fn store(document: &Document<'_>) -> Result<i32> {
-    // The trigger sees what the transaction sees. Where that is one snapshot to the end, the version before may be newer.
+    // The trigger sees what the transaction sees. Where that is one snapshot to the end, the version before may be newer, and what the
+    // trigger did not see must not be a duplicate key. (What it saw and has changed since is a serialization failure, as it should be.)
     if db::has_lasting_snapshot() {
         REPLACE.run(&[document.name.as_ref().into()])?;
     }

@@ -4,6 +4,7 @@
 use anyhow::{Context, Result, ensure};
 use costsim_harness::Cluster;
 use costsim_server_tests::{Shared, one, run_tool};
+use postgres::error::SqlState;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -137,6 +138,17 @@ fn restored_database_has_own_sets_changed_seeds_and_results() -> Result<()> {
     Ok(())
 }
 
+/// Loads a document, and does so again when a transaction that sees one snapshot is told to.
+fn load(client: &mut postgres::Client, document: &Value) -> Result<i32> {
+    loop {
+        match client.query_one("SELECT costsim_load_golden_set($1)", &[document]) {
+            Ok(row) => return Ok(row.get(0)),
+            Err(error) if error.code() == Some(&SqlState::T_R_SERIALIZATION_FAILURE) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
 #[test]
 fn two_who_load_a_set_at_once_make_two_versions_and_one_is_current() -> Result<()> {
     const SESSIONS: i32 = 4;
@@ -157,8 +169,7 @@ fn two_who_load_a_set_at_once_make_two_versions_and_one_is_current() -> Result<(
                         .map(|turn| {
                             let plan = json!([{"skill": "kv_get", "iterations": session * EACH + turn}]);
                             let document = json!({"name": "crowd", "samples": [{"plan": plan}]});
-                            let query = "SELECT costsim_load_golden_set($1)";
-                            Ok(client.query_one(query, &[&document])?.get(0))
+                            load(&mut client, &document)
                         })
                         .collect()
                 })
