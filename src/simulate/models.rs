@@ -7,7 +7,8 @@
 //!
 //! A query sees one state of a model from its first plan to its last, whatever is committed meanwhile: at the first look it is what is
 //! committed then, or done by this very transaction. Where the transaction sees one snapshot to its end, it is what that shows. A
-//! parallel query's processes look each for itself, at its beginning.
+//! parallel query's processes look each for itself, at its beginning; and a query that goes on after one of another moment has looked, in a function it
+//! calls, looks anew.
 
 use std::cell::{Cell, RefCell, RefMut};
 use std::rc::Rc;
