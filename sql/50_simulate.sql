@@ -24,6 +24,7 @@ COMMENT ON COLUMN costsim_cost_models.is_active IS 'Whether this is the version 
 COMMENT ON COLUMN costsim_cost_models.cost_decimals IS 'To how many decimals of a cent a total is rounded, half to even. Default 0, whole cents.';
 COMMENT ON COLUMN costsim_cost_models.risk_threshold IS 'A plan whose cumulative risk is above it is infeasible. Default 0.5.';
 COMMENT ON COLUMN costsim_cost_models.significant_risk IS 'Formula v1: a step''s risk is listed if the skill''s is above it, and counts in any case. Formula v2: it counts, and is listed, only above it. Seeds: 0.05 and 0.02.';
+COMMENT ON COLUMN costsim_cost_models.created_at IS 'When the row was inserted; of a seed, a day that never changes.';
 COMMENT ON COLUMN costsim_cost_models.origin IS 'Where the row comes from: seed, it came with the extension and is not dumped; edited, a seed that somebody has changed since; user, everything else. Kept by a trigger.';
 
 CREATE TABLE costsim_skill_costs (
@@ -58,9 +59,10 @@ COMMENT ON COLUMN costsim_skill_costs.risk IS 'The probability that one iteratio
 COMMENT ON COLUMN costsim_skill_costs.risk_type IS 'How it fails, in a word.';
 COMMENT ON COLUMN costsim_skill_costs.origin IS 'Where the row comes from: seed, edited or user, as in costsim_cost_models.';
 
-INSERT INTO costsim_cost_models (model, version, formula, is_active, significant_risk, description, origin) VALUES
-    ('v1', '1.0.0', 'v1', true, 0.05, 'The baseline: a price per skill.', 'seed'),
-    ('v2', '2.0.0', 'v2', true, 0.02, 'The candidate: sizes, confidence, context.', 'seed');
+-- A seed is the same row wherever the extension is made, whenever.
+INSERT INTO costsim_cost_models (model, version, formula, is_active, significant_risk, description, created_at, origin) VALUES
+    ('v1', '1.0.0', 'v1', true, 0.05, 'The baseline: a price per skill.', '2026-01-01 00:00+00', 'seed'),
+    ('v2', '2.0.0', 'v2', true, 0.02, 'The candidate: sizes, confidence, context.', '2026-01-01 00:00+00', 'seed');
 
 INSERT INTO costsim_skill_costs (model, version, skill, shape, cost_cents, cost_per_1k_input, latency_ms, risk, risk_type, origin) VALUES
     ('v1', '1.0.0', 'http_call',      'http',  0, 0,  500, 0.10, 'timeout',         'seed'),

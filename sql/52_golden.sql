@@ -33,6 +33,7 @@ COMMENT ON COLUMN costsim_golden_sets.max_drift_score IS 'How large the drift sc
 COMMENT ON COLUMN costsim_golden_sets.is_exact IS 'Whether every answer must be the very one that is written down, but for a billionth; of confidence and risk the four decimals that are shown do as well.';
 COMMENT ON COLUMN costsim_golden_sets.in_canary IS 'Whether a canary asks it.';
 COMMENT ON COLUMN costsim_golden_sets.is_current IS 'Whether it is the version that is asked when none is named. A version that comes or becomes current takes that from the one before.';
+COMMENT ON COLUMN costsim_golden_sets.created_at IS 'When it was loaded; of a seed, a day that never changes.';
 COMMENT ON COLUMN costsim_golden_sets.origin IS 'seed: came with the extension, and is left out of a dump; edited: a seed that somebody has changed since; user: everything else. Kept by a trigger.';
 
 CREATE TABLE costsim_golden_samples (
@@ -104,20 +105,20 @@ COMMENT ON COLUMN costsim_golden_results.changed_samples IS 'Samples that were n
 COMMENT ON COLUMN costsim_golden_results.details IS 'thresholds: the limits of the set; errors_count: samples whose cost was compared; outliers_count; failed_count: samples at which the model failed; changed and failed: their places and errors, the first 100; reasons: why it is not acceptable.';
 
 -- The five sets that come with the extension, of version 2.0.0 of the model v2. Each skill is asked by a combination of sets that is its own:
--- the sets that fail after a change name the skill that was changed.
+-- the sets that fail after a change name the skill that was changed. A seed is the same row wherever the extension is made, whenever.
 INSERT INTO costsim_golden_sets (name, version, model, model_version, description, max_mean_error, max_median_error, max_std_deviation,
-                                 max_outlier_pct, max_drift_score, is_exact, is_current, origin)
+                                 max_outlier_pct, max_drift_score, is_exact, is_current, created_at, origin)
 VALUES
     ('low_variance', 1, 'v2', '2.0.0', 'Cheap steps, whose price hardly varies: json_transform, kv_get, kv_set, fs_read, fs_write, email_send.',
-     1.0, 0.5, 2.0, 0.02, 0.05, true, true, 'seed'),
+     1.0, 0.5, 2.0, 0.02, 0.05, true, true, '2026-01-01 00:00+00', 'seed'),
     ('high_variance', 1, 'v2', '2.0.0', 'From four cents to twenty dollars: llm_invoke, http_call, shell_lite.',
-     10, 5, 15, 0.10, 0.15, true, true, 'seed'),
+     10, 5, 15, 0.10, 0.15, true, true, '2026-01-01 00:00+00', 'seed'),
     ('mixed_city', 1, 'v2', '2.0.0', 'A day in the services of a city: http_call, llm_invoke, json_transform, kv_get, webhook_send, email_send.',
-     5, 3, 10, 0.05, 0.10, true, true, 'seed'),
+     5, 3, 10, 0.05, 0.10, true, true, '2026-01-01 00:00+00', 'seed'),
     ('noise_injected', 1, 'v2', '2.0.0', 'Odd names, addresses and commands, steps done no time: unknown, http_call, shell_lite, fs_write, email_send.',
-     20, 10, 25, 0.30, 0.25, true, true, 'seed'),
+     20, 10, 25, 0.30, 0.25, true, true, '2026-01-01 00:00+00', 'seed'),
     ('historical', 1, 'v2', '2.0.0', 'What the first canaries asked, and a file: http_call, llm_invoke, kv_get, fs_read.',
-     5, 3, 8, 0.05, 0.10, true, true, 'seed');
+     5, 3, 8, 0.05, 0.10, true, true, '2026-01-01 00:00+00', 'seed');
 
 INSERT INTO costsim_golden_samples (name, version, position, plan, budget_cents, expected_cost_cents, expected_feasible, min_confidence,
                                     expected_confidence, expected_duration_ms, expected_risk, note, origin)

@@ -6,6 +6,7 @@
 
 mod alert;
 mod breaker;
+mod canary;
 mod compare;
 mod handover;
 mod leader;
@@ -36,6 +37,8 @@ struct Options {
     load: alert::Load,
     #[command(flatten)]
     provenance: provenance::Load,
+    #[command(flatten)]
+    canary: canary::Load,
     /// Measure only what has this in its name.
     #[arg(default_value = "")]
     only: String,
@@ -53,10 +56,11 @@ fn main() -> Result<()> {
     outcomes.extend(alerts.outcomes);
     latencies.extend(alerts.latencies);
     let provenance = provenance::measure(&options)?;
+    let canary = canary::measure(&options)?;
     // Hand-overs may have restarted the server, so the sessions from before are gone.
     let mut client = cluster.connect(DATABASE)?;
     let memory = alerts.memory.as_ref();
-    let path = record::write(&mut client, &outcomes, &latencies, &alerts.rates, memory, provenance)?;
+    let path = record::write(&mut client, &outcomes, &latencies, &alerts.rates, memory, provenance, canary)?;
     println!("raw run in {}", path.display());
     Ok(())
 }

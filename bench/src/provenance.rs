@@ -56,7 +56,7 @@ impl Load {
 }
 
 /// Settings of this room's server without which its figures cannot be read.
-const SETTINGS: [&str; 7] =
+pub const SETTINGS: [&str; 7] =
     ["autovacuum", "fsync", "jit", "max_wal_size", "shared_buffers", "synchronous_commit", "work_mem"];
 
 /// One side of a race.
@@ -117,7 +117,7 @@ impl Race {
     }
 
     /// What this comes to, a line for each other side.
-    fn print_compact(&self) {
+    pub fn print_compact(&self) {
         let ours = format!("{:.2} {}", self.ours(), self.unit);
         for lane in &self.lanes[1..] {
             let goal = lane.goal.map(|goal| goal.to_string()).unwrap_or_default();
@@ -150,7 +150,7 @@ impl Race {
         }
     }
 
-    fn to_json(&self) -> Value {
+    pub fn to_json(&self) -> Value {
         let lanes = self.lanes.iter().map(|lane| {
             json!({ "raw": lane, "median": median(&lane.per_second), "ours_as_a_multiple": self.ratio(lane) })
         });
@@ -164,7 +164,7 @@ pub struct Stage {
 }
 
 impl Stage {
-    fn start() -> Result<Self> {
+    pub fn start() -> Result<Self> {
         let builder = Cluster::builder().conf("fsync", "on").conf("shared_buffers", "1GB");
         // Checkpoints in the middle of a turn would hit one side.
         let builder = builder.conf("max_wal_size", "16GB").conf("checkpoint_timeout", "1h");

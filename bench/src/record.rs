@@ -31,6 +31,7 @@ pub fn write(
     rates: &[Rates],
     memory: Option<&Memory>,
     provenance: Option<Value>,
+    canary: Option<Value>,
 ) -> Result<PathBuf> {
     let server: String = client.query_one("SELECT version()", &[])?.get(0);
     let now = chrono::Utc::now();
@@ -65,6 +66,7 @@ pub fn write(
             "resident_kb": range(&memory.resident_kb),
         })),
         "provenance": provenance,
+        "canary": canary,
     });
     let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/runs"));
     std::fs::create_dir_all(&folder)?;

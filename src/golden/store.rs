@@ -8,7 +8,7 @@ use pgrx::pg_sys::BuiltinOid::{
 
 use super::document::Document;
 use crate::convert::{Jsonb, row_type};
-use crate::db::{Statement, column, nullable};
+use crate::db::{self, Statement, column, nullable};
 use crate::error::{Error, Result};
 
 row_type!(Noted, "costsim_golden_results");
@@ -56,7 +56,12 @@ static SAME_SAMPLES: Statement = Statement::current(
     ],
 );
 
-/// The row that is current takes that from the one before.
+static REPLACE: Statement = Statement::current(
+    "UPDATE @schema@.costsim_golden_sets SET is_current = false WHERE name = $1 AND is_current",
+    &[TEXTOID],
+);
+
+/// The row that is current takes that from the one before, by a trigger.
 static STORE_SET: Statement = Statement::current(
     "INSERT INTO @schema@.costsim_golden_sets
             (name, version, model, model_version, description, max_mean_error, max_median_error, max_std_deviation, max_outlier_pct,
@@ -207,13 +212,17 @@ pub fn same(document: &Document<'_>) -> Result<Option<i32>> {
 
 /// Stores a document as the next version of its set, which is current: its number.
 pub fn store(document: &Document<'_>) -> Result<i32> {
+    // The trigger sees what the transaction sees. Where that is one snapshot to the end, the version before may be newer.
+    if db::has_lasting_snapshot() {
+        REPLACE.run(&[document.name.as_ref().into()])?;
+    }
     let version = STORE_SET.row(&of_set(document), |row| column(row, 1))?;
     let version = version.ok_or_else(|| Error::Internal("the insert answered no version".into()))?;
     STORE_SAMPLES.run(&of_samples(document, version))?;
     Ok(version)
 }
 
-fn read_set(row: &crate::db::Row<'_>) -> Result<Set> {
+fn read_set(row: &db::Row<'_>) -> Result<Set> {
     Ok(Set {
         name: column(row, 1)?,
         version: column(row, 2)?,

@@ -16,7 +16,7 @@ SELECT * FROM pg_temp.night(1.3);
 SELECT * FROM pg_temp.night(1.3);
 SELECT regexp_replace(reason, 'canary [0-9a-f-]{12}', 'canary ID') AS reason, severity, round(drift_score::numeric, 4) AS drift_score, sample_count, details_json::jsonb - 'run_id' AS details
   FROM costsim_cb_incidents;
-SELECT cause, from_state, to_state, consecutive_failures FROM costsim_cb_events;
+SELECT cause, from_state, to_state, consecutive_failures FROM costsim_cb_events WHERE happened_at >= now();
 SELECT r.incident_id = i.id AS its_incident, i.details_json::jsonb ->> 'run_id' = r.run_id AS its_run, r.drift_score = i.drift_score AS its_score
   FROM costsim_canary_reports AS r JOIN costsim_cb_incidents AS i ON r.incident_id IS NOT NULL;
 SELECT regexp_replace(line, 'canary [0-9a-f-]{12}', 'canary ID') ~ 'canary ID failed: mean relative difference 0.2308 > 0.2 .*; failure 3 in a row >= failure_threshold 3$' AS explained

@@ -26,8 +26,8 @@ BEGIN READ ONLY;
 SELECT costsim_sandbox('[{"skill": "llm_invoke"}]');
 \echo :LAST_ERROR_SQLSTATE
 ROLLBACK;
+BEGIN;
 SELECT changed FROM costsim_disable_v2('by hand', 'ann');
-BEGIN READ ONLY;
+SET TRANSACTION READ ONLY;
 SELECT v1_cost_cents, v2_error FROM costsim_sandbox('[{"skill": "llm_invoke"}]');
 ROLLBACK;
-SELECT costsim_enable_v2('ann');

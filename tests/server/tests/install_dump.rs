@@ -35,7 +35,15 @@ const FILL: &str = r#"
     SELECT costsim_write_provenance_once('once', 't', input_hash => '015abd7f5cc57a2d');
     INSERT INTO costsim_backfill_staging (record) VALUES ('{"input_hash": "h", "cost": 1}'), ('{"cost": 2}'), ('{"n":  1.10}');
     SELECT costsim_purge_provenance('1 year');
+    SELECT costsim_load_golden_set('{"name": "mine", "samples": [{"plan": [{"skill": "kv_get"}], "expected_cost_cents": 0}]}');
+    SELECT costsim_validate_golden('mine');
+    SELECT costsim_run_canary(plans => '[]', run_id => 'r');
+    INSERT INTO costsim_canary_samples (report_id, position, is_replayed, error) SELECT id, 1, true, 'none' FROM costsim_canary_reports;
     INSERT INTO costsim_canary_schedule (schedule, time_zone, next_run_at, attempts, last_run_id, last_status) VALUES ('0 3 * * *', 'Europe/Berlin', now(), 1, 'r', 'pass');
+    INSERT INTO costsim_cost_models (model, version, formula, cost_decimals) VALUES ('v1', '1.1.0', 'v1', 3), ('mine', '1', 'v2', 0);
+    INSERT INTO costsim_skill_costs (model, version, skill, cost_cents) VALUES ('v1', '1.1.0', 'unknown', 0.1), ('v2', '2.0.0', 'mine', 1e308);
+    UPDATE costsim_skill_costs SET cost_cents = 0.3 WHERE (model, skill) = ('v2', 'kv_get');
+    SELECT costsim_activate_model('v1', '1.1.0');
     UPDATE costsim_backfill_staging SET state = 'error', error = '22023: nothing to know it by', processed_at = now() WHERE id = 2;
 "#;
 
@@ -56,12 +64,17 @@ fn rows(client: &mut Client, schema: &str, table: &str) -> Result<Vec<String>> {
 
 /// Dumps the database `from` and restores it as `to`; neither program may say a word.
 fn copy_database(cluster: &Cluster, from: &str, to: &str) -> Result<()> {
+    copy_database_by(cluster, from, to, "--no-sync")
+}
+
+/// The same by one more option of pg_dump.
+fn copy_database_by(cluster: &Cluster, from: &str, to: &str, option: &str) -> Result<()> {
     let folder = cluster.socket_dir().to_str().unwrap_or_default();
     let file = format!("{folder}/{from}.dump");
     run_tool(
         cluster,
         "pg_dump",
-        ["--format=custom", "--file", &file, "--dbname", &cluster.conn_string(from)],
+        ["--format=custom", option, "--file", &file, "--dbname", &cluster.conn_string(from)],
     )?;
     cluster.connect("postgres")?.batch_execute(&format!("CREATE DATABASE {to}"))?;
     run_tool(cluster, "pg_restore", ["--exit-on-error", "--dbname", &cluster.conn_string(to), &file])
@@ -166,5 +179,40 @@ fn restored_outbox_is_delivered_although_the_dump_holds_claims() -> Result<()> {
         "SELECT pending = 0 AND unsent = 0 FROM costsim_alert_queue_stats()",
     )?;
     wait_until(LIMIT, "what fires", || alertmanager.alert_state(&[("alertname", "fires")]))?;
+    Ok(())
+}
+
+/// The rows that a restore must bring back where the extension has made seeds already, in whatever order they come.
+#[test]
+fn edited_seeds_take_their_places_in_a_restore() -> Result<()> {
+    let cluster = cluster()?;
+    let active_first = "
+        INSERT INTO costsim_cost_models (model, version, formula, is_active) VALUES ('v1', '1.1.0', 'v1', true);
+        UPDATE costsim_cost_models SET risk_threshold = 0.4 WHERE (model, version) = ('v1', '1.0.0')";
+    let active_last = "
+        UPDATE costsim_cost_models SET risk_threshold = 0.4, is_active = false WHERE (model, version) = ('v1', '1.0.0');
+        INSERT INTO costsim_cost_models (model, version, formula, is_active) VALUES ('v1', '1.1.0', 'v1', true)";
+    let none_active = "UPDATE costsim_cost_models SET is_active = false";
+    let back_and_forth = "
+        INSERT INTO costsim_cost_models (model, version, formula, is_active) VALUES ('v1', '1.1.0', 'v1', true);
+        SELECT costsim_activate_model('v1', '1.0.0')";
+    let of_skills = "
+        UPDATE costsim_skill_costs SET cost_cents = 0.1 + 0.2, latency_ms = 1e-300 WHERE skill = 'email_send';
+        INSERT INTO costsim_skill_costs (model, version, skill) VALUES ('v1', '1.0.0', 'mine')";
+    let changes = [active_first, active_last, none_active, back_and_forth, of_skills];
+    for (number, change) in changes.into_iter().enumerate() {
+        for option in ["--no-sync", "--inserts", "--rows-per-insert=100"] {
+            let name = format!("seeds_{number}_{}", option.len());
+            let mut before = cluster.create_database_with_extension(&name)?;
+            before.batch_execute(change)?;
+            let copy = format!("{name}_copy");
+            copy_database_by(&cluster, &name, &copy, option)?;
+            let mut after = cluster.connect(&copy)?;
+            for table in ["costsim_cost_models", "costsim_skill_costs"] {
+                let expected = rows(&mut before, "public", table)?;
+                assert_eq!(rows(&mut after, "public", table)?, expected, "{option}: {change}");
+            }
+        }
+    }
     Ok(())
 }
