@@ -302,7 +302,9 @@ fn run_that_is_ended_from_outside_leaves_neither_a_report_nor_the_lock() -> Resu
             let error = running.join().map_err(|_| anyhow!("the session has panicked"))?;
             error.with_context(|| format!("{how}: no error"))
         })?;
-        assert_eq!(sqlstate(&error), code, "{how}");
+        let found = sqlstate(&error);
+        // The server's last word may not arrive.
+        assert!(found == code || how == "terminate" && found == "closed", "{how}: {found}");
         holder.batch_execute("ROLLBACK")?;
         wait_until(LIMIT, "the lock to be free", || {
             Ok((!one::<bool>(&mut client, "SELECT costsim_lock_held(7001)")?).then_some(()))
