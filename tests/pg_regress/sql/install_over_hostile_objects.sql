@@ -100,6 +100,13 @@ SELECT total FROM hostile.costsim_drift_series('2025-03-01 10:10+00', '2025-03-0
 SELECT total FROM hostile.costsim_drift_series('2025-03-01 10:10+00', '2025-03-04 10:50+00', '2 hours', 'x', 'v2');
 SELECT total FROM hostile.costsim_drift_series(NULL, NULL, '7 minutes');
 SELECT count(*) FROM hostile._costsim_drift_pieces('2025-03-01 10:10+00', NULL, NULL, NULL, 24);
+INSERT INTO hostile.costsim_provenance (input_hash, v1_cost, created_at) VALUES ('d', 1, '2025-03-01 10:30+00');
+INSERT INTO hostile.costsim_provenance (input_hash, v2_cost, created_at) VALUES ('d', 2, '2025-03-01 10:30+00');
+SELECT sample_count, delta_p50, version FROM hostile.costsim_divergence_report('2025-03-01 10:10+00', '2025-03-04 10:50+00');
+SELECT costsim_divergence_json ->> 'sample_count' AS sample_count FROM hostile.costsim_divergence_json('2025-03-01 10:10+00', '2025-03-04 10:50+00', 'x', NULL);
+SELECT v1_id IS NOT NULL AS of_two_rows, verdict FROM hostile.costsim_divergence_samples('2025-03-01 10:10+00', '2025-03-04 10:50+00');
+SELECT sample_count FROM hostile.costsim_divergence_by_model('2025-03-01 10:10+00', '2025-03-04 10:50+00');
+SELECT sample_count FROM hostile.costsim_divergence_by_bucket('2025-03-01 10:10+00', '2025-03-04 10:50+00', bucket => '7 hours');
 
 DROP EXTENSION costsim_pg;
 \set ECHO none
