@@ -458,6 +458,8 @@ impl Play {
 
     /// Puts the prices right, looks whether that is enough, enables the breaker and waits until the alert is resolved.
     fn recover(&mut self, story: &Story) -> Result<Recovery> {
+        // Who leads the replay's lock runs the canary, or nobody else does.
+        self.dismiss()?;
         let Play { stage: Stage { client, alertmanager, sink, .. }, interrupt, screen, prices, plan, .. } =
             self;
         let labels = story.trip.as_ref().context("there is nothing to recover from")?.labels();
