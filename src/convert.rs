@@ -7,12 +7,16 @@
 //! `f64` would change them. [`Jsonb`] is the server's own value, parsed only when somebody asks for its [`Jsonb::value`];
 //! [`JsonText`] is the text of a `json` argument, byte for byte.
 
+mod walk;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use crate::error::{Error, Result};
+
+pub use walk::JsonbWalk;
 
 /// Seconds from 1970-01-01 (chrono's epoch) to 2000-01-01 (the server's).
 const SERVER_EPOCH: i64 = 946_684_800;

@@ -14,7 +14,7 @@ mod plan;
 
 pub use estimate::{Comparison, Estimate, Feasibility, Risk, StepEstimate, Warning, compare, cost, simulate};
 pub use model::{Formula, Model, Shape, Skill, UNKNOWN};
-pub use plan::{LARGEST_PLAN, Plan, Step};
+pub use plan::{Iterations, LARGEST_PLAN, Length, Locality, Params, Plan, Size, Step};
 
 use std::fmt;
 

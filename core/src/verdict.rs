@@ -78,5 +78,13 @@ pub fn rounded(value: f64, decimals: u8) -> f64 {
     if decimals == 0 || !value.is_finite() {
         return value.round_ties_even();
     }
+    let scale = 10_f64.powi(i32::from(decimals));
+    let scaled = value * scale;
+    // Away from a tie, which the product may have moved by a last bit, and where whole numbers are exact, the quotient is the very double
+    // that the printed number is.
+    let is_sure = scaled.abs() < 1e12 && decimals < 16 && (scaled - scaled.floor() - 0.5).abs() > 1e-3;
+    if is_sure {
+        return scaled.round_ties_even() / scale;
+    }
     format!("{value:.*}", usize::from(decimals)).parse().unwrap_or(value)
 }

@@ -345,6 +345,16 @@ proptest! {
     }
 
     #[test]
+    fn rounding_is_that_of_the_printed_number(
+        value in prop_oneof![-1e6..1e6_f64, -1.0..1.0_f64, (-100_000..100_000_i32).prop_map(|n| f64::from(n) / 1e5 + 5e-6), any::<f64>()],
+        decimals in 0..7_u8,
+    ) {
+        let printed: f64 = format!("{value:.*}", usize::from(decimals)).parse().expect("a number");
+        let found = rounded(value, decimals);
+        prop_assert!(found == printed || found.is_nan() && printed.is_nan(), "{value:?} at {decimals}: {found:?}, {printed:?}");
+    }
+
+    #[test]
     fn no_text_makes_the_reader_panic(text in ".{0,200}") {
         let _ = Plan::parse(&text);
     }

@@ -93,7 +93,7 @@ fn costsim_write_provenance_batch(
     let records = required(records, "records")?.flat();
     // Too large a batch goes the long way as well: it ends there.
     let is_plain = records.size() <= LONGEST_BATCH
-        && glance::count(records).is_some_and(|count| count <= record::LARGEST_BATCH);
+        && glance::count(&records).is_some_and(|count| count <= record::LARGEST_BATCH);
     let ids = if is_plain {
         store::write_batch(records)?
     } else {

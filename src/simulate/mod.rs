@@ -4,9 +4,10 @@
 //! for the whole of a query ([`models`]); what is wrong with a plan is said with its place; nothing is written, but by [`sandbox`]. Does
 //! not: run a plan, or know what anything really costs.
 //!
-//! `models` what this session remembers of them · `answer` what is said of an estimate · `sandbox` the new model beside the old one
+//! `glance` a plan that is fine is seen to be · `models` what this session remembers of them · `answer` what is said of an estimate · `sandbox` the new model beside the old one
 
 mod answer;
+mod glance;
 pub mod models;
 mod sandbox;
 mod store;
@@ -59,7 +60,8 @@ fn costsim_simulate(
 > {
     let plan = required(plan, "plan")?;
     let budget = budget(budget_cents)?;
-    let plan = read(text(&plan)?)?;
+    let plan = plan.flat();
+    let plan = read(&plan)?;
     let model = models::look(required(model, "model")?, version)?;
     let allowed = allowed(allowed_skills.as_deref())?;
     let estimate = estimate(&plan, budget, &model, allowed.as_deref())?;
@@ -88,8 +90,8 @@ fn costsim_estimate_cost(
     model: default!(Option<&str>, "'v1'"),
     version: default!(Option<&str>, "NULL"),
 ) -> Answer<f64> {
-    let plan = required(plan, "plan")?;
-    let plan = read(text(&plan)?)?;
+    let plan = required(plan, "plan")?.flat();
+    let plan = read(&plan)?;
     let model = models::look(required(model, "model")?, version)?;
     Ok(simulate::cost(&plan, &model).map_err(refused)?)
 }
@@ -129,7 +131,8 @@ fn costsim_compare(
 > {
     let plan = required(plan, "plan")?;
     let budget = budget(budget_cents)?;
-    let plan = read(text(&plan)?)?;
+    let plan = plan.flat();
+    let plan = read(&plan)?;
     let baseline = models::look(required(baseline, "baseline")?, baseline_version)?;
     let candidate = models::look(required(candidate, "candidate")?, candidate_version)?;
     let v1 = estimate(&plan, budget, &baseline, None)?;
@@ -192,8 +195,14 @@ fn text(plan: &Jsonb) -> Result<&str> {
     plan.text("plan", LONGEST_PLAN)
 }
 
-fn read(text: &str) -> Result<Plan<'_>> {
-    Plan::parse(text).map_err(refused)
+/// The steps of a plan that is neither compressed nor elsewhere.
+fn read(plan: &Jsonb) -> Result<Plan<'_>> {
+    // Too large a plan goes the long way as well: it ends there.
+    let seen = if plan.size() <= LONGEST_PLAN { glance::plan(plan) } else { None };
+    match seen {
+        Some(plan) => Ok(plan),
+        None => Plan::parse(text(plan)?).map_err(refused),
+    }
 }
 
 /// A budget in cents.

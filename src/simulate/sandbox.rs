@@ -77,11 +77,11 @@ fn costsim_sandbox(
     >,
     ErrorReport,
 > {
-    let plan = required(plan, "plan")?;
+    let plan = required(plan, "plan")?.flat();
     let plan_text = text(&plan)?;
     let allowed = allowed(allowed_skills.as_deref())?;
     let question = Question {
-        plan: read(plan_text)?,
+        plan: read(&plan)?,
         plan_text,
         budget: budget(budget_cents)?,
         allowed: allowed.as_deref(),

@@ -31,37 +31,74 @@ pub struct Step<'a> {
     /// What it does.
     #[serde(borrow)]
     pub skill: Cow<'a, str>,
-    params: Option<Params>,
-    iterations: Option<Iterations>,
+    /// What with.
+    pub params: Option<Params>,
+    /// How often; once where it does not say.
+    pub iterations: Option<Iterations>,
 }
 
 /// The parameters that a cost may depend on.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Deserialize)]
 #[serde(expecting = "an object")]
-struct Params {
-    prompt: Option<Length>,
-    prompt_tokens: Option<Size>,
-    completion_tokens: Option<Size>,
-    timeout: Option<Size>,
-    url: Option<Locality>,
-    command: Option<Length>,
+pub struct Params {
+    /// What a language model is asked.
+    pub prompt: Option<Length>,
+    /// How many tokens that has.
+    pub prompt_tokens: Option<Size>,
+    /// How many tokens the answer has.
+    pub completion_tokens: Option<Size>,
+    /// After how many seconds a request is given up.
+    pub timeout: Option<Size>,
+    /// Where it goes.
+    pub url: Option<Locality>,
+    /// What is run.
+    pub command: Option<Length>,
 }
 
-/// How often.
+/// A whole number from 0 to 1,000,000,000.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Iterations(f64);
+pub struct Iterations(f64);
 
-/// A number that is not negative.
+impl Iterations {
+    /// The number, if it is one.
+    pub fn new(number: f64) -> Option<Self> {
+        (number.fract() == 0.0 && (0.0..=MOST_ITERATIONS).contains(&number)).then_some(Self(number))
+    }
+}
+
+/// A finite number that is not negative.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Size(f64);
+pub struct Size(f64);
+
+impl Size {
+    /// The number, if it is one.
+    pub fn new(number: f64) -> Option<Self> {
+        (number.is_finite() && number >= 0.0).then_some(Self(number))
+    }
+}
 
 /// The number of characters of a text, which is not kept.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Length(f64);
+pub struct Length(f64);
+
+impl Length {
+    /// Of a text in UTF-8.
+    pub fn of(text: &[u8]) -> Self {
+        // Each character has one byte that continues none.
+        Self(text.iter().filter(|byte| **byte & 0xC0 != 0x80).count() as f64)
+    }
+}
 
 /// Whether an address is one of this machine.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Locality(bool);
+pub struct Locality(bool);
+
+impl Locality {
+    /// Of an address.
+    pub fn of(url: &[u8]) -> Self {
+        Self(url.starts_with(b"http://localhost") || url.starts_with(b"http://127.0.0.1"))
+    }
+}
 
 impl Step<'_> {
     /// How often it is done.
@@ -129,32 +166,26 @@ impl<T> Visitor<'_> for Look<T> {
 
 impl<'de> Deserialize<'de> for Length {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(Look(|text| Self(text.chars().count() as f64)))
+        deserializer.deserialize_str(Look(|text| Self::of(text.as_bytes())))
     }
 }
 
 impl<'de> Deserialize<'de> for Locality {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(Look(|text| {
-            Self(text.starts_with("http://localhost") || text.starts_with("http://127.0.0.1"))
-        }))
+        deserializer.deserialize_str(Look(|text| Self::of(text.as_bytes())))
     }
 }
 
 impl<'de> Deserialize<'de> for Size {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let size = f64::deserialize(deserializer)?;
-        if size < 0.0 { Err(D::Error::custom("it is negative")) } else { Ok(Self(size)) }
+        Self::new(f64::deserialize(deserializer)?).ok_or_else(|| D::Error::custom("it is negative"))
     }
 }
 
 impl<'de> Deserialize<'de> for Iterations {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let iterations = f64::deserialize(deserializer)?;
-        if iterations.fract() != 0.0 || !(0.0..=MOST_ITERATIONS).contains(&iterations) {
-            return Err(D::Error::custom("it is no whole number from 0 to 1,000,000,000"));
-        }
-        Ok(Self(iterations))
+        Self::new(f64::deserialize(deserializer)?)
+            .ok_or_else(|| D::Error::custom("it is no whole number from 0 to 1,000,000,000"))
     }
 }
 
