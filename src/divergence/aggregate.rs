@@ -3,6 +3,7 @@
 //! A state lives in the aggregate's own memory and goes with it. 56_divergence.sql declares these functions. An answer is a jsonb, which
 //! the SQL functions make columns of.
 
+use std::cmp::Reverse;
 use std::collections::TryReserveError;
 
 use costsim_core::divergence::{Compared, Metrics, Pair, by_group, metrics};
@@ -218,7 +219,7 @@ impl<K: Ord + Copy, const MOST: usize> Greatest<K, MOST> {
     /// The greatest first.
     fn sorted(&mut self) -> impl Iterator<Item = &Shown> {
         self.cut();
-        self.found.sort_unstable_by(|one, two| two.0.cmp(&one.0));
+        self.found.sort_unstable_by_key(|(key, _)| Reverse(*key));
         self.found.iter().map(|(_, shown)| shown)
     }
 }
