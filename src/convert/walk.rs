@@ -131,8 +131,11 @@ impl<'a> JsonbWalk<'a> {
     }
 
     fn numeric(&self) -> Option<pg_sys::Numeric> {
+        if self.value.type_ != kind::jbvNumeric {
+            return None;
+        }
         // SAFETY: the value is a number.
-        (self.value.type_ == kind::jbvNumeric).then(|| unsafe { self.value.val.numeric })
+        Some(unsafe { self.value.val.numeric })
     }
 }
 

@@ -8,14 +8,13 @@ use std::collections::TryReserveError;
 
 use costsim_core::divergence::{Compared, Metrics, Pair, by_group, metrics};
 use costsim_core::verdict::rounded;
-use pgrx::PgMemoryContexts;
 use pgrx::pg_sys;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use rustc_hash::FxHashMap;
 use serde_json::{Value, json};
 
-use crate::call::{called_by_server, must};
+use crate::call::{Call, called_by_server, must, passed};
 use crate::convert::{Jsonb, beginning, moment};
 use crate::error::Answer;
 
@@ -36,83 +35,11 @@ const SHOWN: usize = 200;
 
 const MICROS_PER_DAY: i64 = 86_400_000_000;
 
-/// The arguments of a call by the server.
-#[derive(Clone, Copy)]
-struct Call(pg_sys::FunctionCallInfo);
-
-impl Call {
-    /// An argument, if it is not null.
-    fn argument(self, place: usize) -> Option<pg_sys::Datum> {
-        // SAFETY: the server passes as many arguments as the function is declared with, and we ask for no other.
-        let argument = unsafe { &(*self.0).args.as_slice((*self.0).nargs as usize)[place] };
-        (!argument.isnull).then_some(argument.value)
-    }
-
-    fn double(self, place: usize) -> Option<f64> {
-        self.argument(place).map(|datum| f64::from_bits(datum.value() as u64))
-    }
-
-    fn bigint(self, place: usize) -> Option<i64> {
-        self.argument(place).map(|datum| datum.value() as i64)
-    }
-
-    fn text<'a>(self, place: usize) -> Option<&'a str> {
-        // SAFETY: the argument is a text; what detoasting makes lies in the memory of the row, which outlives the call. CREATE EXTENSION
-        // has made sure that the database's text is UTF-8.
-        self.argument(place).map(|datum| unsafe {
-            let varlena = pg_sys::pg_detoast_datum_packed(datum.cast_mut_ptr());
-            pgrx::varlena::text_to_rust_str_unchecked(varlena)
-        })
-    }
-
-    /// The pair in arguments 1 to 3. Without an answer about feasibility the models agree.
-    fn pair(self) -> Option<Pair> {
-        let (v1, v2) = self.double(1).zip(self.double(2))?;
-        let feasibility_match = self.argument(3).is_none_or(|datum| datum.value() != 0);
-        Some(Pair { v1, v2, feasibility_match })
-    }
-
-    /// The state that an earlier call of the same aggregate has made.
-    fn state<'a, T>(self) -> Option<&'a mut T> {
-        // SAFETY: SQL cannot make an internal value, and what is declared together in 56_divergence.sql passes states of one type; it
-        // lives as long as the aggregate's memory context, and the server works on one state at a time.
-        self.argument(0).map(|datum| unsafe { &mut *datum.cast_mut_ptr::<T>() })
-    }
-
-    /// The state, made if this is the first call that needs it.
-    #[inline]
-    fn state_or_default<'a, T: Default>(self) -> &'a mut T {
-        match self.state() {
-            Some(state) => state,
-            None => self.new_state(),
-        }
-    }
-
-    #[cold]
-    fn new_state<'a, T: Default>(self) -> &'a mut T {
-        let mut context = std::ptr::null_mut();
-        // SAFETY: the call is one by the server, which tells whether it is for an aggregate, and in which memory that lives.
-        let kind = unsafe { pg_sys::AggCheckCallContext(self.0, &raw mut context) };
-        if kind == 0 {
-            pgrx::error!("an aggregate's function was called outside of one");
-        }
-        // SAFETY: the context was named just now; the state is dropped with it, and not used after.
-        unsafe { &mut *PgMemoryContexts::For(context).leak_and_drop_on_delete(T::default()) }
-    }
-
-    /// The state as it was passed.
-    fn unchanged(self) -> pg_sys::Datum {
-        self.argument(0).unwrap_or_else(|| {
-            // SAFETY: the call is one by the server.
-            unsafe { (*self.0).isnull = true };
-            pg_sys::Datum::null()
-        })
-    }
-}
-
-/// A state as the server passes it on.
-fn passed<T>(state: &mut T) -> pg_sys::Datum {
-    pg_sys::Datum::from(std::ptr::from_mut(state))
+/// The pair in arguments 1 to 3. Without an answer about feasibility the models agree.
+fn pair(call: Call) -> Option<Pair> {
+    let (v1, v2) = call.double(1).zip(call.double(2))?;
+    let feasibility_match = call.argument(3).is_none_or(|datum| datum.value() != 0);
+    Some(Pair { v1, v2, feasibility_match })
 }
 
 /// A document as the server holds it.
@@ -275,7 +202,7 @@ struct Report {
 
 impl Report {
     fn add(&mut self, call: Call) -> Answer<()> {
-        let (Some(pair), Some(at), Some(id)) = (call.pair(), call.bigint(4), call.bigint(7)) else {
+        let (Some(pair), Some(at), Some(id)) = (pair(call), call.bigint(4), call.bigint(7)) else {
             return Ok(());
         };
         let model = self.models.number(call.text(5))?;
@@ -372,7 +299,7 @@ called_by_server! {
     /// A pair of _costsim_divergence.
     _costsim_divergence_add, pg_finfo__costsim_divergence_add: |fcinfo| {
         let call = Call(fcinfo);
-        let Some(pair) = call.pair() else { return call.unchanged() };
+        let Some(pair) = pair(call) else { return call.unchanged() };
         let state: &mut Vec<Pair> = call.state_or_default();
         must(add(state, pair));
         passed(state)
@@ -380,7 +307,7 @@ called_by_server! {
 
     /// The answer of _costsim_divergence; without a pair, that of none.
     _costsim_divergence_final, pg_finfo__costsim_divergence_final: |fcinfo| {
-        let state = Call(fcinfo).state::<Vec<Pair>>();
+        let state = Call(fcinfo).state::<Vec<Pair>>(0);
         document(Value::Object(state.map_or_else(Metrics::default, |pairs| metrics(pairs)).to_json()))
     }
 
@@ -394,7 +321,7 @@ called_by_server! {
 
     /// The answer of _costsim_divergence_report; without a pair, that of none.
     _costsim_divergence_report_final, pg_finfo__costsim_divergence_report_final: |fcinfo| {
-        let answer = match Call(fcinfo).state::<Report>() {
+        let answer = match Call(fcinfo).state::<Report>(0) {
             Some(report) => report.answer(),
             None => Report::default().answer(),
         };

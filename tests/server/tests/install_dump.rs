@@ -201,8 +201,8 @@ fn edited_seeds_take_their_places_in_a_restore() -> Result<()> {
         INSERT INTO costsim_skill_costs (model, version, skill) VALUES ('v1', '1.0.0', 'mine')";
     let changes = [active_first, active_last, none_active, back_and_forth, of_skills];
     for (number, change) in changes.into_iter().enumerate() {
-        for option in ["--no-sync", "--inserts", "--rows-per-insert=100"] {
-            let name = format!("seeds_{number}_{}", option.len());
+        for (kind, option) in ["--no-sync", "--inserts", "--rows-per-insert=100"].into_iter().enumerate() {
+            let name = format!("seeds_{number}_{kind}");
             let mut before = cluster.create_database_with_extension(&name)?;
             before.batch_execute(change)?;
             let copy = format!("{name}_copy");
