@@ -4,7 +4,7 @@
 //! formulas are known, [`Formula`]; which skills there are and what they cost is the model's own table. [`simulate`] prices a plan
 //! and says whether it can run, [`compare`] holds two estimates side by side.
 //!
-//! Promises: the reference's numbers for the reference's tables; the same estimate for the same arguments, on every machine; iterations
+//! Promises: the reference's numbers for the reference's tables; the same estimate for the same arguments; iterations
 //! count in both formulas; costs are finite, or the step is named that made them overflow. Does not: know what a step will do, or read a price
 //! from anywhere.
 

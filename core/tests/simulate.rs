@@ -2,7 +2,7 @@
 
 #![allow(clippy::expect_used)]
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use costsim_core::simulate::{
     Estimate, Fault, Feasibility, Formula, Model, Plan, Shape, Skill, Warning, compare, cost, simulate,
@@ -175,11 +175,21 @@ fn iterations_count_in_both() {
 }
 
 #[test]
+fn step_that_is_never_done_costs_and_risks_nothing() {
+    let plan = plan(r#"[{"skill": "unknown", "iterations": 0}]"#);
+    let new = v2();
+    let estimate = priced(&plan, &new);
+    assert_eq!((estimate.cost, estimate.confidence, estimate.cumulative_risk), (0.0, Some(1.0), 0.0));
+    assert!(estimate.risks.is_empty());
+}
+
+#[test]
 fn first_reason_in_the_reference_s_order_is_named() {
     let risky = plan(r#"[{"skill": "unknown", "iterations": 9}]"#);
     let old = v1();
     let reason = |budget, allowed: Option<&[&str]>| {
-        simulate(&risky, budget, &old, allowed).expect("an estimate").feasibility
+        let allowed: Option<HashSet<&str>> = allowed.map(|names| names.iter().copied().collect());
+        simulate(&risky, budget, &old, allowed.as_ref()).expect("an estimate").feasibility
     };
     assert_eq!(reason(89.0, Some(&[])), Feasibility::BudgetInsufficient);
     assert_eq!(reason(90.0, Some(&["llm_invoke"])), Feasibility::PermissionDenied);
@@ -228,6 +238,12 @@ fn what_is_no_plan_is_named_with_its_place() {
         (r#"[{"iterations": 2}]"#, "plan[0] has no skill"),
         (r#"[{"skill": 7}]"#, "plan[0].skill: invalid type: integer `7`, expected a string"),
         (r#"[{"skill": ""}]"#, "plan[0].skill must not be empty"),
+        (r#"[["email_send", null, 3]]"#, "plan[0] must be an object"),
+        (
+            r#"[{"skill": "a", "params": ["a", 5, null, null, null, null]}]"#,
+            "plan[0].params must be an object",
+        ),
+        (r#"[{"skill": null}]"#, "plan[0] has no skill"),
         (
             r#"[{"skill": "a", "iterations": -1}]"#,
             "plan[0].iterations: it is no whole number from 0 to 1,000,000,000",

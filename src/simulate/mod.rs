@@ -14,6 +14,8 @@ mod store;
 #[cfg(any(test, feature = "pg_test"))]
 mod tests;
 
+use std::collections::HashSet;
+
 use costsim_core::simulate::{self, Fault, Model, Plan};
 use costsim_core::verdict::{self, Verdict};
 use pgrx::iter::TableIterator;
@@ -64,7 +66,7 @@ fn costsim_simulate(
     let plan = read(&plan)?;
     let model = models::look(required(model, "model")?, version)?;
     let allowed = allowed(allowed_skills.as_deref())?;
-    let estimate = estimate(&plan, budget, &model, allowed.as_deref())?;
+    let estimate = estimate(&plan, budget, &model, allowed.as_ref())?;
     Ok(TableIterator::once((
         estimate.is_feasible(),
         estimate.status().to_owned(),
@@ -222,10 +224,10 @@ fn cost(value: f64, argument: &'static str) -> Result<f64> {
 }
 
 /// The skills that a plan may use; all of them when there is no list.
-fn allowed(skills: Option<&[Option<String>]>) -> Result<Option<Vec<&str>>> {
+fn allowed(skills: Option<&[Option<String>]>) -> Result<Option<HashSet<&str>>> {
     let Some(skills) = skills else { return Ok(None) };
     let names = skills.iter().map(|skill| required(skill.as_deref(), "allowed_skills[]"));
-    names.collect::<Result<Vec<_>>>().map(Some)
+    names.collect::<Result<HashSet<_>>>().map(Some)
 }
 
 /// Why a plan cannot be priced.
@@ -249,7 +251,7 @@ fn estimate<'p, 'm>(
     plan: &'p Plan<'_>,
     budget: f64,
     model: &'m Model,
-    allowed: Option<&[&str]>,
+    allowed: Option<&HashSet<&str>>,
 ) -> Result<simulate::Estimate<'p, 'm>> {
     simulate::simulate(plan, budget, model, allowed).map_err(refused)
 }

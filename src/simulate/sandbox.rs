@@ -12,6 +12,7 @@
 //! which V2 was asked leaves one provenance row and one report to the breaker, both or neither, in the caller's transaction; with the sandbox off
 //! nothing is written. Does not: answer by V2, or wait for anybody but the one who has the breaker's row.
 
+use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
@@ -84,7 +85,7 @@ fn costsim_sandbox(
         plan: read(&plan)?,
         plan_text,
         budget: budget(budget_cents)?,
-        allowed: allowed.as_deref(),
+        allowed: allowed.as_ref(),
         tenant_id,
         run_id,
         breaker: required(breaker, "breaker")?,
@@ -121,7 +122,7 @@ struct Question<'a> {
     plan: Plan<'a>,
     plan_text: &'a str,
     budget: f64,
-    allowed: Option<&'a [&'a str]>,
+    allowed: Option<&'a HashSet<&'a str>>,
     tenant_id: Option<&'a str>,
     run_id: Option<&'a str>,
     breaker: &'a str,

@@ -1,6 +1,8 @@
 //! Pricing a plan, and two prices of it side by side.
 
 use super::Fault;
+use std::collections::HashSet;
+
 use super::model::{Formula, Model, Shape, Skill, UNKNOWN};
 use super::plan::{Plan, Step};
 use crate::verdict::{self, Verdict, rounded};
@@ -224,13 +226,14 @@ fn overflow(index: usize, step: &Step<'_>) -> Fault {
 
 /// What a plan will cost, in cents: [`Estimate::cost`] alone.
 pub fn cost(plan: &Plan<'_>, model: &Model) -> Result<f64, Fault> {
-    let mut total = 0.0;
+    let (mut total, mut duration) = (0.0, 0.0);
     for (index, step) in plan.steps.iter().enumerate() {
         if let Some((skill, _)) = costs_of(model, &step.skill) {
             let run = price(model.formula, step, skill);
-            let latency_ms = run.latency_ms * step.iterations();
             total += run.cost * step.iterations();
-            if !total.is_finite() || !latency_ms.is_finite() {
+            // Nobody asks for it, but a plan is refused by both or by neither.
+            duration += run.latency_ms * step.iterations();
+            if !f64::is_finite(total) || !f64::is_finite(duration) {
                 return Err(overflow(index, step));
             }
         }
@@ -243,14 +246,14 @@ pub fn simulate<'p, 'm>(
     plan: &'p Plan<'_>,
     budget: f64,
     model: &'m Model,
-    allowed: Option<&[&str]>,
+    allowed: Option<&HashSet<&str>>,
 ) -> Result<Estimate<'p, 'm>, Fault> {
     let mut steps = Vec::with_capacity(plan.steps.len());
     let (mut risks, mut warnings) = (Vec::new(), Vec::new());
     let (mut total, mut duration, mut confidence, mut safety) = (0.0, 0.0, 1.0, 1.0);
     let (mut is_known, mut is_allowed) = (true, true);
     for (index, step) in plan.steps.iter().enumerate() {
-        is_allowed &= allowed.is_none_or(|allowed| allowed.contains(&step.skill.as_ref()));
+        is_allowed &= allowed.is_none_or(|allowed| allowed.contains(step.skill.as_ref()));
         let Some((skill, is_unknown)) = costs_of(model, &step.skill) else {
             is_known = false;
             continue;
@@ -262,6 +265,11 @@ pub fn simulate<'p, 'm>(
         duration += latency_ms;
         if !f64::is_finite(total) || !f64::is_finite(duration) {
             return Err(overflow(index, step));
+        }
+        if iterations == 0.0 {
+            // What is never done is neither risky nor unsure.
+            steps.push(StepEstimate { skill: &step.skill, cost, latency_ms, confidence: 1.0 });
+            continue;
         }
         confidence *= run.confidence;
         // Once is no power: it is the coefficient itself.

@@ -1,7 +1,6 @@
 //! A plan as its JSON text says it: what of each step a cost may depend on.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::fmt;
 
 use serde::Deserialize;
@@ -9,7 +8,7 @@ use serde::de::{Deserializer, Error, Visitor};
 use serde_json::value::RawValue;
 
 use super::Fault;
-use crate::bounded::Bounded;
+use crate::bounded::{Bounded, Object};
 
 /// The most steps of one plan.
 pub const LARGEST_PLAN: usize = 10_000;
@@ -26,12 +25,12 @@ pub struct Plan<'a> {
 
 /// One step. What else stands in its text is not read.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(expecting = "an object")]
 pub struct Step<'a> {
     /// What it does.
     #[serde(borrow)]
     pub skill: Cow<'a, str>,
     /// What with.
+    #[serde(default, deserialize_with = "object")]
     pub params: Option<Params>,
     /// How often; once where it does not say.
     pub iterations: Option<Iterations>,
@@ -39,7 +38,6 @@ pub struct Step<'a> {
 
 /// The parameters that a cost may depend on.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Deserialize)]
-#[serde(expecting = "an object")]
 pub struct Params {
     /// What a language model is asked.
     pub prompt: Option<Length>,
@@ -140,13 +138,17 @@ impl Step<'_> {
 impl<'a> Plan<'a> {
     /// Reads a plan, or says what is wrong with it, and where.
     pub fn parse(text: &'a str) -> Result<Self, Fault> {
-        match serde_json::from_str::<Bounded<Step<'a>, LARGEST_PLAN>>(text) {
-            Ok(Bounded { found, rest: 0 }) if found.iter().all(|step| !step.skill.is_empty()) => {
-                Ok(Self { steps: found })
+        match serde_json::from_str::<Bounded<Object<Step<'a>>, LARGEST_PLAN>>(text) {
+            Ok(Bounded { found, rest: 0 }) if found.iter().all(|step| !step.0.skill.is_empty()) => {
+                Ok(Self { steps: found.into_iter().map(|step| step.0).collect() })
             }
             _ => Err(fault(text)),
         }
     }
+}
+
+fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    Ok(Option::<Object<T>>::deserialize(deserializer)?.map(|object| object.0))
 }
 
 /// Reads a text without keeping it.
@@ -202,49 +204,69 @@ fn fault(text: &str) -> Fault {
     }
 }
 
-/// The members of an object, unread.
-type Members<'a> = HashMap<Cow<'a, str>, &'a RawValue>;
+/// The members of a step, unread.
+#[derive(Deserialize)]
+struct Fields<'a> {
+    #[serde(borrow)]
+    skill: Option<&'a RawValue>,
+    #[serde(borrow)]
+    params: Option<&'a RawValue>,
+    #[serde(borrow)]
+    iterations: Option<&'a RawValue>,
+}
+
+/// The members of params, unread.
+#[derive(Deserialize)]
+struct ParamFields<'a> {
+    #[serde(borrow)]
+    prompt: Option<&'a RawValue>,
+    #[serde(borrow)]
+    prompt_tokens: Option<&'a RawValue>,
+    #[serde(borrow)]
+    completion_tokens: Option<&'a RawValue>,
+    #[serde(borrow)]
+    timeout: Option<&'a RawValue>,
+    #[serde(borrow)]
+    url: Option<&'a RawValue>,
+    #[serde(borrow)]
+    command: Option<&'a RawValue>,
+}
 
 fn fault_of_step(step: &str) -> Option<String> {
-    let Ok(members) = serde_json::from_str::<Members<'_>>(step) else {
+    let Ok(Object(fields)) = serde_json::from_str::<Object<Fields<'_>>>(step) else {
         return Some(" must be an object".into());
     };
-    let Some(skill) = members.get("skill") else { return Some(" has no skill".into()) };
+    let Some(skill) = fields.skill else { return Some(" has no skill".into()) };
     if serde_json::from_str(skill.get()).is_ok_and(|skill: Cow<'_, str>| skill.is_empty()) {
         return Some(".skill must not be empty".into());
     }
-    fault_in::<String>(&members, "skill")
-        .or_else(|| fault_in::<Option<Iterations>>(&members, "iterations"))
-        .or_else(|| fault_of_params(members.get("params")?.get()))
-        .or_else(|| serde_json::from_str::<Step<'_>>(step).err().map(|error| format!(": {}", plain(&error))))
+    fault_in::<Cow<'_, str>>(fields.skill, ".skill")
+        .or_else(|| fault_in::<Iterations>(fields.iterations, ".iterations"))
+        .or_else(|| fault_of_params(fields.params?.get()))
 }
 
 fn fault_of_params(params: &str) -> Option<String> {
-    if params == "null" {
-        return None;
-    }
-    let Ok(members) = serde_json::from_str::<Members<'_>>(params) else {
+    let Ok(Object(fields)) = serde_json::from_str::<Object<ParamFields<'_>>>(params) else {
         return Some(".params must be an object".into());
     };
-    let lengths = ["prompt", "url", "command"].map(|name| fault_in::<Option<Length>>(&members, name));
-    let sizes = ["prompt_tokens", "completion_tokens", "timeout"]
-        .map(|name| fault_in::<Option<Size>>(&members, name));
-    let fault = lengths.into_iter().chain(sizes).flatten().next()?;
-    Some(format!(".params{fault}"))
+    fault_in::<Length>(fields.prompt, ".params.prompt")
+        .or_else(|| fault_in::<Size>(fields.prompt_tokens, ".params.prompt_tokens"))
+        .or_else(|| fault_in::<Size>(fields.completion_tokens, ".params.completion_tokens"))
+        .or_else(|| fault_in::<Size>(fields.timeout, ".params.timeout"))
+        .or_else(|| fault_in::<Length>(fields.url, ".params.url"))
+        .or_else(|| fault_in::<Length>(fields.command, ".params.command"))
 }
 
 /// What is wrong with a member that should be read as a `T`.
-fn fault_in<'a, T: Deserialize<'a>>(members: &Members<'a>, name: &str) -> Option<String> {
-    let member = members.get(name)?;
-    let error = serde_json::from_str::<T>(member.get()).err()?;
-    Some(format!(".{name}: {}", plain(&error)))
+fn fault_in<'a, T: Deserialize<'a>>(member: Option<&'a RawValue>, place: &str) -> Option<String> {
+    let error = serde_json::from_str::<T>(member?.get()).err()?;
+    Some(format!("{place}: {}", plain(&error)))
 }
 
 /// A reader's message without its place, which is a place in a part of the text.
 fn plain(error: &serde_json::Error) -> String {
     let message = error.to_string();
-    match message.rsplit_once(" at line ") {
-        Some((message, _)) => message.to_owned(),
-        None => message,
-    }
+    let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message);
+    // It may quote what it found, however long that is.
+    message.chars().take(200).collect()
 }
