@@ -13,19 +13,19 @@ CREATE TABLE costsim_cost_models (
     significant_risk double precision NOT NULL DEFAULT 0.05 CHECK (significant_risk BETWEEN '0' AND '1'),
     description      text,
     created_at       timestamptz      NOT NULL DEFAULT now(),
-    origin           text             NOT NULL DEFAULT 'user' CHECK (origin IN ('seed', 'edited', 'user')),
+    origin           text             NOT NULL DEFAULT 'user' CHECK (origin IN ('seed', 'superseded', 'edited', 'user')),
     PRIMARY KEY (model, version)
 );
 CREATE UNIQUE INDEX costsim_cost_models_one_active ON costsim_cost_models (model) WHERE is_active;
 
-COMMENT ON TABLE costsim_cost_models IS 'Cost models by version. A row that comes or becomes active switches the version before it off. Edit a version, or insert another one and costsim_activate_model it; every session computes with it from its next statement on. A seed that was deleted is there again after a restore; switch it off instead.';
+COMMENT ON TABLE costsim_cost_models IS 'Cost models by version. Edit a version, or insert another one and costsim_activate_model it; every session computes with it from its next statement on. A seed that was deleted is there again after a restore; switch it off instead.';
 COMMENT ON COLUMN costsim_cost_models.formula IS 'How the numbers of costsim_skill_costs make a cost, a duration, a risk: v1 or v2.';
-COMMENT ON COLUMN costsim_cost_models.is_active IS 'Whether this is the version that is asked when none is named. At most one of a model.';
+COMMENT ON COLUMN costsim_cost_models.is_active IS 'Whether this is the version that is asked when none is named. At most one of a model. A row that comes or becomes active switches the version before it off. Switch with costsim_activate_model, which waits for others that do; or change the row that is to be active, and no other. A statement that changes several versions may fail with 27000, and the second of two sessions that write this column at once with 23505: nothing is changed then.';
 COMMENT ON COLUMN costsim_cost_models.cost_decimals IS 'To how many decimals of a cent a total is rounded, half to even. Default 0, whole cents.';
 COMMENT ON COLUMN costsim_cost_models.risk_threshold IS 'A plan whose cumulative risk is above it is infeasible. Default 0.5.';
 COMMENT ON COLUMN costsim_cost_models.significant_risk IS 'Formula v1: a step''s risk is listed if the skill''s is above it, and counts in any case. Formula v2: it counts, and is listed, only above it. Seeds: 0.05 and 0.02.';
 COMMENT ON COLUMN costsim_cost_models.created_at IS 'When the row was inserted; of a seed, a day that never changes.';
-COMMENT ON COLUMN costsim_cost_models.origin IS 'Where the row comes from: seed, it came with the extension and is not dumped; edited, a seed that somebody has changed since; user, everything else. Kept by a trigger.';
+COMMENT ON COLUMN costsim_cost_models.origin IS 'Where the row comes from: seed, it came with the extension, is as it came, and is not dumped; superseded, the same, but another version was made active instead; edited, any other row with the key of a seed; user, everything else. Kept by a trigger, whatever a statement says. An inserted row that is said to be edited or superseded, as in a dump, takes the place of the seed with its key.';
 
 CREATE TABLE costsim_skill_costs (
     model              text             NOT NULL,
@@ -94,9 +94,9 @@ INSERT INTO costsim_skill_costs (model, version, skill, shape, cost_cents, cost_
 -- Before a row: what becomes of seeds. After it: every session reads the models anew. A subscriber of logical replication applies rows with
 -- triggers off, unless they are ALWAYS on.
 CREATE TRIGGER costsim_cost_models_seed BEFORE INSERT OR UPDATE ON costsim_cost_models
-    FOR EACH ROW EXECUTE FUNCTION _costsim_seed_row('is_active', 'model');
+    FOR EACH ROW EXECUTE FUNCTION _costsim_seed_row('is_active', 'model', 'version');
 CREATE TRIGGER costsim_skill_costs_seed BEFORE INSERT OR UPDATE ON costsim_skill_costs
-    FOR EACH ROW EXECUTE FUNCTION _costsim_seed_row();
+    FOR EACH ROW EXECUTE FUNCTION _costsim_seed_row('', 'model', 'version', 'skill');
 CREATE TRIGGER costsim_cost_models_changed AFTER INSERT OR UPDATE OR DELETE ON costsim_cost_models
     FOR EACH ROW EXECUTE FUNCTION _costsim_models_changed();
 CREATE TRIGGER costsim_cost_models_truncated AFTER TRUNCATE ON costsim_cost_models

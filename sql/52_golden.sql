@@ -15,13 +15,13 @@ CREATE TABLE costsim_golden_sets (
     in_canary          boolean          NOT NULL DEFAULT true,
     is_current         boolean          NOT NULL DEFAULT false,
     created_at         timestamptz      NOT NULL DEFAULT now(),
-    origin             text             NOT NULL DEFAULT 'user' CHECK (origin IN ('seed', 'edited', 'user')),
+    origin             text             NOT NULL DEFAULT 'user' CHECK (origin IN ('seed', 'superseded', 'edited', 'user')),
     PRIMARY KEY (name, version)
 );
 CREATE UNIQUE INDEX costsim_golden_sets_one_current ON costsim_golden_sets (name) WHERE is_current;
 
 COMMENT ON TABLE costsim_golden_sets IS 'Golden sets: lists of plans with what a model ought to say of each. A version is never changed, but for is_current and in_canary: load a new one with costsim_load_golden_set. Sets that come with the extension and were deleted come back with a restore.';
-COMMENT ON COLUMN costsim_golden_sets.version IS 'Counted from 1 for each name.';
+COMMENT ON COLUMN costsim_golden_sets.version IS 'Counted from 1 for each name; of a set that came with the extension, from 2, though it was deleted.';
 COMMENT ON COLUMN costsim_golden_sets.model IS 'The cost model it was written for.';
 COMMENT ON COLUMN costsim_golden_sets.model_version IS 'The version of the model it was written for; NULL for every version.';
 COMMENT ON COLUMN costsim_golden_sets.description IS 'What it is for.';
@@ -32,9 +32,9 @@ COMMENT ON COLUMN costsim_golden_sets.max_outlier_pct IS 'How large the share of
 COMMENT ON COLUMN costsim_golden_sets.max_drift_score IS 'How large the drift score may be, from 0 to 1, for reference_verdict. It decides nothing else.';
 COMMENT ON COLUMN costsim_golden_sets.is_exact IS 'Whether every answer must be the very one that is written down, but for a billionth; of confidence and risk the four decimals that are shown do as well.';
 COMMENT ON COLUMN costsim_golden_sets.in_canary IS 'Whether a canary asks it.';
-COMMENT ON COLUMN costsim_golden_sets.is_current IS 'Whether it is the version that is asked when none is named. A version that comes or becomes current takes that from the one before.';
+COMMENT ON COLUMN costsim_golden_sets.is_current IS 'Whether it is the version that is asked when none is named. A version that comes or becomes current takes that from the one before. Change the row that is to be current, and no other: a statement that changes several versions may fail with 27000, and the second of two sessions that write this column at once with 23505: nothing is changed then. costsim_load_golden_set waits for others.';
 COMMENT ON COLUMN costsim_golden_sets.created_at IS 'When it was loaded; of a seed, a day that never changes.';
-COMMENT ON COLUMN costsim_golden_sets.origin IS 'seed: came with the extension, and is left out of a dump; edited: a seed that somebody has changed since; user: everything else. Kept by a trigger.';
+COMMENT ON COLUMN costsim_golden_sets.origin IS 'seed: came with the extension, is as it came, and is left out of a dump; superseded: the same, but another version is current instead; edited: any other row with the key of a seed; user: everything else. Kept by a trigger, whatever a statement says. An inserted row that is said to be edited or superseded, as in a dump, takes the place of the seed with its key.';
 
 CREATE TABLE costsim_golden_samples (
     name                 text             NOT NULL,
@@ -315,9 +315,9 @@ SELECT 'historical', 1, s.position, s.plan::jsonb, s.budget, s.cost, s.feasible,
 
 -- Before a row: what becomes of seeds, and of the version that was current.
 CREATE TRIGGER costsim_golden_sets_seed BEFORE INSERT OR UPDATE ON costsim_golden_sets
-    FOR EACH ROW EXECUTE FUNCTION _costsim_seed_row('is_current', 'name');
+    FOR EACH ROW EXECUTE FUNCTION _costsim_seed_row('is_current', 'name', 'version');
 CREATE TRIGGER costsim_golden_samples_seed BEFORE INSERT OR UPDATE ON costsim_golden_samples
-    FOR EACH ROW EXECUTE FUNCTION _costsim_seed_row();
+    FOR EACH ROW EXECUTE FUNCTION _costsim_seed_row('', 'name', 'version', 'position');
 ALTER TABLE costsim_golden_sets ENABLE ALWAYS TRIGGER costsim_golden_sets_seed;
 ALTER TABLE costsim_golden_samples ENABLE ALWAYS TRIGGER costsim_golden_samples_seed;
 

@@ -179,8 +179,11 @@ fn is_outlier(sample: &Sample) -> bool {
     let Some(answer) = sample.answer else { return true };
     let expected = &sample.expected;
     let is_other = expected.is_feasible.is_some_and(|feasible| feasible != answer.is_feasible);
-    let is_unsure =
-        expected.min_confidence.is_some_and(|least| answer.confidence.is_none_or(|found| found < least));
+    // As with what is written down: who asks for what is shown asks for no more than that.
+    let is_below = |least: f64, found: f64| found < least && rounded(found, 4) < least;
+    let is_unsure = expected
+        .min_confidence
+        .is_some_and(|least| answer.confidence.is_none_or(|found| is_below(least, found)));
     is_other || is_unsure
 }
 

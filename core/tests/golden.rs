@@ -96,6 +96,21 @@ fn confidence_that_is_not_told_is_not_enough() {
 }
 
 #[test]
+fn confidence_as_it_is_shown_is_enough() {
+    let exact = 0.98 * 0.98;
+    let outliers = |least: f64, found: f64| {
+        let expected = Expected { min_confidence: Some(least), ..Expected::default() };
+        let answer = Answer { confidence: Some(found), ..ANSWER };
+        judge(&[sample(0, expected, Some(answer))], &LIMITS, false).outliers
+    };
+    assert!(exact < 0.9604, "{exact}");
+    assert_eq!(outliers(0.9604, exact), 0, "what is shown");
+    assert_eq!(outliers(exact, exact), 0, "what is");
+    assert_eq!(outliers(0.96035, 0.96036), 0, "what is, where less is shown");
+    assert_eq!(outliers(0.9605, exact), 1, "neither");
+}
+
+#[test]
 fn set_without_samples_is_not_acceptable() {
     for is_exact in [false, true] {
         let judgement = judge(&[], &LIMITS, is_exact);

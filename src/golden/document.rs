@@ -10,6 +10,7 @@ use costsim_core::simulate::{Fault, Plan};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::convert;
 use crate::error::{Error, Result};
 
 /// The most bytes of one document, and the most samples of a set.
@@ -18,6 +19,9 @@ const MOST_SAMPLES: usize = 10_000;
 
 /// The most characters of a name: at four bytes each it still fits an index.
 const LONGEST_NAME: usize = 500;
+
+/// The most characters of what is told of a fault.
+const LONGEST_DETAIL: usize = 500;
 
 const HINT: &str = "Nothing was stored. Elements are counted from 0; the keys are in the comment of costsim_load_golden_set.";
 
@@ -148,7 +152,11 @@ impl<'a> Sample<'a> {
             Err(Fault::TooManySteps) => {
                 Err(Error::TooLarge { what: format!("samples[{index}].{}", Fault::TooManySteps) })
             }
-            Err(fault) => Err(Error::invalid(format!("samples[{index}].{fault}"), HINT)),
+            Err(fault) => {
+                let fault = fault.to_string();
+                let fault = convert::beginning(&fault, LONGEST_DETAIL);
+                Err(Error::invalid(format!("samples[{index}].{fault}"), HINT))
+            }
         }
     }
 
@@ -186,11 +194,10 @@ fn object<'a, T: Deserialize<'a>>(what: &str, text: &'a str) -> Result<T> {
     serde_json::from_str(text).map_err(|error| refused(plain(&error)))
 }
 
-/// A reader's message without the place, which is one in the server's print of the document.
+/// A reader's message without the place, which is one in the server's print of the document. It may quote all that it has read: of that
+/// the beginning will do.
 fn plain(error: &serde_json::Error) -> String {
     let message = error.to_string();
-    match message.rsplit_once(" at line ") {
-        Some((message, _)) => message.to_owned(),
-        None => message,
-    }
+    let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message);
+    convert::beginning(message, LONGEST_DETAIL).to_owned()
 }

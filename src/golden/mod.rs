@@ -14,7 +14,7 @@ use costsim_core::simulate::{Fault, Model, Plan, simulate};
 use pgrx::prelude::*;
 use serde::Serialize;
 
-use crate::convert::Jsonb;
+use crate::convert::{self, Jsonb};
 use crate::db;
 use crate::error::{Answer, Error, Result, required};
 use crate::simulate::models;
@@ -24,6 +24,9 @@ use store::{Noted, Set};
 
 /// How many places, and how many failures, are told one by one.
 const MOST_PLACES: usize = 100;
+
+/// The most characters of a failure: it may quote the plan.
+const LONGEST_FAILURE: usize = 500;
 
 /// Stores a golden set and answers its version. The content of the current version again writes nothing.
 #[pg_extern(volatile, parallel_unsafe, security_definer)]
@@ -58,7 +61,7 @@ fn costsim_validate_golden(
         (_, model_version) => model_version,
     };
     let model = models::look(model.unwrap_or(&set.model), model_version)?;
-    Ok(ask(&set, &model, None)?.1)
+    Ok(ask(&set, &model, None, &mut || Ok(()))?.1)
 }
 
 /// What one set said of a model, for a canary.
@@ -76,14 +79,18 @@ pub struct Outcome {
     pub reasons: Vec<String>,
 }
 
-/// Asks a version of a model all sets that a canary asks of it, and stores what they say. It runs as the owner of the tables.
-pub fn validate_all(run_id: Option<&str>, model: &str, model_version: &str) -> Result<Vec<Outcome>> {
+/// Asks a model all sets that a canary asks of its version, and stores what they say. It runs as the owner of the tables. `heed` is called
+/// before each sample, and ends it with an error.
+pub fn validate_all(
+    run_id: Option<&str>,
+    model: &Model,
+    heed: &mut dyn FnMut() -> Result<()>,
+) -> Result<Vec<Outcome>> {
     db::as_owner(|| {
-        let model = models::look(model, Some(model_version))?;
         store::of_canary(&model.name, &model.version)?
             .into_iter()
             .map(|set| {
-                let (judgement, _) = ask(&set, &model, run_id)?;
+                let (judgement, _) = ask(&set, model, run_id, heed)?;
                 Ok(Outcome {
                     name: set.name,
                     version: set.version,
@@ -143,22 +150,30 @@ impl From<Limits> for Thresholds {
 }
 
 /// Asks a model a set, and stores what came out.
-fn ask(set: &Set, model: &Model, run_id: Option<&str>) -> Result<(Judgement, Noted)> {
+fn ask(
+    set: &Set,
+    model: &Model,
+    run_id: Option<&str>,
+    heed: &mut dyn FnMut() -> Result<()>,
+) -> Result<(Judgement, Noted)> {
     let mut failures = Vec::new();
     let mut samples = Vec::new();
     for store::Sample { position, plan, budget, expected } in store::samples(set)? {
         pgrx::check_for_interrupts!();
+        heed()?;
         let answer = match price(&plan, budget, model) {
             Ok(answer) => Some(answer),
             Err(fault) => {
-                failures.push(Failure { position, error: fault.to_string() });
+                if failures.len() < MOST_PLACES {
+                    let error = convert::beginning(&fault.to_string(), LONGEST_FAILURE).to_owned();
+                    failures.push(Failure { position, error });
+                }
                 None
             }
         };
         samples.push(Sample { position, expected, answer });
     }
     let judgement = golden::judge(&samples, &set.limits, set.is_exact);
-    failures.truncate(MOST_PLACES);
     let details = Details {
         thresholds: set.limits.into(),
         errors_count: judgement.errors,

@@ -10,6 +10,7 @@ use super::document::Document;
 use crate::convert::{Jsonb, row_type};
 use crate::db::{self, Statement, column, nullable};
 use crate::error::{Error, Result};
+use crate::seed;
 
 row_type!(Noted, "costsim_golden_results");
 
@@ -66,11 +67,12 @@ static STORE_SET: Statement = Statement::current(
     "INSERT INTO @schema@.costsim_golden_sets
             (name, version, model, model_version, description, max_mean_error, max_median_error, max_std_deviation, max_outlier_pct,
              max_drift_score, is_exact, in_canary, is_current)
-     SELECT $1, 1 + coalesce(max(s.version), 0), $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, true
+     SELECT $1, 1 + greatest(max(s.version), $12), $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, true
        FROM @schema@.costsim_golden_sets s WHERE s.name = $1
      RETURNING version",
     &[
         TEXTOID, TEXTOID, TEXTOID, TEXTOID, FLOAT8OID, FLOAT8OID, FLOAT8OID, FLOAT8OID, FLOAT8OID, BOOLOID, BOOLOID,
+        INT4OID,
     ],
 );
 
@@ -217,7 +219,9 @@ pub fn store(document: &Document<'_>) -> Result<i32> {
     if db::has_lasting_snapshot() {
         REPLACE.run(&[document.name.as_ref().into()])?;
     }
-    let version = STORE_SET.row(&of_set(document), |row| column(row, 1))?;
+    let mut arguments = of_set(document);
+    arguments.push(seed::golden_version(&document.name).into());
+    let version = STORE_SET.row(&arguments, |row| column(row, 1))?;
     let version = version.ok_or_else(|| Error::Internal("the insert answered no version".into()))?;
     STORE_SAMPLES.run(&of_samples(document, version))?;
     Ok(version)

@@ -61,6 +61,31 @@ SELECT costsim_load_golden_set(jsonb_build_object('name', 'mine', 'samples', (SE
 \echo :LAST_ERROR_SQLSTATE
 SELECT costsim_load_golden_set(jsonb_build_object('name', 'mine', 'samples', '[]'::jsonb, 'description', repeat('x', 64 * 1024 * 1024)));
 \echo :LAST_ERROR_SQLSTATE
+-- what is told of a document does not grow with it
+\set ECHO none
+CREATE FUNCTION pg_temp.told(document jsonb) RETURNS TABLE (state text, is_short boolean) LANGUAGE plpgsql AS $$
+DECLARE detail text;
+BEGIN
+    PERFORM costsim_load_golden_set(document);
+EXCEPTION WHEN others THEN
+    GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
+    state := sqlstate;
+    is_short := length(sqlerrm) + length(detail) BETWEEN 20 AND 1000;
+    RETURN NEXT;
+END $$;
+\set ECHO all
+SELECT t.* FROM repeat('ü', 1000000) AS long, jsonb_build_array(long) AS list,
+    unnest(ARRAY[
+        jsonb_build_object('name', 'mine', 'samples', long),
+        jsonb_build_object('name', 'mine', 'samples', '[]'::jsonb, 'limits', long),
+        jsonb_build_object('name', 'mine', 'samples', '[]'::jsonb, 'is_exact', long),
+        jsonb_build_object('name', 'mine', 'samples', '[]'::jsonb, long, 1),
+        jsonb_build_object('name', 'mine', 'samples', list),
+        jsonb_build_object('name', 'mine', 'samples', jsonb_build_array(jsonb_build_object('plan', long))),
+        jsonb_build_object('name', 'mine', 'samples', jsonb_build_array(jsonb_build_object('plan', list))),
+        jsonb_build_object('name', 'mine', 'samples', jsonb_build_array(jsonb_build_object('plan', jsonb_build_array(
+            jsonb_build_object('skill', 'kv_get', 'iterations', long)))))
+    ]) AS document, pg_temp.told(document) AS t;
 
 SELECT costsim_validate_golden(NULL);
 \echo :LAST_ERROR_SQLSTATE

@@ -36,6 +36,9 @@ SELECT costsim_load_golden_set('{"name": "mine", "samples": [{"plan": [{"skill":
 -- Of a set that came with the extension, too.
 SELECT costsim_load_golden_set('{"name": "historical", "samples": [{"plan": []}]}');
 SELECT version, is_current, origin FROM costsim_golden_sets WHERE name = 'historical' ORDER BY 1;
+-- Its number is not used again when it was deleted: a restore brings it back.
+DELETE FROM costsim_golden_sets WHERE name = 'mixed_city';
+SELECT costsim_load_golden_set('{"name": "mixed_city", "samples": [{"plan": []}]}');
 -- Deleting a version takes its samples along, and leaves what it said.
 SELECT sample_count, verdict FROM costsim_validate_golden('mine');
 DELETE FROM costsim_golden_sets WHERE name = 'mine' AND version = 2;

@@ -25,6 +25,16 @@ INSERT INTO costsim_cost_models (model, version, formula, is_active) VALUES ('v1
 SELECT version FROM costsim_cost_models WHERE model = 'v1' AND is_active;
 INSERT INTO costsim_cost_models (model, version, formula, is_active) VALUES ('v1', '1.2.0', 'v1', true) ON CONFLICT (model, version) DO UPDATE SET is_active = excluded.is_active;
 SELECT version FROM costsim_cost_models WHERE model = 'v1' AND is_active;
+-- a statement that comes to the one that is active last, after it has lost that, fails and changes nothing; the function does it in any order
+INSERT INTO costsim_cost_models (model, version, formula, is_active) VALUES ('order', '2', 'v1', false), ('order', '1', 'v1', true);
+SAVEPOINT t;
+UPDATE costsim_cost_models SET is_active = (version = '2') WHERE model = 'order';
+\echo :LAST_ERROR_SQLSTATE
+ROLLBACK TO t;
+SELECT version, is_active FROM costsim_cost_models WHERE model = 'order' ORDER BY 1;
+SELECT costsim_activate_model('order', '2');
+UPDATE costsim_cost_models SET is_active = true WHERE (model, version) = ('order', '1');
+SELECT version, is_active FROM costsim_cost_models WHERE model = 'order' ORDER BY 1;
 -- a model that does not know the skill, nor the unknown one
 DELETE FROM costsim_skill_costs WHERE (model, skill) = ('mine', 'unknown');
 SELECT feasible, status, warnings, step_estimates FROM costsim_simulate('[{"skill": "x"}, {"skill": "kv_get"}]', model => 'mine', version => '1');

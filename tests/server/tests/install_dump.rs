@@ -9,7 +9,7 @@ use std::sync::Arc;
 static CLUSTER: Shared<Cluster> = Shared::new();
 
 fn cluster() -> Result<Arc<Cluster>> {
-    CLUSTER.get(|| Cluster::builder().start())
+    CLUSTER.get(|| Cluster::builder().conf("wal_level", "logical").start())
 }
 
 /// A state in every table, and a past in most.
@@ -213,6 +213,138 @@ fn edited_seeds_take_their_places_in_a_restore() -> Result<()> {
                 assert_eq!(rows(&mut after, "public", table)?, expected, "{option}: {change}");
             }
         }
+    }
+    Ok(())
+}
+
+/// The tables that have seeds.
+const SEEDED: [&str; 4] =
+    ["costsim_cost_models", "costsim_skill_costs", "costsim_golden_sets", "costsim_golden_samples"];
+
+/// What a user may do to seeds, or with their keys, such that no seed is missing afterwards. A group's do not meet.
+const USES: [&[(&str, &str)]; 3] = [
+    &[
+        (
+            "a deleted seed's key is used again",
+            "DELETE FROM costsim_skill_costs WHERE (model, skill) = ('v1', 'kv_get');
+             INSERT INTO costsim_skill_costs (model, version, skill, cost_cents) VALUES ('v1', '1.0.0', 'kv_get', 4), ('v1', '1.0.0', 'mine', 5)",
+        ),
+        (
+            "the keys of a deleted set are used again",
+            "DELETE FROM costsim_golden_sets WHERE name = 'historical';
+             INSERT INTO costsim_golden_sets (name, version, is_current) VALUES ('historical', 1, true);
+             INSERT INTO costsim_golden_samples (name, version, position, plan) SELECT 'historical', 1, n, '[]' FROM generate_series(0, 6) n",
+        ),
+        (
+            "a version is copied with all columns",
+            "INSERT INTO costsim_cost_models SELECT model, '2.1.0', formula, false, cost_decimals, risk_threshold, significant_risk,
+                    description, created_at, origin FROM costsim_cost_models WHERE model = 'v2';
+             INSERT INTO costsim_skill_costs SELECT model, '2.1.0', skill, shape, cost_cents, cost_per_1k_input, cost_per_1k_output,
+                    latency_ms, latency_variance_ms, latency_per_1k, confidence, risk, risk_type, origin
+               FROM costsim_skill_costs WHERE model = 'v2'",
+        ),
+        (
+            "the flag came back",
+            "INSERT INTO costsim_cost_models (model, version, formula, is_active) VALUES ('v1', '1.1.0', 'v1', true);
+             UPDATE costsim_cost_models SET is_active = true WHERE version = '1.0.0'",
+        ),
+    ],
+    &[
+        (
+            "whole rows are saved twice",
+            "UPDATE costsim_skill_costs SET cost_cents = 7, origin = 'seed' WHERE skill = 'kv_get';
+             UPDATE costsim_skill_costs SET cost_cents = 8, origin = 'seed' WHERE skill = 'kv_get'",
+        ),
+        (
+            "a version takes the flag and gives it up",
+            "INSERT INTO costsim_cost_models (model, version, formula, is_active) VALUES ('v2', '2.1.0', 'v2', true);
+             UPDATE costsim_cost_models SET is_active = false WHERE version = '2.1.0'",
+        ),
+        (
+            "a set takes the flag and gives it up",
+            r#"SELECT costsim_load_golden_set('{"name": "historical", "samples": [{"plan": []}]}');
+               UPDATE costsim_golden_sets SET is_current = false WHERE name = 'historical'"#,
+        ),
+    ],
+    &[
+        (
+            "a deleted seed's key is used again by a row that says it is a seed",
+            "DELETE FROM costsim_skill_costs WHERE (model, skill) = ('v1', 'kv_get');
+             INSERT INTO costsim_skill_costs (model, version, skill, cost_cents, origin) VALUES ('v1', '1.0.0', 'kv_get', 99, 'seed')",
+        ),
+        (
+            "a version has taken the flag from a seed that was edited before, another from one that is edited after",
+            "UPDATE costsim_cost_models SET risk_threshold = 0.25 WHERE model = 'v1';
+             INSERT INTO costsim_cost_models (model, version, formula, is_active) VALUES ('v1', '1.1.0', 'v1', true), ('v2', '2.1.0', 'v2', true);
+             UPDATE costsim_cost_models SET risk_threshold = 0.25 WHERE (model, version) = ('v2', '2.0.0')",
+        ),
+    ],
+];
+
+#[test]
+fn restored_database_has_whatever_was_done_to_seeds() -> Result<()> {
+    let cluster = cluster()?;
+    for (number, uses) in USES.into_iter().enumerate() {
+        let (what, changes): (Vec<_>, Vec<_>) = uses.iter().copied().unzip();
+        let name = format!("uses_{number}");
+        let mut before = cluster.create_database_with_extension(&name)?;
+        before.batch_execute(&changes.join("; "))?;
+        let mut from = name.clone();
+        // The second time what was restored is dumped.
+        for (kind, option) in ["--no-sync", "--inserts"].into_iter().enumerate() {
+            let copy = format!("{name}_{kind}");
+            copy_database_by(&cluster, &from, &copy, option)?;
+            let mut after = cluster.connect(&copy)?;
+            for table in SEEDED {
+                let expected = rows(&mut before, "public", table)?;
+                assert_eq!(rows(&mut after, "public", table)?, expected, "{option}: {what:?}");
+            }
+            from = copy;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn restored_database_has_a_set_of_ones_own_by_the_name_of_a_deleted_seed() -> Result<()> {
+    let cluster = cluster()?;
+    let mut before = cluster.create_database_with_extension("named")?;
+    before.batch_execute(
+        r#"DELETE FROM costsim_golden_sets WHERE name = 'historical';
+           SELECT costsim_load_golden_set('{"name": "historical", "samples": [{"plan": []}]}')"#,
+    )?;
+    copy_database(&cluster, "named", "named_copy")?;
+    let mut after = cluster.connect("named_copy")?;
+    let mine = "SELECT string_agg(s::text || g::text, ' ')
+                  FROM costsim_golden_sets s JOIN costsim_golden_samples g USING (name, version) WHERE s.is_current AND s.name = 'historical'";
+    let (expected, found): (String, String) = (one(&mut before, mine)?, one(&mut after, mine)?);
+    assert_eq!(found, expected);
+    Ok(())
+}
+
+#[test]
+fn subscriber_with_seeds_of_its_own_takes_the_publishers_rows() -> Result<()> {
+    let cluster = cluster()?;
+    for (number, uses) in USES.into_iter().enumerate() {
+        let (what, changes): (Vec<_>, Vec<_>) = uses.iter().copied().unzip();
+        let [from, to] = ["from", "to"].map(|end| format!("seeds_{end}_{number}"));
+        let mut there = cluster.create_database_with_extension(&from)?;
+        let mut here = cluster.create_database_with_extension(&to)?;
+        there.batch_execute(&changes.join("; "))?;
+        there.batch_execute(&format!("CREATE PUBLICATION seeds FOR TABLE {}", SEEDED.join(", ")))?;
+        // Made beforehand: within one cluster the command would wait for itself.
+        there.batch_execute(&format!("SELECT pg_create_logical_replication_slot('{to}', 'pgoutput')"))?;
+        here.batch_execute(&format!(
+            "CREATE SUBSCRIPTION {to} CONNECTION '{}' PUBLICATION seeds WITH (slot_name = '{to}', create_slot = false)",
+            cluster.conn_string(&from).replace('\'', "''"),
+        ))?;
+        let is_ready = "SELECT count(*) = 4 AND bool_and(srsubstate = 'r') FROM pg_subscription_rel";
+        wait_for(&mut here, "the first copies", is_ready)?;
+        for table in SEEDED {
+            let expected = rows(&mut there, "public", table)?;
+            assert_eq!(rows(&mut here, "public", table)?, expected, "{what:?}");
+        }
+        here.batch_execute(&format!("DROP SUBSCRIPTION {to}"))?;
     }
     Ok(())
 }
