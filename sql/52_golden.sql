@@ -291,7 +291,7 @@ SELECT 'noise_injected', 1, s.position, s.plan::jsonb, s.budget, s.cost, s.feasi
     (4, '[{"skill": "shell_lite", "params": {"command": ""}}, {"skill": "shell_lite", "params": {"command": "tar --create --gzip --file /var/backups/items.tar.gz --directory /srv/items --exclude cache --exclude tmp ."}}, {"skill": "fs_write"}]',
      1000, 0, true, 0.65, 0.6915392, 350, 0.14812, 'commands of no length and of much'),
     (5, '[{"skill": "unknown", "iterations": 3}, {"skill": "email_send", "iterations": 0}]',
-     1000, 15, true, 0.53, 0.558, 1500, 0.385875, 'the unknown by its name, and a step that is done no time'),
+     1000, 15, true, 0.53, 0.6, 1500, 0.385875, 'the unknown by its name, and a step that is done no time'),
     (6, '[{"skill": "übersetzen", "params": {"text": "Grüße"}, "iterations": 2}, {"skill": "fs_write", "iterations": 2}, {"skill": "email_send", "iterations": 3}]',
      1000, 12, true, 0.49, 0.52452, 2150, 0.3405937575, 'a name beyond ASCII'),
     (7, '[{"skill": "http_call", "params": {"url": "http://localhost.example.com/", "timeout": 0}}, {"skill": "noop"}, {"skill": "shell_lite", "params": {"command": "true"}, "iterations": 4}]',

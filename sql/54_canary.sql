@@ -175,11 +175,13 @@ BEGIN ATOMIC
         DELETE FROM costsim_canary_reports r
          WHERE r.id IN (SELECT o.id FROM costsim_canary_reports o
                          WHERE o."timestamp" < now() - $1
-                         ORDER BY o."timestamp" LIMIT $2 FOR UPDATE SKIP LOCKED)
-        RETURNING r.id)
+                         ORDER BY o."timestamp" LIMIT greatest($2, 0))
+        RETURNING r.run_id),
+    answers AS (
+        DELETE FROM costsim_golden_results g WHERE g.run_id IN (SELECT p.run_id FROM purged p))
     SELECT count(*) FROM purged;
 END;
-COMMENT ON FUNCTION costsim_purge_canary_reports(interval, integer) IS 'Deletes reports of runs that began longer ago than that, with their samples, the oldest first, at most so many: how many. Runs with the rights of the caller.';
+COMMENT ON FUNCTION costsim_purge_canary_reports(interval, integer) IS 'Deletes reports of runs that began longer ago than that, with their samples and with what golden sets said in them, the oldest first, at most so many (negative: none): how many reports. Nothing else deletes them. Runs with the rights of the caller, who needs SELECT and DELETE on costsim_canary_reports and costsim_golden_results.';
 
 REVOKE ALL ON FUNCTION costsim_query_canary_reports(text, boolean, timestamptz, timestamptz, integer, bigint),
                        costsim_count_canary_reports(text, boolean, timestamptz, timestamptz),

@@ -11,6 +11,7 @@ mod compare;
 mod handover;
 mod leader;
 mod provenance;
+mod python;
 mod record;
 mod written;
 

@@ -158,7 +158,7 @@ pub fn run(request: &Request<'_>) -> Result<Outcome> {
     }
     let comparing = Run {
         models: [baseline, candidate],
-        ends_at: begun_at + request.max_runtime,
+        ends_at: begun_at.checked_add_signed(request.max_runtime).unwrap_or(DateTime::<Utc>::MAX_UTC),
         limits: &request.limits,
     };
     let compare = || {
@@ -247,7 +247,7 @@ fn name_of(asked: Option<&str>) -> Result<String> {
     let Some(name) = asked else { return store::new_name() };
     convert::short_text(name, "run_id", 100, "Leave it out, and a name is made up.")?;
     if store::is_known(name)? {
-        return Err(Error::AlreadyExists { what: format!("canary run \"{name}\" already exists") });
+        return Err(store::already_exists(name));
     }
     Ok(name.to_owned())
 }

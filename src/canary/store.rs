@@ -1,11 +1,14 @@
 //! The canary's memory: its reports, and the samples that differed.
 
+use std::panic::AssertUnwindSafe;
+
 use chrono::{DateTime, Utc};
 use costsim_core::canary::{Judgement, Observed};
 use costsim_core::verdict::rounded;
 use pgrx::pg_sys::BuiltinOid::{
     BOOLARRAYOID, FLOAT8ARRAYOID, INT4ARRAYOID, INT8ARRAYOID, INT8OID, JSONBOID, TEXTARRAYOID, TEXTOID,
 };
+use pgrx::prelude::*;
 use serde_json::{Value, json};
 
 use super::compared::{Compared, Differing};
@@ -13,7 +16,7 @@ use super::{Outcome, Request};
 use crate::convert::{Jsonb, row_type};
 use crate::db::{Statement, column};
 use crate::error::{Error, Result};
-use crate::{clock, golden};
+use crate::{clock, db, golden};
 
 row_type!(Report, "costsim_canary_reports");
 
@@ -82,6 +85,11 @@ pub fn is_known(run_id: &str) -> Result<bool> {
     Ok(IS_KNOWN.row(&[run_id.into()], |row| column(row, 1))?.unwrap_or(false))
 }
 
+/// The refusal of a name that a run has.
+pub fn already_exists(run_id: &str) -> Error {
+    Error::AlreadyExists { what: format!("canary run \"{run_id}\" already exists") }
+}
+
 /// A report as it is stored.
 pub fn report(id: i64) -> Result<Report> {
     REPORT
@@ -114,8 +122,11 @@ impl NewReport<'_> {
     pub fn write(self) -> Result<Outcome> {
         let Self { run_id, judgement: Judgement { status, .. }, compared, .. } = &self;
         let document = Jsonb::read(&self.document().to_string())?;
-        let report_id = WRITE
-            .row(&[Jsonb::argument(Some(document))], |row| column(row, 1))?
+        let write = AssertUnwindSafe(|| WRITE.row(&[Jsonb::argument(Some(document))], |row| column(row, 1)));
+        // Somebody else's run of that name has just ended.
+        let written = db::catch(PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION, write)?;
+        let report_id = written
+            .ok_or_else(|| already_exists(run_id))?
             .ok_or_else(|| Error::Internal("the insert answered no id".into()))?;
         if let Some(compared) = compared {
             for some in compared.differing.chunks(10_000) {

@@ -11,6 +11,7 @@ use pgrx::{PgTryBuilder, pg_sys};
 
 use super::home::is_installed;
 use super::server::{has_lasting_snapshot, set_for_a_while};
+use crate::call::must;
 use crate::error::{Error, Result};
 
 thread_local! {
@@ -264,7 +265,8 @@ pub fn attempt<T>(body: impl FnOnce() -> Result<T> + UnwindSafe) -> Result<Resul
 /// [`Error::NotInstalled`].
 pub fn contain<T>(body: impl FnOnce() -> Result<T> + UnwindSafe) -> Result<Result<T, Refusal>> {
     let outcome = in_subtransaction(
-        || body().map(Ok),
+        // A refusal of our own is raised, so that it has its code.
+        || Ok(Ok(must(body().map_err(ErrorReport::from)))),
         |caught| match sqlstate_of(&caught) {
             Some(sqlstate)
                 if !must_propagate(&caught)
@@ -274,17 +276,8 @@ pub fn contain<T>(body: impl FnOnce() -> Result<T> + UnwindSafe) -> Result<Resul
             }
             _ => caught.rethrow(),
         },
-    );
-    match outcome {
-        Ok(Ok(value)) => Ok(Ok(value)),
-        Ok(Err(_)) | Err(_) if !is_installed() => Err(Error::NotInstalled),
-        Ok(Err(refusal)) => Ok(Err(refusal)),
-        // A refusal of our own; the extension is there, so it is one of its tables that is not.
-        Err(refused) => {
-            let message = ErrorReport::from(refused).message().to_owned();
-            Ok(Err(Refusal { sqlstate: "55000".into(), message }))
-        }
-    }
+    )?;
+    if outcome.is_err() && !is_installed() { Err(Error::NotInstalled) } else { Ok(outcome) }
 }
 
 /// Runs `body` and takes back what it did: only its answer is left.

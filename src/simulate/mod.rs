@@ -208,7 +208,7 @@ fn text(plan: &Jsonb) -> Result<&str> {
 }
 
 /// The steps of a plan that is neither compressed nor elsewhere.
-fn read(plan: &Jsonb) -> Result<Plan<'_>> {
+pub fn read(plan: &Jsonb) -> Result<Plan<'_>> {
     // Too large a plan goes the long way as well: it ends there.
     let seen = if plan.size() <= LONGEST_PLAN { glance::plan(plan) } else { None };
     match seen {

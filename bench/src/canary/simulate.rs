@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use anyhow::Result;
 
-use super::python::Python;
+use super::python;
 use super::{Load, asking, is_chosen, plans};
 use crate::provenance::{Race, Runner, Stage};
 
@@ -47,7 +47,7 @@ pub fn measure(stage: &Stage, load: &Load, only: &str) -> Result<Vec<Race>> {
         texts.len(),
         texts.iter().map(String::len).sum::<usize>() / texts.len()
     );
-    let python = RefCell::new(Python::start(&texts, &stage.connection())?);
+    let python = RefCell::new(python::start(&texts, &stage.connection())?);
     let mut races = Vec::new();
     for (name, statement, call) in QUESTIONS {
         if !is_chosen(name, only) {
@@ -59,7 +59,7 @@ pub fn measure(stage: &Stage, load: &Load, only: &str) -> Result<Vec<Race>> {
                 label: "CPython: json.loads and a call for each plan",
                 says: format!("simulate_cpython.py, {call}, from texts that it has"),
                 goal: Some(GOAL),
-                run: Box::new(|| python.borrow_mut().pass("texts", call)),
+                run: Box::new(|| python.borrow_mut().pass(&format!("texts {call}"))),
             },
             Runner {
                 label: "CPython: each plan by a query of its own",
@@ -67,7 +67,7 @@ pub fn measure(stage: &Stage, load: &Load, only: &str) -> Result<Vec<Race>> {
                     "simulate_cpython.py, {call}, from texts that it fetches by psycopg one by one"
                 ),
                 goal: Some(GOAL),
-                run: Box::new(|| python.borrow_mut().pass("fetched", call)),
+                run: Box::new(|| python.borrow_mut().pass(&format!("fetched {call}"))),
             },
         ];
         races.push(Race::run(name, "plans/s", load.canary_turns, runners)?);

@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 use serde_json::json;
 
-use super::python::{CHECK_AND_INSERT, Python};
+use super::python::{self, CHECK_AND_INSERT};
 use super::write::TWIN;
 use super::{Load, Race, Runner, Stage, is_chosen};
 
@@ -89,7 +89,7 @@ pub fn measure(stage: &Stage, load: &Load, only: &str) -> Result<Vec<Race>> {
             json!([format!("b-{n}"), format!("tenant-{}", n % 8), format!("{n:016x}"), n, payload_value])
         })
         .collect();
-    let mut python = Python::backfill(&stage.connection(), &few_records)?;
+    let mut python = python::backfill(&stage.connection(), &few_records)?;
     let by_python = move || {
         client_of_python.batch_execute(&known("plain_provenance", records))?;
         python.pass("go")

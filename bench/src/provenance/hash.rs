@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use fastrand::Rng;
 use postgres::Client;
 
-use super::python::{DUMP, PARSE, Python};
+use super::python::{self, DUMP, PARSE};
 use super::{Load, Race, Runner, Stage, documents, is_chosen};
 
 /// Bytes of a document and how many there are: a pass takes long enough not to count a round trip.
@@ -36,14 +36,14 @@ fn of_size(stage: &Stage, load: &Load, name: &str, bytes: usize, count: usize) -
     let total: usize = texts.iter().map(String::len).sum();
     let mut client = stage.connect()?;
     fill(&mut client, &texts)?;
-    let python = RefCell::new(Python::start(&texts)?);
+    let python = RefCell::new(python::start(&texts)?);
     // The same hashes, or the race would be worth nothing.
     let first: Vec<String> = client
         .query("SELECT costsim_input_hash(payload) FROM documents ORDER BY n LIMIT 5", &[])?
         .iter()
         .map(|row| row.get(0))
         .collect();
-    ensure!(first == python.borrow().first, "python and the server disagree");
+    ensure!(first.join(" ") == python.borrow().answer, "python and the server disagree");
     drop(client);
 
     let in_server = |label, goal, expression: &str| -> Result<Runner<'_>> {

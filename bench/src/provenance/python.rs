@@ -1,9 +1,8 @@
 //! CPython, as a client runs it: a process that has the documents and makes a pass over them when told to.
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use anyhow::Result;
 
-use anyhow::{Context, Result, ensure};
+use crate::python::Python;
 
 const PROGRAM: &str = r#"
 import hashlib, json, sys, time
@@ -52,56 +51,12 @@ for line in sys.stdin:
 /// What is measured of it.
 pub const CHECK_AND_INSERT: &str = "psycopg: BEGIN; SELECT id .. WHERE input_hash = ..; COMMIT; if there is none BEGIN; INSERT .. RETURNING id; COMMIT";
 
-pub struct Python {
-    child: Child,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
-    /// Hashes of the first documents.
-    pub first: Vec<String>,
+/// A process that has these texts. Its answer is the hashes of the first of them.
+pub fn start(texts: &[String]) -> Result<Python> {
+    Python::run(&["-c", PROGRAM], &serde_json::to_string(texts)?)
 }
 
-impl Python {
-    pub fn start(texts: &[String]) -> Result<Self> {
-        Self::run(PROGRAM, &serde_json::to_string(texts)?)
-    }
-
-    /// A client of the database at `connection`. The records are arrays of run, tenant, hash, cost and payload.
-    pub fn backfill(connection: &str, records: &[serde_json::Value]) -> Result<Self> {
-        Self::run(BACKFILL, &serde_json::json!([connection, records]).to_string())
-    }
-
-    /// A program that is given one line, answers one line, and then a number for each line it is given.
-    fn run(program: &str, line: &str) -> Result<Self> {
-        let mut child = Command::new("/usr/bin/python3")
-            .args(["-I", "-c", program])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("starting python3")?;
-        let mut input = child.stdin.take().context("its input")?;
-        let output = BufReader::new(child.stdout.take().context("its output")?);
-        writeln!(input, "{line}")?;
-        let mut python = Self { child, input, output, first: Vec::new() };
-        python.first = python.line()?.split(' ').map(str::to_owned).collect();
-        Ok(python)
-    }
-
-    /// One pass: documents per second.
-    pub fn pass(&mut self, what: &str) -> Result<f64> {
-        writeln!(self.input, "{what}")?;
-        Ok(self.line()?.parse()?)
-    }
-
-    fn line(&mut self) -> Result<String> {
-        let mut line = String::new();
-        ensure!(self.output.read_line(&mut line)? > 0, "python3 has ended");
-        Ok(line.trim().to_owned())
-    }
-}
-
-impl Drop for Python {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
+/// A client of the database at `connection`. The records are arrays of run, tenant, hash, cost and payload.
+pub fn backfill(connection: &str, records: &[serde_json::Value]) -> Result<Python> {
+    Python::run(&["-c", BACKFILL], &serde_json::json!([connection, records]).to_string())
 }

@@ -11,6 +11,7 @@ SELECT count(*) FROM costsim_query_canary_reports("limit" => -1);
 SELECT costsim_count_canary_reports(), costsim_count_canary_reports('fail'), costsim_count_canary_reports('', true, '2026-01-04 UTC', '2026-01-10 UTC');
 SELECT run_id, status FROM costsim_canary_report('run 7');
 SELECT run_id, status FROM costsim_canary_report('run 70');
+SELECT costsim_purge_canary_reports(now() - timestamptz '2026-01-11 UTC', -1), costsim_purge_canary_reports(NULL);
 SELECT costsim_purge_canary_reports(now() - timestamptz '2026-01-11 UTC', 4);
 SELECT costsim_purge_canary_reports(now() - timestamptz '2026-01-11 UTC');
 SELECT count(*), min("timestamp") = '2026-01-11 UTC' AS bound, (SELECT count(*) FROM costsim_canary_samples) AS samples FROM costsim_canary_reports;

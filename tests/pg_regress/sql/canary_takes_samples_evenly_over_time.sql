@@ -18,3 +18,23 @@ INSERT INTO costsim_provenance (tenant_id, input_hash, v1_cost, v2_cost, payload
 SELECT total_samples, compared_samples, feasibility_mismatches FROM costsim_run_canary();
 SELECT tenant_id, input_hash, is_replayed, v1_cost_cents, v2_cost_cents, feasibility_match, drift_score, symmetric_drift_score, verdict FROM costsim_canary_samples ORDER BY tenant_id;
 ROLLBACK;
+-- None twice and none left out, also where clocks were changed three days ago.
+BEGIN;
+SELECT to_char(now() AT TIME ZONE 'UTC' - interval '3 days', 'DDD')::int AS day \gset
+SELECT set_config('TimeZone', format('AAA0BBB,J%s/12,J%s', least(:day, 365), CASE WHEN :day > 300 THEN 30 ELSE :day + 60 END), true) <> 'UTC' AS elsewhere;
+SELECT count(DISTINCT extract(timezone FROM now() - n * interval '24 hours')) AS offsets FROM generate_series(0, 7) AS n;
+INSERT INTO costsim_provenance (v1_cost, v2_cost, created_at) SELECT 1, 2, now() - n * interval '10 minutes' FROM generate_series(0, 1006) AS n;
+SELECT total_samples FROM costsim_run_canary(sample_count => 1008);
+SELECT count(*), count(DISTINCT provenance_id) FROM costsim_canary_samples;
+SELECT total_samples FROM costsim_run_canary(sample_count => 100, run_id => 'fewer');
+SELECT count(*), count(DISTINCT provenance_id), max(gap) < interval '2 hours' AS even
+  FROM (SELECT provenance_id, p.created_at - lag(p.created_at) OVER (ORDER BY p.created_at) AS gap
+          FROM costsim_canary_samples AS s JOIN costsim_canary_reports AS r ON r.id = s.report_id JOIN costsim_provenance AS p ON p.id = s.provenance_id
+         WHERE r.run_id = 'fewer') AS gaps;
+ROLLBACK;
+-- A list of the application's own, beside costs of its own, is no plan of ours: the costs count.
+BEGIN;
+INSERT INTO costsim_provenance (v1_cost, v2_cost, payload) SELECT 10, 11, '{"plan": ["fetch", "sum"]}' FROM generate_series(1, 10);
+SELECT status, compared_samples, unreadable_samples FROM costsim_run_canary();
+SELECT DISTINCT is_replayed, v1_cost_cents, v2_cost_cents FROM costsim_canary_samples;
+ROLLBACK;

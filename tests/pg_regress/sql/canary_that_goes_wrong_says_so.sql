@@ -19,3 +19,7 @@ SELECT reason FROM jsonb_array_elements_text((SELECT failure_reasons_json::jsonb
 DELETE FROM costsim_provenance;
 SELECT status FROM costsim_run_canary();
 ROLLBACK;
+-- However long it may take.
+BEGIN;
+SELECT status FROM costsim_run_canary(max_runtime => '280000 years', plans => '[[{"skill": "kv_get"}]]');
+ROLLBACK;

@@ -54,6 +54,9 @@ def estimate(plan, budget):
         times = step.get("iterations", 1)
         total += cost * times
         duration += latency * times
+        # What is never done is neither risky nor unsure.
+        if times == 0:
+            continue
         confidence *= sure
         # The risk of one run decides whether it matters.
         if risk > 0.02:

@@ -95,11 +95,13 @@ def simulate_v1(plan, budget, allowed=None):
         times = step.get("iterations", 1)
         total += cents * times
         duration += milliseconds * times
+        steps.append([step["skill"], cents * times, milliseconds * times])
+        if times == 0:
+            continue
         probability = 1 - (1 - risk) ** times
         safety *= 1 - probability
         if risk > 0.05:
             risks.append([index, step["skill"], kind, probability])
-        steps.append([step["skill"], cents * times, milliseconds * times])
     cost = int(round(total))
     reason = infeasible(plan, budget, cost, 1 - safety, allowed)
     return {
@@ -115,12 +117,14 @@ def simulate_v2(plan, budget, allowed=None):
         times = step.get("iterations", 1)
         total += cents * times
         duration += milliseconds * times
+        steps.append([step["skill"], cents * times, milliseconds * times])
+        if times == 0:
+            continue
         confidence *= sure
         if risk > 0.02:
             probability = 1 - (1 - risk) ** times
             safety *= 1 - probability
             risks.append([index, step["skill"], kind, probability])
-        steps.append([step["skill"], cents * times, milliseconds * times])
     cost = int(round(total))
     reason = infeasible(plan, budget, cost, 1 - safety, allowed)
     return {
