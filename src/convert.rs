@@ -256,7 +256,7 @@ macro_rules! argument_type {
                 Self: 'src,
             {
                 // SAFETY: the caller vouches that the datum is of this type and not null.
-                match unsafe { $type::from_datum(datum.sans_lifetime(), false) } {
+                match unsafe { <$type as pgrx::FromDatum>::from_datum(datum.sans_lifetime(), false) } {
                     Some(value) => value,
                     None => pgrx::error!("unexpected null"),
                 }

@@ -30,7 +30,8 @@ pub use server::{
 };
 pub use statement::{Row, Statement, column, nullable, run_command, run_once};
 pub use transaction::{
-    Moment, Refusal, attempt, catch, check_deferred_constraints, contain, current_subtransaction,
-    make_commit_durable, rehearse, subtransaction, transaction, transaction_within, wait_at_most, watch_ends,
-    with_latest_snapshot, with_statement_timeout_for_locks, with_transaction_snapshot,
+    Refusal, attempt, catch, check_deferred_constraints, contain, current_subtransaction, has_written,
+    lasting_transaction, make_commit_durable, rehearse, subtransaction, transaction, transaction_within,
+    wait_at_most, watch_ends, with_latest_snapshot, with_statement_timeout_for_locks,
+    with_transaction_snapshot,
 };

@@ -35,6 +35,8 @@ pub enum Error {
     AlreadyExists { what: String },
     /// A document larger than we take.
     TooLarge { what: String },
+    /// More than we take of something else: what, and how to do with less.
+    Beyond { what: String, hint: &'static str },
     /// A JSON text nested deeper than we take.
     TooDeep { what: String },
     /// No memory, where the server goes on without what was asked.
@@ -144,6 +146,9 @@ impl From<Error> for ErrorReport {
             }
             Error::TooLarge { what } => new(PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED, what)
                 .set_hint("Split the document, or hash a digest of its large parts."),
+            Error::Beyond { what, hint } => {
+                new(PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED, what).set_hint(hint)
+            }
             Error::TooDeep { what } => new(PgSqlErrorCode::ERRCODE_STATEMENT_TOO_COMPLEX, what)
                 .set_hint("Nest the document less deeply, or hash a digest of its inner parts."),
             Error::OutOfMemory { what } => new(PgSqlErrorCode::ERRCODE_OUT_OF_MEMORY, what.into())

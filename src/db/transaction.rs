@@ -10,7 +10,7 @@ use pgrx::prelude::*;
 use pgrx::{PgTryBuilder, pg_sys};
 
 use super::home::is_installed;
-use super::server::set_for_a_while;
+use super::server::{has_lasting_snapshot, set_for_a_while};
 use crate::call::must;
 use crate::error::{Error, Result};
 
@@ -78,37 +78,25 @@ unsafe extern "C-unwind" fn on_transaction(event: pg_sys::XactEvent::Type, _argu
     }
 }
 
-/// What a query of this moment sees: two moments that are the same see the same rows.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Moment {
-    /// The transaction, of this session.
-    pub transaction: u32,
-    command: pg_sys::CommandId,
-    ended: u64,
-    range: (pg_sys::TransactionId, pg_sys::TransactionId),
+/// The transaction of this session whose snapshot lasts to its end; `None` where every statement takes one of its own.
+pub fn lasting_transaction() -> Option<u32> {
+    if !has_lasting_snapshot() {
+        return None;
+    }
+    // SAFETY: a process with a transaction has its entry among the processes; only it writes that number.
+    unsafe {
+        #[cfg(any(feature = "pg14", feature = "pg15", feature = "pg16"))]
+        let transaction = (*pg_sys::MyProc).lxid;
+        #[cfg(not(any(feature = "pg14", feature = "pg15", feature = "pg16")))]
+        let transaction = (*pg_sys::MyProc).vxid.lxid;
+        Some(transaction)
+    }
 }
 
-impl Moment {
-    /// That of the query that runs; `None` where there is none.
-    pub fn now() -> Option<Self> {
-        // SAFETY: within a transaction; the snapshot is looked at where it stands.
-        unsafe {
-            if !pg_sys::ActiveSnapshotSet() {
-                return None;
-            }
-            let snapshot = pg_sys::GetActiveSnapshot().as_ref()?;
-            #[cfg(any(feature = "pg14", feature = "pg15", feature = "pg16"))]
-            let transaction = (*pg_sys::MyProc).lxid;
-            #[cfg(not(any(feature = "pg14", feature = "pg15", feature = "pg16")))]
-            let transaction = (*pg_sys::MyProc).vxid.lxid;
-            Some(Self {
-                transaction,
-                command: snapshot.curcid,
-                ended: snapshot.snapXactCompletionCount,
-                range: (snapshot.xmin, snapshot.xmax),
-            })
-        }
-    }
+/// Whether this transaction may have written anything.
+pub fn has_written() -> bool {
+    // SAFETY: reads a number of the transaction state.
+    unsafe { pg_sys::GetTopTransactionIdIfAny() != pg_sys::InvalidTransactionId }
 }
 
 /// What is committed at this moment, whatever the isolation level. The server's own: to be pushed or copied at once.

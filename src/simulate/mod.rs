@@ -1,15 +1,16 @@
 //! Simulation: what a plan will cost, by cost models that are rows, and how far two of them are apart.
 //!
-//! The formulas are [`costsim_core::simulate`], the scores [`costsim_core::verdict`]. Promises: a plan is priced by one state of a model
-//! for the whole of a query ([`models`]); what is wrong with a plan is said with its place; nothing is written, but by [`sandbox`]. Does
+//! The formulas are [`costsim_core::simulate`], the scores [`costsim_core::verdict`]. Promises: a call prices its plan
+//! by one state of the models ([`models`]); what is wrong with a plan is said with its place; nothing is written, but by [`sandbox`]. Does
 //! not: run a plan, or know what anything really costs.
 //!
-//! `glance` a plan that is fine is seen to be · `models` what this session remembers of them · `answer` what is said of an estimate · `sandbox` the new model beside the old one
+//! `glance` a plan that is fine is seen to be · `models` what this session remembers of them · `skills` a list of those that are allowed · `answer` what is said of an estimate · `sandbox` the new model beside the old one
 
 mod answer;
 mod glance;
 pub mod models;
 mod sandbox;
+mod skills;
 mod store;
 #[cfg(any(test, feature = "pg_test"))]
 mod tests;
@@ -21,6 +22,7 @@ use costsim_core::verdict::{self, Verdict};
 use pgrx::iter::TableIterator;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
+use skills::Skills;
 
 use crate::convert::{self, Jsonb};
 use crate::db;
@@ -28,6 +30,9 @@ use crate::error::{Answer, Error, Result, required};
 
 /// The most bytes of a plan.
 const LONGEST_PLAN: usize = 64 << 20;
+
+const SPLIT_THE_PLAN: &str =
+    "Split the plan, or say iterations for repeated steps and prompt_tokens in place of a long prompt.";
 
 /// What a plan will cost, how long it takes, how it may fail, and whether it can run within a budget.
 #[pg_extern(stable, parallel_safe)]
@@ -37,7 +42,7 @@ fn costsim_simulate(
     budget_cents: default!(Option<f64>, "1000"),
     model: default!(Option<&str>, "'v1'"),
     version: default!(Option<&str>, "NULL"),
-    allowed_skills: default!(Option<Vec<Option<String>>>, "NULL"),
+    allowed_skills: default!(Option<Skills>, "NULL"),
 ) -> Result<
     TableIterator<
         'static,
@@ -62,10 +67,10 @@ fn costsim_simulate(
 > {
     let plan = required(plan, "plan")?;
     let budget = budget(budget_cents)?;
+    let model = models::look(required(model, "model")?, version)?;
+    let allowed = allowed_skills.as_ref().map(Skills::names).transpose()?;
     let plan = plan.flat();
     let plan = read(&plan)?;
-    let model = models::look(required(model, "model")?, version)?;
-    let allowed = allowed(allowed_skills.as_deref())?;
     let estimate = estimate(&plan, budget, &model, allowed.as_ref())?;
     Ok(TableIterator::once((
         estimate.is_feasible(),
@@ -92,9 +97,10 @@ fn costsim_estimate_cost(
     model: default!(Option<&str>, "'v1'"),
     version: default!(Option<&str>, "NULL"),
 ) -> Answer<f64> {
-    let plan = required(plan, "plan")?.flat();
-    let plan = read(&plan)?;
+    let plan = required(plan, "plan")?;
     let model = models::look(required(model, "model")?, version)?;
+    let plan = plan.flat();
+    let plan = read(&plan)?;
     Ok(simulate::cost(&plan, &model).map_err(refused)?)
 }
 
@@ -133,10 +139,11 @@ fn costsim_compare(
 > {
     let plan = required(plan, "plan")?;
     let budget = budget(budget_cents)?;
+    let baseline = (required(baseline, "baseline")?, baseline_version);
+    let [baseline, candidate] =
+        models::pair(baseline, (required(candidate, "candidate")?, candidate_version))?;
     let plan = plan.flat();
     let plan = read(&plan)?;
-    let baseline = models::look(required(baseline, "baseline")?, baseline_version)?;
-    let candidate = models::look(required(candidate, "candidate")?, candidate_version)?;
     let v1 = estimate(&plan, budget, &baseline, None)?;
     let v2 = estimate(&plan, budget, &candidate, None)?;
     let compared = simulate::compare(&v1, &v2);
@@ -194,7 +201,10 @@ fn costsim_activate_model(model: Option<&str>, version: Option<&str>) -> Answer<
 
 /// The text of a plan.
 fn text(plan: &Jsonb) -> Result<&str> {
-    plan.text("plan", LONGEST_PLAN)
+    plan.text("plan", LONGEST_PLAN).map_err(|error| match error {
+        Error::TooLarge { what } => Error::Beyond { what, hint: SPLIT_THE_PLAN },
+        other => other,
+    })
 }
 
 /// The steps of a plan that is neither compressed nor elsewhere.
@@ -223,13 +233,6 @@ fn cost(value: f64, argument: &'static str) -> Result<f64> {
     ))
 }
 
-/// The skills that a plan may use; all of them when there is no list.
-fn allowed(skills: Option<&[Option<String>]>) -> Result<Option<HashSet<&str>>> {
-    let Some(skills) = skills else { return Ok(None) };
-    let names = skills.iter().map(|skill| required(skill.as_deref(), "allowed_skills[]"));
-    names.collect::<Result<HashSet<_>>>().map(Some)
-}
-
 /// Why a plan cannot be priced.
 fn refused(fault: Fault) -> Error {
     let what = fault.to_string();
@@ -238,7 +241,7 @@ fn refused(fault: Fault) -> Error {
             convert::beginning(&what, 500).to_owned(),
             "A plan is an array of {\"skill\": text, \"params\": {...}, \"iterations\": whole number}; steps are counted from 0.",
         ),
-        Fault::TooManySteps => Error::TooLarge { what },
+        Fault::TooManySteps => Error::Beyond { what, hint: SPLIT_THE_PLAN },
         Fault::Overflow { .. } => Error::OutOfRange {
             what,
             hint: "Look at the step's iterations and sizes, and at the skill's row in costsim_skill_costs.",

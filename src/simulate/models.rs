@@ -2,15 +2,16 @@
 //!
 //! ```text
 //!   any session: INSERT, UPDATE, DELETE, TRUNCATE of the two tables -> trigger -> the server tells all at commit
-//!   this session, at the first look of every query: take in what was told -> forget everything if it was of these tables
+//!   this session, at every look: take in what was told -> forget everything if it was of these tables, or if what was
+//!                                read may have been rolled back -> read all that was known, and what is wanted, in one statement
 //! ```
 //!
-//! A query sees one state of a model from its first plan to its last, whatever is committed meanwhile: at the first look it is what is
-//! committed then, or done by this very transaction. Where the transaction sees one snapshot to its end, it is what that shows. A
-//! parallel query's processes look each for itself, at its beginning; and a query that goes on after one of another moment has looked, in a function it
-//! calls, looks anew.
+//! Promises: a look sees what is committed at that moment, or done by a command of this very transaction that has ended, and never what was rolled back; where the
+//! transaction sees one snapshot to its end, it is what that shows. All that is known, and so both models of a pair, are of one state of
+//! the tables. Does not promise one state to a query of many looks: what is committed meanwhile shows from its next look on. Who needs
+//! that runs it under REPEATABLE READ.
 
-use std::cell::{Cell, RefCell, RefMut};
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use costsim_core::simulate::Model;
@@ -20,7 +21,7 @@ use pgrx::prelude::*;
 use pgrx::trigger_support::PgTriggerError;
 
 use super::store;
-use crate::db::{self, Moment};
+use crate::db;
 use crate::error::{Error, Result};
 
 /// How often a read is repeated because the tables changed under it, before its answer is used without being remembered.
@@ -35,9 +36,9 @@ thread_local! {
             tables: Cell::new([pg_sys::InvalidOid; 2]),
             changes: Cell::new(0),
             is_watching: Cell::new(false),
-            looked_at: Cell::new(None),
             known_as_of: Cell::new(0),
             known_in: Cell::new(None),
+            may_be_undone: Cell::new(false),
             known: RefCell::new(Vec::new()),
         }
     };
@@ -49,15 +50,18 @@ struct Memory {
     /// How often there was a message since this session began.
     changes: Cell<u64>,
     is_watching: Cell<bool>,
-    /// The moment of the last look.
-    looked_at: Cell<Option<Moment>>,
     /// How many changes what is known takes into account.
     known_as_of: Cell<u64>,
     /// The transaction whose snapshot shows what is known; none when it is what is committed.
     known_in: Cell<Option<u32>>,
-    /// Never borrowed while anything else runs.
+    /// Whether what is known may have been written by the transaction that read it.
+    may_be_undone: Cell<bool>,
+    /// Of one state of the tables, read in one statement. Never borrowed while anything else runs.
     known: RefCell<Vec<Known>>,
 }
+
+/// A model as it is asked for: its name, and the version unless it is the active one.
+pub type Asked<'a> = (&'a str, Option<&'a str>);
 
 /// A model by what was asked for.
 struct Known {
@@ -66,78 +70,130 @@ struct Known {
     model: Rc<Model>,
 }
 
+impl Known {
+    fn asked(&self) -> Asked<'_> {
+        (&self.name, self.version.as_deref())
+    }
+}
+
 impl Memory {
-    /// What is known, without what has become old.
-    fn known(&self) -> RefMut<'_, Vec<Known>> {
-        let moment = Moment::now();
-        if moment.is_none() || moment != self.looked_at.get() {
-            db::accept_changes();
-            self.looked_at.set(moment);
-            let transaction = moment.filter(|_| db::has_lasting_snapshot()).map(|moment| moment.transaction);
-            if self.known_as_of.get() != self.changes.get() || self.known_in.get() != transaction {
-                self.known.borrow_mut().clear();
-                self.known_as_of.set(self.changes.get());
-                self.known_in.set(transaction);
-            }
+    /// Forgets what has become old.
+    fn refresh(&self) {
+        db::accept_changes();
+        let transaction = db::lasting_transaction();
+        if self.known_as_of.get() != self.changes.get() || self.known_in.get() != transaction {
+            self.known.borrow_mut().clear();
+            self.known_as_of.set(self.changes.get());
+            self.known_in.set(transaction);
+            self.may_be_undone.set(false);
         }
-        self.known.borrow_mut()
+    }
+
+    fn note_change(&self) {
+        self.changes.set(self.changes.get().wrapping_add(1));
+    }
+
+    /// What was read in a (sub)transaction that has come to nothing is not to be relied on.
+    fn note_abort(&self) {
+        if self.may_be_undone.get() {
+            self.note_change();
+        }
     }
 }
 
 /// A model, in a version or in the active one.
 pub fn look(name: &str, version: Option<&str>) -> Result<Rc<Model>> {
-    let found = MEMORY.with(|memory| {
-        let known = memory.known();
-        let is_it = |known: &&Known| *known.name == *name && known.version.as_deref() == version;
-        known.iter().find(is_it).map(|known| Rc::clone(&known.model))
-    });
-    found.map_or_else(|| read(name, version), Ok)
+    let [model] = each([(name, version)])?;
+    model
 }
 
-/// Reads a model, and remembers it unless the tables have changed meanwhile.
-fn read(name: &str, version: Option<&str>) -> Result<Rc<Model>> {
+/// Two models of one state of the tables.
+pub fn pair(first: Asked<'_>, second: Asked<'_>) -> Result<[Rc<Model>; 2]> {
+    let [first, second] = each([first, second])?;
+    Ok([first?, second?])
+}
+
+/// Models of one state of the tables, each of which may be unknown for itself. To be called where nothing waits to be dropped.
+pub fn each<const N: usize>(asked: [Asked<'_>; N]) -> Result<[Result<Rc<Model>>; N]> {
     MEMORY.with(|memory| {
-        if !memory.is_watching.get() {
-            db::watch_relations(on_change)?;
-            memory.is_watching.set(true);
+        memory.refresh();
+        let found = {
+            let known = memory.known.borrow();
+            asked.map(|asked| {
+                known.iter().find(|known| known.asked() == asked).map(|known| Rc::clone(&known.model))
+            })
+        };
+        if found.iter().all(Option::is_some) {
+            let lost = || Error::Internal("a model that is known is not".into());
+            return Ok(found.map(|model| model.ok_or_else(lost)));
         }
-        for attempt in 1.. {
-            let (changes, model) = db::as_owner(|| read_once(memory, name, version))?;
-            let model = Rc::new(model);
-            if changes == memory.changes.get() {
-                // What was read before this may be older: it is read again when it is asked for.
-                if changes != memory.known_as_of.get() {
-                    memory.known.borrow_mut().clear();
-                    memory.known_as_of.set(changes);
-                }
-                let mut known = memory.known.borrow_mut();
-                if known.len() >= MOST_KNOWN {
-                    known.clear();
-                }
-                known.push(Known {
-                    name: name.into(),
-                    version: version.map(Into::into),
-                    model: Rc::clone(&model),
-                });
-                return Ok(model);
-            }
-            if attempt >= MOST_READS {
-                return Ok(model);
-            }
-        }
-        Err(Error::Internal("a model was never read".into()))
+        drop(found);
+        read(memory, asked)
     })
 }
 
+/// Reads the models that are asked for, and anew those that are known, and remembers them unless the tables have changed meanwhile.
+fn read<const N: usize>(memory: &Memory, asked: [Asked<'_>; N]) -> Result<[Result<Rc<Model>>; N]> {
+    if !memory.is_watching.get() {
+        db::watch_relations(on_change)?;
+        db::watch_ends(Some(on_transaction), Some(on_subtransaction));
+        memory.is_watching.set(true);
+    }
+    let mut wanted: Vec<(Box<str>, Option<Box<str>>)> =
+        asked.iter().map(|(name, version)| ((*name).into(), version.map(Into::into))).collect();
+    let known = memory.known.take();
+    if known.len() + N <= MOST_KNOWN {
+        let others = known.into_iter().filter(|known| !asked.contains(&known.asked()));
+        wanted.extend(others.map(|known| (known.name, known.version)));
+    }
+    for attempt in 1.. {
+        let (changes, models) = db::as_owner(|| read_once(memory, &wanted))?;
+        let models: Vec<Result<Option<Rc<Model>>>> =
+            models.into_iter().map(|model| Ok(model?.map(Rc::new))).collect();
+        if changes == memory.changes.get() {
+            let mut known: Vec<Known> = Vec::new();
+            for ((name, version), model) in wanted.iter().zip(&models) {
+                let is_new = known.iter().all(|known| known.asked() != (name, version.as_deref()));
+                if let (Ok(Some(model)), true) = (model, is_new) {
+                    known.push(Known {
+                        name: name.clone(),
+                        version: version.clone(),
+                        model: Rc::clone(model),
+                    });
+                }
+            }
+            memory.known.replace(known);
+            memory.known_as_of.set(changes);
+            memory.may_be_undone.set(db::has_written());
+        } else if attempt < MOST_READS {
+            continue;
+        }
+        let mut models = models.into_iter();
+        return Ok(asked.map(|(name, version)| match models.next() {
+            Some(Ok(Some(model))) => Ok(model),
+            Some(Err(refused)) => Err(refused),
+            Some(Ok(None)) | None => Err(unknown(name, version)?),
+        }));
+    }
+    Err(Error::Internal("the models were never read".into()))
+}
+
 /// What the tables say, and which changes of them that is sure to take into account.
-fn read_once(memory: &Memory, name: &str, version: Option<&str>) -> Result<(u64, Model)> {
+fn read_once(
+    memory: &Memory,
+    wanted: &[(Box<str>, Option<Box<str>>)],
+) -> Result<(u64, Vec<Result<Option<Model>>>)> {
     // First what to listen to, so that no change goes unnoticed.
     memory.tables.set(tables()?);
     let changes = memory.changes.get();
-    match store::model(name, version, db::has_lasting_snapshot())? {
-        Some(model) => Ok((changes, model)),
-        None => Err(no_such_model(name, version)?),
-    }
+    let asked: Vec<Asked<'_>> = wanted.iter().map(|(name, version)| (&**name, version.as_deref())).collect();
+    let models = if db::has_lasting_snapshot() {
+        // What this transaction has done itself shows, whatever the query saw at its beginning.
+        db::with_transaction_snapshot(|| store::models(&asked, true))?
+    } else {
+        store::models(&asked, false)?
+    };
+    Ok((changes, models))
 }
 
 /// What is said of a model that is not there: which ones are.
@@ -157,9 +213,32 @@ fn tables() -> Result<[pg_sys::Oid; 2]> {
 fn on_change(relation: pg_sys::Oid) {
     MEMORY.with(|memory| {
         if relation == pg_sys::InvalidOid || memory.tables.get().contains(&relation) {
-            memory.changes.set(memory.changes.get().wrapping_add(1));
+            memory.note_change();
         }
     });
+}
+
+/// The messages of a change do not tell of its end if that comes before they are sent: in a trigger that is fired before ours, say.
+#[pg_guard]
+unsafe extern "C-unwind" fn on_transaction(event: pg_sys::XactEvent::Type, _argument: *mut std::ffi::c_void) {
+    use pg_sys::XactEvent::{XACT_EVENT_ABORT, XACT_EVENT_COMMIT, XACT_EVENT_PREPARE};
+    MEMORY.with(|memory| match event {
+        XACT_EVENT_ABORT | XACT_EVENT_PREPARE => memory.note_abort(),
+        XACT_EVENT_COMMIT => memory.may_be_undone.set(false),
+        _ => {}
+    });
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn on_subtransaction(
+    event: pg_sys::SubXactEvent::Type,
+    _own: pg_sys::SubTransactionId,
+    _parent: pg_sys::SubTransactionId,
+    _argument: *mut std::ffi::c_void,
+) {
+    if event == pg_sys::SubXactEvent::SUBXACT_EVENT_ABORT_SUB {
+        MEMORY.with(Memory::note_abort);
+    }
 }
 
 /// After a row of either table has changed, or all are gone: every session reads the models anew.

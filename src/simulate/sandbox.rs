@@ -9,21 +9,24 @@
 //! ```
 //!
 //! Promises: what V1 says is answered whatever V2 does, but for what would have stopped V1 too (a cancel, a crash, no memory); each call in
-//! which V2 was asked leaves one provenance row and one report to the breaker, both or neither, in the caller's transaction; with the sandbox off
+//! which V2 was asked leaves one provenance row and one report to the breaker, both or neither, in the caller's transaction, and keeps a permit only with them; both
+//! models are of one state; with the sandbox off
 //! nothing is written. Does not: answer by V2, or wait for anybody but the one who has the breaker's row.
 
 use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
 use std::time::Instant;
 
-use costsim_core::simulate::{self, Comparison, Plan};
+use costsim_core::simulate::{self, Comparison, Model, Plan};
 use costsim_core::verdict::Verdict;
 use pgrx::iter::TableIterator;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use serde_json::{Map, Value, json};
 
-use super::{allowed, answer, budget, estimate, models, read, text};
+use super::skills::Skills;
+use super::{answer, budget, estimate, models, read, text};
 use crate::convert::{self, Jsonb};
 use crate::db::{self, Refusal};
 use crate::error::{Error, Result, required};
@@ -52,7 +55,7 @@ fn costsim_sandbox(
     tenant_id: default!(Option<&str>, "NULL"),
     run_id: default!(Option<&str>, "NULL"),
     breaker: default!(Option<&str>, "'costsim_v2'"),
-    allowed_skills: default!(Option<Vec<Option<String>>>, "NULL"),
+    allowed_skills: default!(Option<Skills>, "NULL"),
 ) -> Result<
     TableIterator<
         'static,
@@ -78,9 +81,18 @@ fn costsim_sandbox(
     >,
     ErrorReport,
 > {
-    let plan = required(plan, "plan")?.flat();
+    let plan = required(plan, "plan")?;
+    let is_enabled = guc::sandbox_enabled();
+    // Both of one state, whatever is committed between one answer and the other.
+    let (model, candidate) = if is_enabled {
+        let [baseline, candidate] = models::each([(BASELINE, None), (CANDIDATE, None)])?;
+        (baseline?, Some(candidate))
+    } else {
+        (models::look(BASELINE, None)?, None)
+    };
+    let plan = plan.flat();
     let plan_text = text(&plan)?;
-    let allowed = allowed(allowed_skills.as_deref())?;
+    let allowed = allowed_skills.as_ref().map(Skills::names).transpose()?;
     let question = Question {
         plan: read(&plan)?,
         plan_text,
@@ -90,10 +102,11 @@ fn costsim_sandbox(
         run_id,
         breaker: required(breaker, "breaker")?,
     };
-    let model = models::look(BASELINE, None)?;
     let v1 = estimate(&question.plan, question.budget, &model, question.allowed)?;
-    let is_enabled = guc::sandbox_enabled();
-    let outcome = if is_enabled { question.ask(&v1)? } else { Outcome::default() };
+    let outcome = match candidate {
+        Some(candidate) => question.ask(&v1, candidate)?,
+        None => Outcome::default(),
+    };
     let Outcome { v2, error, provenance_id, incident_id } = outcome;
     let of_both = |told: fn(&Candidate) -> Value| v2.as_ref().map(|v2| answer::jsonb(&told(v2))).transpose();
     Ok(TableIterator::once((
@@ -148,28 +161,41 @@ struct Outcome {
 
 impl Question<'_> {
     /// Asks V2, records what it said, and reports it.
-    fn ask(&self, v1: &simulate::Estimate<'_, '_>) -> Result<Outcome> {
-        if !breaker::allow(self.breaker)? {
-            let name = convert::beginning(self.breaker, 100);
-            let error = Some(format!("circuit breaker \"{name}\" holds V2 back"));
-            return Ok(Outcome { error, ..Outcome::default() });
+    fn ask(&self, v1: &simulate::Estimate<'_, '_>, candidate: Result<Rc<Model>>) -> Result<Outcome> {
+        // A breaker that nobody has made is the caller's mistake, and no answer.
+        breaker::require(self.breaker)?;
+        if db::is_read_only() {
+            if !breaker::allow(self.breaker)? {
+                return Ok(self.held_back());
+            }
+            db::require_writable(c"costsim_sandbox()");
         }
-        db::require_writable(c"costsim_sandbox()");
-        let begin = Instant::now();
-        let v2 = contained(|| self.candidate(v1))?;
-        let runtime_ms = i32::try_from(begin.elapsed().as_millis()).unwrap_or(i32::MAX);
-        let told = contained(|| match &v2 {
-            Ok(v2) => self.report(v2, runtime_ms),
-            Err(refusal) => self.report_failure(v1.cost, refusal, runtime_ms),
+        // What V2 said stays even if nothing may be told of it.
+        let mut v2 = None;
+        // The breaker's permit is in it: who cannot report gives it back.
+        let told = contained(|| {
+            if !breaker::allow(self.breaker)? {
+                return Ok(None);
+            }
+            let begin = Instant::now();
+            let said = v2.insert(contained(|| self.candidate(v1, &*candidate?))?);
+            let runtime_ms = i32::try_from(begin.elapsed().as_millis()).unwrap_or(i32::MAX);
+            match said {
+                Ok(v2) => self.report(v2, runtime_ms),
+                Err(refusal) => self.report_failure(v1.cost, refusal, runtime_ms),
+            }
+            .map(Some)
         })?;
         let (v2, failure) = match v2 {
-            Ok(v2) => (Some(v2), None),
-            Err(refusal) => (None, Some(said(&refusal))),
+            Some(Ok(v2)) => (Some(v2), None),
+            Some(Err(refusal)) => (None, Some(said(&refusal))),
+            None => (None, None),
         };
         Ok(match told {
-            Ok(Told { provenance_id, incident_id, trip }) => {
+            Ok(Some(Told { provenance_id, incident_id, trip })) => {
                 Outcome { v2, error: failure.or(trip), provenance_id: Some(provenance_id), incident_id }
             }
+            Ok(None) => self.held_back(),
             // Neither recorded nor reported, for a reason that lies with the caller: rights, a constraint, a trigger.
             Err(refusal) => {
                 let told = format!("not recorded: {}", said(&refusal));
@@ -179,15 +205,20 @@ impl Question<'_> {
         })
     }
 
-    fn candidate(&self, v1: &simulate::Estimate<'_, '_>) -> Result<Candidate> {
-        let model = models::look(CANDIDATE, None)?;
-        let v2 = estimate(&self.plan, self.budget, &model, self.allowed)?;
+    fn held_back(&self) -> Outcome {
+        let name = convert::beginning(self.breaker, 100);
+        let error = Some(format!("circuit breaker \"{name}\" holds V2 back"));
+        Outcome { error, ..Outcome::default() }
+    }
+
+    fn candidate(&self, v1: &simulate::Estimate<'_, '_>, model: &Model) -> Result<Candidate> {
+        let v2 = estimate(&self.plan, self.budget, model, self.allowed)?;
         let compared = simulate::compare(v1, &v2);
         Ok(Candidate {
             version: model.version.clone(),
             status: v2.status(),
             compared,
-            estimate: answer::estimate(&v2, &self.plan, &model),
+            estimate: answer::estimate(&v2, &self.plan, model),
             comparison: answer::comparison(&compared, answer::details(v1, &v2)),
         })
     }

@@ -1,22 +1,25 @@
 //! The simulate room's memory: models with their skills.
 
 use costsim_core::simulate::{Formula, Model, Shape, Skill};
-use pgrx::pg_sys::BuiltinOid::TEXTOID;
+use pgrx::pg_sys::BuiltinOid::{TEXTARRAYOID, TEXTOID};
 
+use super::models::Asked;
 use crate::db::{Row, Statement, column, nullable};
 use crate::error::{Error, Result};
 
-/// A model and its skills in one statement, so that they are of one moment. A version that is null is the active one.
-const MODEL: &str = "SELECT m.version, m.formula, m.cost_decimals, m.risk_threshold, m.significant_risk,
+/// Models with their skills in one statement, so that they are of one moment. A version that is null is the active one.
+const MODELS: &str =
+    "SELECT a.place, m.model, m.version, m.formula, m.cost_decimals, m.risk_threshold, m.significant_risk,
         s.skill, s.shape, s.cost_cents, s.cost_per_1k_input, s.cost_per_1k_output,
         s.latency_ms, s.latency_variance_ms, s.latency_per_1k, s.confidence, s.risk, s.risk_type
-   FROM @schema@.costsim_cost_models m
-   LEFT JOIN @schema@.costsim_skill_costs s ON s.model = m.model AND s.version = m.version
-  WHERE m.model = $1 AND CASE WHEN $2 IS NULL THEN m.is_active ELSE m.version = $2 END";
+   FROM unnest($1, $2) WITH ORDINALITY AS a (model, version, place)
+   JOIN @schema@.costsim_cost_models m
+     ON m.model = a.model AND CASE WHEN a.version IS NULL THEN m.is_active ELSE m.version = a.version END
+   LEFT JOIN @schema@.costsim_skill_costs s ON s.model = m.model AND s.version = m.version";
 
-static LATEST: Statement = Statement::looking(MODEL, &[TEXTOID, TEXTOID]);
+static LATEST: Statement = Statement::looking(MODELS, &[TEXTARRAYOID, TEXTARRAYOID]);
 
-static OF_THIS_QUERY: Statement = Statement::reading(MODEL, &[TEXTOID, TEXTOID]);
+static OF_THIS_SNAPSHOT: Statement = Statement::reading(MODELS, &[TEXTARRAYOID, TEXTARRAYOID]);
 
 static KNOWN: Statement = Statement::looking(
     "SELECT coalesce(string_agg(m.model || ' ' || m.version || CASE WHEN m.is_active THEN ' (active)' ELSE '' END, ', '), 'none')
@@ -38,49 +41,63 @@ static ACTIVATE: Statement = Statement::deciding(
     &[TEXTOID, TEXTOID],
 );
 
-/// Reads a model: as it is committed, or as this query sees it.
-pub fn model(name: &str, version: Option<&str>, as_of_query: bool) -> Result<Option<Model>> {
-    let statement = if as_of_query { &OF_THIS_QUERY } else { &LATEST };
-    let mut model: Option<Model> = None;
-    statement.rows(&[name.into(), version.into()], |row| {
-        let model = match &mut model {
-            Some(model) => model,
-            none => none.insert(head(name, row)?),
-        };
-        if let Some(skill) = nullable::<String>(row, 6)? {
-            model.skills.insert(skill, costs(row)?);
+/// Reads models: as they are committed, or as the snapshot at hand shows them. What is wrong with one says nothing of the others.
+pub fn models(asked: &[Asked<'_>], as_of_snapshot: bool) -> Result<Vec<Result<Option<Model>>>> {
+    let statement = if as_of_snapshot { &OF_THIS_SNAPSHOT } else { &LATEST };
+    let (names, versions): (Vec<&str>, Vec<Option<&str>>) = asked.iter().copied().unzip();
+    let mut models: Vec<Result<Option<Model>>> = asked.iter().map(|_| Ok(None)).collect();
+    statement.rows(&[names.into(), versions.into()], |row| {
+        let place: i64 = column(row, 1)?;
+        let slot = usize::try_from(place - 1).ok().and_then(|place| models.get_mut(place));
+        let slot = slot.ok_or_else(|| Error::Internal(format!("nobody asked for model {place}")))?;
+        if let Ok(model) = slot
+            && let Err(refused) = add(model, row)
+        {
+            *slot = Err(refused);
         }
         Ok(())
     })?;
-    Ok(model)
+    Ok(models)
 }
 
-fn head(name: &str, row: &Row<'_>) -> Result<Model> {
-    let formula: String = column(row, 2)?;
+/// Adds what a row says of a model.
+fn add(model: &mut Option<Model>, row: &Row<'_>) -> Result<()> {
+    let model = match model {
+        Some(model) => model,
+        none => none.insert(head(row)?),
+    };
+    if let Some(skill) = nullable::<String>(row, 8)? {
+        model.skills.insert(skill, costs(row)?);
+    }
+    Ok(())
+}
+
+fn head(row: &Row<'_>) -> Result<Model> {
+    let formula: String = column(row, 4)?;
     Ok(Model {
-        name: name.to_owned(),
-        version: column(row, 1)?,
+        name: column(row, 2)?,
+        version: column(row, 3)?,
         formula: Formula::of(&formula).ok_or_else(|| unknown("formula", &formula))?,
-        cost_decimals: u8::try_from(column::<i16>(row, 3)?).unwrap_or_default(),
-        risk_threshold: column(row, 4)?,
-        significant_risk: column(row, 5)?,
+        cost_decimals: u8::try_from(column::<i16>(row, 5)?).unwrap_or_default(),
+        risk_threshold: column(row, 6)?,
+        significant_risk: column(row, 7)?,
         skills: Default::default(),
     })
 }
 
 fn costs(row: &Row<'_>) -> Result<Skill> {
-    let shape: String = column(row, 7)?;
+    let shape: String = column(row, 9)?;
     Ok(Skill {
         shape: Shape::of(&shape).ok_or_else(|| unknown("shape", &shape))?,
-        cost: column(row, 8)?,
-        cost_per_1k_input: column(row, 9)?,
-        cost_per_1k_output: column(row, 10)?,
-        latency_ms: column(row, 11)?,
-        latency_variance_ms: column(row, 12)?,
-        latency_per_1k: column(row, 13)?,
-        confidence: column(row, 14)?,
-        risk: column(row, 15)?,
-        risk_type: column(row, 16)?,
+        cost: column(row, 10)?,
+        cost_per_1k_input: column(row, 11)?,
+        cost_per_1k_output: column(row, 12)?,
+        latency_ms: column(row, 13)?,
+        latency_variance_ms: column(row, 14)?,
+        latency_per_1k: column(row, 15)?,
+        confidence: column(row, 16)?,
+        risk: column(row, 17)?,
+        risk_type: column(row, 18)?,
     })
 }
 

@@ -10,15 +10,48 @@ mod tests {
 
     use crate::simulate::models;
 
-    /// The test is one query of its client's; what it runs by SPI are queries of their own.
+    fn raise(cents: i32) {
+        let update = format!("UPDATE costsim_skill_costs SET cost_cents = {cents} WHERE skill = 'unknown'");
+        Spi::run(&update).unwrap();
+    }
+
     #[pg_test]
-    fn simulate_model_is_read_once_and_stays_for_a_query() {
+    fn simulate_model_is_read_once_until_it_changes() {
         let first = models::look("v1", None).unwrap();
         assert!(Rc::ptr_eq(&first, &models::look("v1", None).unwrap()));
-        Spi::run("UPDATE costsim_skill_costs SET cost_cents = 77 WHERE (model, skill) = ('v1', 'unknown')")
-            .unwrap();
-        assert_eq!(models::look("v1", None).unwrap().skill("x").unwrap().cost, 10.0);
-        let inner = Spi::get_one::<f64>("SELECT costsim_estimate_cost('[{\"skill\": \"x\"}]')");
-        assert_eq!(inner.unwrap(), Some(77.0));
+        raise(77);
+        assert_eq!(models::look("v1", None).unwrap().skill("x").unwrap().cost, 77.0);
+    }
+
+    /// Whichever was known before.
+    #[pg_test]
+    fn simulate_two_models_are_of_one_state() {
+        models::look("v2", None).unwrap();
+        for cents in [77, 78] {
+            raise(cents);
+            models::look("v1", None).unwrap();
+            let pair = models::pair(("v1", None), ("v2", None)).unwrap();
+            assert_eq!(pair.map(|model| model.skill("x").unwrap().cost), [f64::from(cents); 2]);
+        }
+        let [known, unknown] = models::each([("v1", None), ("v3", None)]).unwrap();
+        assert!(known.is_ok() && unknown.is_err());
+    }
+
+    /// More than are remembered at once.
+    #[pg_test]
+    fn simulate_a_hundred_versions_are_each_what_they_are() {
+        Spi::run(
+            "INSERT INTO costsim_cost_models (model, version, formula, is_active)
+                    SELECT 'many', n::text, 'v1', false FROM generate_series(1, 100) n;
+             INSERT INTO costsim_skill_costs (model, version, skill, cost_cents)
+                    SELECT 'many', n::text, 'x', n FROM generate_series(1, 100) n",
+        )
+        .unwrap();
+        for _ in 0..2 {
+            for version in 1..=100 {
+                let model = models::look("many", Some(&version.to_string())).unwrap();
+                assert_eq!(model.skill("x").unwrap().cost, f64::from(version));
+            }
+        }
     }
 }

@@ -80,6 +80,25 @@ SELECT costsim_estimate_cost(jsonb_agg('{"skill": "kv_get"}'::jsonb)) FROM gener
 \echo :LAST_ERROR_SQLSTATE
 SELECT costsim_estimate_cost(jsonb_build_array(jsonb_build_object('skill', repeat('x', 70000000))));
 \echo :LAST_ERROR_SQLSTATE
+\set VERBOSITY default
+SELECT costsim_estimate_cost(jsonb_agg('{"skill": "kv_get"}'::jsonb)) FROM generate_series(1, 10001);
+\echo :LAST_ERROR_SQLSTATE
+SELECT status FROM costsim_simulate('[{"skill": "kv_get"}]', allowed_skills => array_fill('kv_get'::text, ARRAY[10000]));
+SELECT costsim_simulate('[]', allowed_skills => array_fill('kv_get'::text, ARRAY[10001]));
+\echo :LAST_ERROR_SQLSTATE
+SELECT costsim_simulate('[]', allowed_skills => array_fill(NULL::text, ARRAY[10001]));
+\echo :LAST_ERROR_SQLSTATE
+SELECT costsim_simulate('[]', allowed_skills => array_fill(''::text, ARRAY[4000000]));
+\echo :LAST_ERROR_SQLSTATE
+SELECT costsim_sandbox('[]', allowed_skills => ARRAY[repeat('x', 2000000)]);
+\echo :LAST_ERROR_SQLSTATE
+-- lists of every shape
+SELECT allowed, (costsim_simulate('[{"skill": "kv_get"}]', allowed_skills => allowed)).status
+  FROM (VALUES ('{}'::text[]), ('{kv_get}'), ('{{a,b},{c,kv_get}}'), ('[5:6]={a,kv_get}'), ('{a,"kv_get "}'), ('{a,""}')) list (allowed);
+CREATE TEMP TABLE stored AS SELECT array_agg('skill ' || n) || 'kv_get'::text AS allowed FROM generate_series(1, 9000) n;
+SELECT pg_column_size(allowed) > 2000 AS elsewhere, (costsim_simulate('[{"skill": "kv_get"}]', allowed_skills => allowed)).status FROM stored;
+SELECT (costsim_simulate(('[{"skill": "' || repeat('y', 5000) || '"}]')::jsonb, allowed_skills => ARRAY[repeat('y', 5000)])).status;
+\set VERBOSITY terse
 -- costs beyond every number
 BEGIN;
 UPDATE costsim_skill_costs SET cost_cents = 1e308 WHERE skill = 'email_send';

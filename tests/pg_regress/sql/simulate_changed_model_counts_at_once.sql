@@ -51,9 +51,14 @@ UPDATE costsim_skill_costs SET cost_cents = 9 WHERE (model, skill) = ('v1', 'ema
 SELECT pg_temp.cost() AS own_change;
 ROLLBACK;
 SELECT pg_temp.cost();
--- one query sees one state, whatever it does itself
+-- what a query does itself is seen by the next one
 CREATE FUNCTION pg_temp.raise_price() RETURNS text LANGUAGE sql AS $$ UPDATE costsim_skill_costs SET cost_cents = cost_cents + 1 WHERE (model, skill) = ('v1', 'email_send') RETURNING 'raised' $$;
 BEGIN;
-SELECT costsim_estimate_cost(plan) AS cost, pg_temp.raise_price() FROM (SELECT '[{"skill": "email_send"}]'::jsonb AS plan FROM generate_series(1, 3) OFFSET 0) p;
+SELECT count(pg_temp.raise_price()), bool_and(costsim_estimate_cost(plan) BETWEEN 1 AND 4) AS sane FROM (SELECT '[{"skill": "email_send"}]'::jsonb AS plan FROM generate_series(1, 3) OFFSET 0) p;
 SELECT pg_temp.cost() AS next_query;
 ROLLBACK;
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT count(pg_temp.raise_price()), bool_and(costsim_estimate_cost(plan) BETWEEN 1 AND 4) AS sane FROM (SELECT '[{"skill": "email_send"}]'::jsonb AS plan FROM generate_series(1, 3) OFFSET 0) p;
+SELECT pg_temp.cost() AS next_query;
+ROLLBACK;
+SELECT pg_temp.cost();

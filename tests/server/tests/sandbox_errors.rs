@@ -87,6 +87,16 @@ fn call(client: &mut Client, plan: &Plan, run: &str, with_savepoint: bool) -> Re
     Ok(())
 }
 
+/// Ends a transaction that was cancelled. The next cancel may hit this very command, and the transaction is still open then.
+fn roll_back(client: &mut Client) -> Result<()> {
+    loop {
+        match client.batch_execute("ROLLBACK") {
+            Err(error) if sqlstate(&error) == "57014" => {}
+            outcome => return Ok(outcome?),
+        }
+    }
+}
+
 /// A session's transactions, each of a few calls, of which some roll back, whole or to a savepoint.
 fn session(cluster: &Cluster, name: &str, number: usize, calls: usize, done: &AtomicUsize) -> Result<Known> {
     let mut client = cluster.connect(name)?;
@@ -124,7 +134,7 @@ fn session(cluster: &Cluster, name: &str, number: usize, calls: usize, done: &At
             // A cancel leaves by the call, or by the COMMIT before it is one: nothing of the transaction is there.
             Err(error) if sqlstate(&error) == "57014" => {
                 known.cancelled += 1;
-                client.batch_execute("ROLLBACK")?;
+                roll_back(&mut client)?;
             }
             Err(error) => return Err(anyhow!(error).context(format!("session {number}"))),
         }
