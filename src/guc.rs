@@ -6,7 +6,7 @@
 use std::ffi::{CStr, CString, c_char, c_void};
 
 use chrono::TimeDelta;
-use costsim_core::schedule::{Schedule, zone};
+use costsim_core::schedule::{Plan, zone};
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting, PostgresGucEnum};
 use pgrx::{pg_guard, pg_sys};
 
@@ -287,7 +287,7 @@ unsafe extern "C-unwind" fn check_schedule(
 ) -> bool {
     // SAFETY: the server passes the new value.
     let value = unsafe { shown(value) };
-    value.trim().is_empty() || is_understood(Schedule::parse(&value))
+    is_understood(Plan::read(&value, "UTC"))
 }
 
 #[pg_guard]

@@ -3,7 +3,8 @@
 //! Promises: the next moment lies strictly behind the one asked about, and a schedule that names hours and minutes without a `*` runs as often
 //! on the days on which clocks change as on any other: a local time that does not exist is its first moment after the gap, and of one that
 //! exists twice the first counts. Where hours or minutes hold a `*` it is the clock on the wall that counts: what does not exist is left out,
-//! what exists twice happens twice. One due time is never run twice, but for the one repetition of a run that was cut off.
+//! what exists twice happens twice. One due time has one answer: a run that was cut off is repeated once, and one that somebody's lock kept from
+//! an answer is begun again after a minute, for an hour at most and until the next is due.
 //!
 //! Does not: read a clock, nor know more of time zones than the database that is compiled in.
 
@@ -17,11 +18,23 @@ use croner::parser::{CronParser, Seconds, Year};
 /// A run that was cut off is begun so often in all.
 const MOST_ATTEMPTS: i32 = 2;
 
+/// A run that was put off is begun again after this ..
+const AGAIN_AFTER: TimeDelta = TimeDelta::minutes(1);
+
+/// .. for so long since it was first begun, ..
+const PUT_OFF_FOR: TimeDelta = TimeDelta::hours(1);
+
+/// .. and so often, whatever the clock does.
+const MOST_PUT_OFF: i32 = 60;
+
 /// A due time further ahead than this was written down by a clock that went wrong, and is not waited for.
 const CREDIBLE: TimeDelta = TimeDelta::days(1);
 
 /// No gap in a zone's time is longer: whole days were left out where a zone changed sides of the date line.
 const LONGEST_GAP: i64 = 2 * 24 * 60;
+
+/// What may stand around a setting: what SQL can take away in a database of any encoding.
+const BLANKS: [char; 6] = [' ', '\t', '\n', '\x0b', '\x0c', '\r'];
 
 /// The longest text that is looked at.
 const LONGEST: usize = 1_000;
@@ -57,7 +70,7 @@ pub struct Schedule {
 impl Schedule {
     /// Five fields (minute, hour, day of month, month, day of week) or a nickname such as `@daily`; or what is wrong with which field.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let text = text.trim();
+        let text = trimmed(text);
         if text.len() > LONGEST {
             return Err(format!("it is longer than {LONGEST} bytes"));
         }
@@ -112,9 +125,13 @@ impl Schedule {
     }
 }
 
+fn trimmed(text: &str) -> &str {
+    text.trim_matches(BLANKS)
+}
+
 /// A time zone by its name in the IANA database.
 pub fn zone(name: &str) -> Result<Tz, String> {
-    let name = name.trim();
+    let name = trimmed(name);
     let cut: String = name.chars().take(100).collect();
     Tz::from_str(name).map_err(|_| format!("\"{cut}\" is no time zone of the IANA database"))
 }
@@ -126,6 +143,9 @@ fn read(fields: &str) -> Result<Cron, String> {
 
 /// The reader of cron text replaces names wherever they stand, within words and in the wrong field too.
 fn check_words(field: &str, known: &[&str]) -> Result<(), String> {
+    if !field.chars().all(|char| char.is_ascii_graphic()) {
+        return Err("a character in it does not belong there".to_owned());
+    }
     let field = field.to_ascii_uppercase();
     if field.split(',').any(str::is_empty) {
         return Err("a value is missing at a comma".to_owned());
@@ -150,9 +170,9 @@ fn first_moment(wall: NaiveDateTime, zone: Tz) -> Option<DateTime<Utc>> {
 /// What the settings say.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// The cron text as it is set.
+    /// The cron text as it is set, without blanks around it.
     pub schedule: String,
-    /// The zone's name as it is set.
+    /// The zone's name, likewise.
     pub time_zone: String,
     times: Schedule,
     zone: Tz,
@@ -161,7 +181,8 @@ pub struct Plan {
 impl Plan {
     /// Reads both settings; nothing where there is no schedule.
     pub fn read(schedule: &str, time_zone: &str) -> Result<Option<Self>, String> {
-        if schedule.trim().is_empty() {
+        let (schedule, time_zone) = (trimmed(schedule), trimmed(time_zone));
+        if schedule.is_empty() {
             return Ok(None);
         }
         let (times, zone) = (Schedule::parse(schedule)?, zone(time_zone)?);
@@ -197,8 +218,34 @@ pub struct Record {
     pub is_running: bool,
     /// How often the run of [`last_due_at`](Self::last_due_at) has been begun.
     pub attempts: i32,
+    /// How many of them were put off.
+    pub put_off: i32,
+    /// When the run of [`last_due_at`](Self::last_due_at) was begun first.
+    pub tried_since: Option<DateTime<Utc>>,
+    /// When it is begun again, if it was put off.
+    pub again_at: Option<DateTime<Utc>>,
     /// The due time of the last run that was begun.
     pub last_due_at: Option<DateTime<Utc>>,
+}
+
+/// How long a run that is under way may be put off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// When it was begun first.
+    pub since: DateTime<Utc>,
+    /// How often it has been put off.
+    pub put_off: i32,
+    /// When the next run is due.
+    pub next_run_at: Option<DateTime<Utc>>,
+}
+
+impl Patience {
+    /// When a run that somebody's lock has kept from an answer is begun again; nothing: it is left.
+    pub fn again_at(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let at = now + AGAIN_AFTER;
+        let is_patient = self.put_off < MOST_PUT_OFF && at.signed_duration_since(self.since) <= PUT_OFF_FOR;
+        (is_patient && self.next_run_at.is_none_or(|next| at < next)).then_some(at)
+    }
 }
 
 /// What is to be done.
@@ -206,6 +253,8 @@ pub struct Record {
 pub struct Decision {
     /// The run on record was cut off, which is to be reported.
     pub was_cut_off: bool,
+    /// The run on record was put off and will not be begun again, which is to be reported.
+    pub is_left: bool,
     /// And then.
     pub then: Then,
 }
@@ -217,6 +266,8 @@ pub enum Then {
     Off,
     /// Nothing is due before then.
     Wait(DateTime<Utc>),
+    /// The run that was put off is begun again then; the next one stays planned as it is.
+    Again(DateTime<Utc>),
     /// A run is due.
     Run {
         /// Since when.
@@ -228,21 +279,40 @@ pub enum Then {
 
 /// What is to be done now, by whoever alone runs what is due: a run that is on record as begun is nobody's any more.
 pub fn decide(plan: Option<&Plan>, record: &Record, now: DateTime<Utc>) -> Decision {
-    Decision { was_cut_off: record.is_running, then: then(plan, record, now) }
+    let again = record.last_due_at.zip(record.again_at).filter(|_| !record.is_running);
+    let then = then(plan, record, again, now);
+    let goes_on = matches!(then, Then::Again(_) | Then::Run { attempt: 2.., .. });
+    Decision { was_cut_off: record.is_running, is_left: again.is_some() && !goes_on, then }
 }
 
-fn then(plan: Option<&Plan>, record: &Record, now: DateTime<Utc>) -> Then {
+/// `again`: a run that was put off, and when it is begun again.
+fn then(
+    plan: Option<&Plan>,
+    record: &Record,
+    again: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    now: DateTime<Utc>,
+) -> Then {
     let Some(plan) = plan else { return Then::Off };
     let wait = |next: Option<DateTime<Utc>>| next.map_or(Then::Off, Then::Wait);
     let planned = record.next_run_at.filter(|_| plan.is_of(record));
+    let attempt = record.attempts.saturating_add(1).max(2);
     match (record.last_due_at, planned) {
-        (Some(due_at), Some(_)) if record.is_running && record.attempts < MOST_ATTEMPTS => {
-            Then::Run { due_at, attempt: record.attempts + 1 }
+        (Some(due_at), Some(_))
+            if record.is_running && record.attempts.saturating_sub(record.put_off) < MOST_ATTEMPTS =>
+        {
+            Then::Run { due_at, attempt }
         }
         (last_due_at, Some(_)) if record.is_running => wait(plan.next_new(now, last_due_at)),
         (_, Some(due_at)) if due_at <= now => Then::Run { due_at, attempt: 1 },
         (Some(last), _) if last > now + CREDIBLE => wait(plan.next(now)),
-        (_, Some(at)) => Then::Wait(at),
+        (_, Some(at)) => match again {
+            // A moment further ahead was written down by a clock that went wrong.
+            Some((_, again_at)) if now < again_at && again_at <= now + AGAIN_AFTER => {
+                Then::Again(again_at.min(at))
+            }
+            Some((due_at, _)) => Then::Run { due_at, attempt },
+            None => Then::Wait(at),
+        },
         (last_due_at, None) => wait(plan.next_new(now, last_due_at)),
     }
 }

@@ -4,7 +4,7 @@
 
 use chrono::{DateTime, Datelike, NaiveDateTime, TimeDelta, TimeZone, Timelike, Utc};
 use chrono_tz::Tz;
-use costsim_core::schedule::{Decision, Plan, Record, Schedule, Then, after_run, decide, zone};
+use costsim_core::schedule::{Decision, Patience, Plan, Record, Schedule, Then, after_run, decide, zone};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -94,6 +94,25 @@ fn nonsense_is_refused_and_the_field_is_named() {
         assert!(why.contains("IANA") && why.len() < 200, "{why}");
     }
     assert!(Plan::read(" ", "nonsense").unwrap().is_none(), "off is off");
+}
+
+#[test]
+fn blanks_around_a_setting_are_no_part_of_it_and_those_of_unicode_are_refused() {
+    let blanks = " \t\n\u{b}\u{c}\r";
+    let read = |schedule: &str, zone: &str| Plan::read(schedule, zone);
+    let plan = read(&format!("{blanks}0 3 * * *{blanks}"), &format!("{blanks}UTC{blanks}")).unwrap().unwrap();
+    assert_eq!((plan.schedule.as_str(), plan.time_zone.as_str()), ("0 3 * * *", "UTC"));
+    assert!(read(blanks, "UTC").unwrap().is_none());
+    for other in ["\u{a0}", "\u{85}", "\u{2003}", "\u{3000}", "\u{1f}"] {
+        for (schedule, zone) in [
+            (other.to_owned(), "UTC".to_owned()),
+            (format!("{other}0 3 * * *"), "UTC".into()),
+            (format!("0 3 * * *{other}"), "UTC".into()),
+            ("0 3 * * *".into(), format!("UTC{other}")),
+        ] {
+            assert!(read(&schedule, &zone).is_err(), "{schedule:?} in {zone:?}");
+        }
+    }
 }
 
 #[test]
@@ -312,7 +331,7 @@ fn changed_setting_counts_from_now_and_an_empty_one_is_off() {
     let mut old = record("2026-03-01T03:00:00Z");
     old.time_zone = "Asia/Kolkata".into();
     assert_eq!(then(&old, NOW), wait("2026-03-06T03:00:00Z"));
-    assert_eq!(decide(None, &old, at(NOW)), Decision { was_cut_off: false, then: Then::Off });
+    assert_eq!(decide(None, &old, at(NOW)), Decision { was_cut_off: false, is_left: false, then: Then::Off });
 }
 
 #[test]
@@ -322,13 +341,16 @@ fn run_that_was_cut_off_is_repeated_once() {
         Record { is_running: true, attempts: 1, last_due_at: Some(due_at), ..record("2026-03-05T03:00:00Z") };
     assert_eq!(
         decide(Some(&plan()), &cut_off, at(NOW)),
-        Decision { was_cut_off: true, then: Then::Run { due_at, attempt: 2 } }
+        Decision { was_cut_off: true, is_left: false, then: Then::Run { due_at, attempt: 2 } }
     );
-    assert_eq!(decide(None, &cut_off, at(NOW)), Decision { was_cut_off: true, then: Then::Off });
+    assert_eq!(
+        decide(None, &cut_off, at(NOW)),
+        Decision { was_cut_off: true, is_left: false, then: Then::Off }
+    );
     cut_off.attempts = 2;
     assert_eq!(
         decide(Some(&plan()), &cut_off, at(NOW)),
-        Decision { was_cut_off: true, then: wait("2026-03-06T03:00:00Z") }
+        Decision { was_cut_off: true, is_left: false, then: wait("2026-03-06T03:00:00Z") }
     );
     cut_off.attempts = 1;
     cut_off.schedule = "0 4 * * *".into();
@@ -355,4 +377,183 @@ fn clock_that_is_set_back_runs_nothing_twice_and_one_that_was_wrong_by_far_is_fo
     assert_eq!(then(&wrong, NOW), wait("2026-03-06T03:00:00Z"));
     let due = Record { next_run_at: Some(at("2026-03-05T03:00:00Z")), ..wrong };
     assert_eq!(then(&due, NOW), Then::Run { due_at: at("2026-03-05T03:00:00Z"), attempt: 1 });
+}
+
+fn patience(since: &str, put_off: i32, next_run_at: &str) -> Patience {
+    Patience { since: at(since), put_off, next_run_at: Some(at(next_run_at)) }
+}
+
+#[test]
+fn run_that_was_put_off_is_begun_again_after_a_minute_for_an_hour() {
+    let again = |since, put_off, next, now| patience(since, put_off, next).again_at(at(now));
+    let (since, tomorrow) = ("2026-03-05T10:30:00Z", "2026-03-06T03:00:00Z");
+    assert_eq!(again(since, 0, tomorrow, "2026-03-05T10:30:02Z"), Some(at("2026-03-05T10:31:02Z")));
+    assert_eq!(again(since, 58, tomorrow, "2026-03-05T11:29:00Z"), Some(at("2026-03-05T11:30:00Z")));
+    assert_eq!(again(since, 58, tomorrow, "2026-03-05T11:29:01Z"), None, "the hour is over");
+    assert_eq!(
+        again(since, 60, tomorrow, "2026-03-05T10:31:00Z"),
+        None,
+        "a clock that is set back again and again"
+    );
+    assert_eq!(again(since, 0, "2026-03-05T10:31:00Z", since), None, "the next one is as good");
+    let endless = Patience { next_run_at: None, ..patience(since, 0, tomorrow) };
+    assert_eq!(endless.again_at(at(since)), Some(at("2026-03-05T10:31:00Z")));
+}
+
+#[test]
+fn run_that_was_put_off_keeps_its_due_time_until_the_next_is_due() {
+    let due_at = at("2026-03-05T03:00:00Z");
+    let put_off = Record {
+        attempts: 3,
+        put_off: 3,
+        tried_since: Some(at("2026-03-05T10:00:00Z")),
+        again_at: Some(at("2026-03-05T10:30:30Z")),
+        last_due_at: Some(due_at),
+        ..record("2026-03-06T03:00:00Z")
+    };
+    let decided = |record: &Record, now| {
+        let Decision { is_left, then, was_cut_off } = decide(Some(&plan()), record, at(now));
+        assert!(!was_cut_off || record.is_running);
+        (is_left, then)
+    };
+    let again = Then::Run { due_at, attempt: 4 };
+    assert_eq!(decided(&put_off, NOW), (false, Then::Again(at("2026-03-05T10:30:30Z"))));
+    assert_eq!(decided(&put_off, "2026-03-05T10:30:30Z"), (false, again.clone()));
+    assert_eq!(decided(&put_off, "2026-03-05T22:00:00Z"), (false, again.clone()), "the worker was away");
+    assert_eq!(decided(&put_off, "2026-03-05T10:00:00Z"), (false, again.clone()), "the clock was set back");
+    let next = Then::Run { due_at: at("2026-03-06T03:00:00Z"), attempt: 1 };
+    assert_eq!(decided(&put_off, "2026-03-06T03:00:00Z"), (true, next));
+    let changed = Record { schedule: "0 4 * * *".into(), ..put_off.clone() };
+    assert_eq!(decided(&changed, NOW), (true, wait("2026-03-06T03:00:00Z")));
+    assert_eq!(
+        decide(None, &put_off, at(NOW)),
+        Decision { was_cut_off: false, is_left: true, then: Then::Off }
+    );
+    // What was put off does not count among what was cut off.
+    let mut cut_off = Record { is_running: true, again_at: None, attempts: 4, ..put_off };
+    assert_eq!(decided(&cut_off, NOW), (false, Then::Run { due_at, attempt: 5 }));
+    cut_off.attempts = 5;
+    assert_eq!(decided(&cut_off, NOW), (false, wait("2026-03-06T03:00:00Z")));
+}
+
+/// What a run meets, a step of the clock after the one before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Met {
+    Answer,
+    Lock,
+    Death,
+}
+
+/// What the worker does with a record, and what it reports: of which due time, and whether that was an answer.
+struct Life {
+    plan: Plan,
+    record: Record,
+    reports: Vec<(DateTime<Utc>, Met)>,
+    /// Due time, beginning, and number of each attempt.
+    begun: Vec<(DateTime<Utc>, DateTime<Utc>, i32)>,
+}
+
+impl Life {
+    fn report(&mut self, met: Met) {
+        let due_at = self.record.last_due_at.unwrap();
+        self.reports.push((due_at, met));
+        (self.record.is_running, self.record.again_at) = (false, None);
+    }
+
+    fn look(&mut self, now: DateTime<Utc>, met: Met) {
+        let decision = decide(Some(&self.plan), &self.record, now);
+        assert!(!(decision.was_cut_off && decision.is_left));
+        if decision.was_cut_off {
+            self.report(Met::Death);
+        } else if decision.is_left {
+            self.report(Met::Lock);
+        }
+        match decision.then {
+            Then::Run { due_at, attempt } => {
+                let last = self.record.last_due_at.unwrap_or(due_at).max(due_at);
+                self.record.next_run_at = after_run(&self.plan, last, now);
+                if attempt == 1 {
+                    (self.record.put_off, self.record.tried_since) = (0, Some(now));
+                }
+                (self.record.attempts, self.record.last_due_at) = (attempt, Some(due_at));
+                (self.record.again_at, self.record.is_running) = (None, true);
+                self.begun.push((due_at, now, attempt));
+                let patience = Patience {
+                    since: self.record.tried_since.unwrap(),
+                    put_off: self.record.put_off,
+                    next_run_at: self.record.next_run_at,
+                };
+                match (met, patience.again_at(now)) {
+                    (Met::Death, _) => {}
+                    (Met::Lock, Some(again_at)) => {
+                        (self.record.again_at, self.record.is_running) = (Some(again_at), false);
+                        self.record.put_off += 1;
+                    }
+                    (met, _) => self.report(met),
+                }
+            }
+            Then::Wait(at) => {
+                (self.record.schedule, self.record.time_zone) =
+                    (self.plan.schedule.clone(), self.plan.time_zone.clone());
+                self.record.next_run_at = Some(at);
+            }
+            Then::Again(at) => assert!(at > now),
+            Then::Off => unreachable!("there is a schedule"),
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_due_time_has_one_answer_or_one_report_of_why_not(
+        text in prop::sample::select(vec!["0 3 * * *", "*/7 * * * *", "30 * * * *", "* * * * *"]),
+        steps in prop::collection::vec(
+            (1..200_i64, prop_oneof![1 => Just(Met::Answer), 6 => Just(Met::Lock), 1 => Just(Met::Death)]),
+            1..400,
+        ),
+        outage in 0..2_000_i64,
+    ) {
+        let plan = Plan::read(text, "UTC").unwrap().unwrap();
+        let mut life = Life { plan, record: Record::default(), reports: Vec::new(), begun: Vec::new() };
+        let mut now = at("2026-03-05T01:30:00Z");
+        for (index, (seconds, met)) in steps.iter().enumerate() {
+            now += if index == steps.len() / 2 { TimeDelta::minutes(outage) } else { TimeDelta::seconds(*seconds) };
+            life.look(now, *met);
+        }
+        // One report for each due time, but for one that was cut off once and then again, or had its answer.
+        let under_way = life.record.is_running || life.record.again_at.is_some();
+        let due_times: BTreeSet<_> = life.begun.iter().map(|(due_at, ..)| *due_at).collect();
+        for due_at in due_times {
+            let reports: Vec<_> = life.reports.iter().filter(|(of, _)| *of == due_at).map(|(_, met)| *met).collect();
+            let deaths = reports.iter().filter(|met| **met == Met::Death).count();
+            let is_open = under_way && life.record.last_due_at == Some(due_at);
+            prop_assert!(deaths <= 2 && reports.len() - deaths <= 1 && reports.len() <= 2, "{reports:?}");
+            prop_assert!(is_open || !reports.is_empty(), "nothing is said of {due_at}");
+            prop_assert!(deaths != 1 || is_open || reports.len() == 2, "it was cut off and not repeated: {reports:?}");
+            let attempts: Vec<_> = life.begun.iter().filter(|(of, ..)| *of == due_at).collect();
+            for (index, (_, begun_at, attempt)) in attempts.iter().enumerate() {
+                prop_assert_eq!(*attempt as usize, index + 1);
+                prop_assert!(*begun_at >= due_at);
+            }
+            prop_assert!(attempts.len() <= 63, "{} attempts", attempts.len());
+        }
+        // Due times follow each other.
+        prop_assert!(life.begun.is_sorted_by(|(one, ..), (other, ..)| one <= other));
+    }
+
+    #[test]
+    fn patience_ends_within_an_hour_whatever_the_clock_does(steps in prop::collection::vec(-7_200..7_200_i64, 100)) {
+        let since = at(NOW);
+        let (mut now, mut put_off) = (since, 0);
+        for seconds in steps {
+            let Some(again_at) = (Patience { since, put_off, next_run_at: None }).again_at(now) else { break };
+            prop_assert_eq!(again_at, now + TimeDelta::minutes(1));
+            prop_assert!(again_at <= since + TimeDelta::hours(1));
+            put_off += 1;
+            now = again_at + TimeDelta::seconds(seconds);
+        }
+        prop_assert!(put_off <= 60);
+    }
 }

@@ -142,7 +142,7 @@ pub fn run(request: &Request<'_>) -> Result<Outcome> {
         run_id: run_id.clone(),
         begun_at,
         request,
-        versions: [baseline.version.clone(), candidate.version.clone()],
+        versions: [baseline.version.clone(), candidate.version.clone()].map(Some),
         judgement: Judgement { status: Status::Skipped, reasons: Vec::new(), reference_reasons: Vec::new() },
         compared: None,
         golden: Vec::new(),
@@ -182,16 +182,29 @@ pub fn run(request: &Request<'_>) -> Result<Outcome> {
     report.write()
 }
 
-/// Leaves a report of a run that ended in the middle, in a process that is no more.
-pub fn record_error(run_id: &str, scheduled_for: Option<DateTime<Utc>>, reason: &str) -> Result<Outcome> {
-    let request = Request { run_id: Some(run_id), scheduled_for, ..Request::default() };
-    let reasons = vec![reason.to_owned()];
+/// A run that came to nothing, and whose transaction is no more.
+pub struct Unfinished<'a> {
+    pub run_id: &'a str,
+    /// When the schedule wanted it.
+    pub scheduled_for: Option<DateTime<Utc>>,
+    /// When it was begun.
+    pub begun_at: DateTime<Utc>,
+    /// Error or skipped.
+    pub status: Status,
+    pub reason: &'a str,
+}
+
+/// Leaves a report of a run that came to nothing.
+pub fn record_unfinished(run: &Unfinished<'_>) -> Result<Outcome> {
+    let Unfinished { scheduled_for, begun_at, status, .. } = *run;
+    let request = Request { run_id: Some(run.run_id), scheduled_for, ..Request::default() };
+    let reasons = vec![run.reason.to_owned()];
     let report = store::NewReport {
         run_id: name_of(request.run_id)?,
-        begun_at: scheduled_for.unwrap_or_else(clock::now),
+        begun_at,
         request: &request,
-        versions: [String::new(), String::new()],
-        judgement: Judgement { status: Status::Error, reasons, reference_reasons: Vec::new() },
+        versions: [None, None],
+        judgement: Judgement { status, reasons, reference_reasons: Vec::new() },
         compared: None,
         golden: Vec::new(),
         incident_id: None,

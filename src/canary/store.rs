@@ -102,8 +102,8 @@ pub struct NewReport<'a> {
     pub run_id: String,
     pub begun_at: DateTime<Utc>,
     pub request: &'a Request<'a>,
-    /// Of both models.
-    pub versions: [String; 2],
+    /// Of both models, where they are known.
+    pub versions: [Option<String>; 2],
     pub judgement: Judgement,
     /// Nothing where nothing was compared.
     pub compared: Option<Compared>,

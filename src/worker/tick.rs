@@ -266,6 +266,7 @@ fn round(post: &Post, memory: &mut Memory) -> Result<Option<Rest>> {
     match next {
         Next::Step => {
             post.say(State::Sending, trouble.as_deref(), None);
+            memory.upkeep.take_turn()?;
             Ok(None)
         }
         Next::Rest(at) => {

@@ -1,4 +1,4 @@
-//! What the worker keeps in order when nothing else is to do: clears away what is over for long, rolls up drift, purges provenance, and runs
+//! What the worker keeps in order when nothing else is to do, or has not been done for too long: clears away what is over for long, rolls up drift, purges provenance, and runs
 //! the canary when it is due.
 //!
 //! A task that fails says so in the log, once for each new reason, and is tried again later; alerts go on meanwhile.
@@ -13,7 +13,7 @@ use pgrx::prelude::*;
 use super::delivery::poll;
 use super::process;
 use crate::alert::store::upkeep;
-use crate::canary::schedule::{self, Found, Run};
+use crate::canary::schedule::{self, Ending, Found, Run};
 use crate::db::Refusal;
 use crate::error::Result;
 use crate::provenance::Task;
@@ -27,6 +27,10 @@ const GLANCE: Duration = Duration::from_millis(500);
 
 /// The pause between two steps of one task: others have their turn.
 const BREATH: Duration = Duration::from_millis(100);
+
+/// While requests are in flight a task that has been due for so long has its turn all the same, one step of one task at a time: whoever
+/// answers meanwhile is heard after it.
+const OVERDUE: Duration = Duration::from_secs(2);
 
 /// How long a task rests after it has failed.
 const SETBACK: Duration = Duration::from_secs(60);
@@ -51,11 +55,24 @@ pub struct Upkeep {
     rolled_up_to: Option<i64>,
     provenance: Due,
     canary: Due,
-    /// A run that came to nothing, which is still to be reported, and why.
-    failed: Option<(Run, String)>,
+    /// A run whose end is still to be written down.
+    ended: Option<(Run, Ending)>,
     /// The settings under which the canary was looked after.
     settings_version: u32,
+    /// When a task last had its turn while requests were in flight.
+    turned_at: Instant,
 }
+
+/// What is kept in order, in the order in which it is done.
+#[derive(Clone, Copy)]
+enum Chore {
+    Alerts,
+    Drift,
+    Provenance,
+    Canary,
+}
+
+const CHORES: [Chore; 4] = [Chore::Alerts, Chore::Drift, Chore::Provenance, Chore::Canary];
 
 /// When a task is done next.
 struct Due {
@@ -85,41 +102,81 @@ impl Upkeep {
             rolled_up_to: None,
             provenance: due("purging provenance", Some(Task::PurgeProvenance)),
             canary: due("running the canary", None),
-            failed: None,
+            ended: None,
             settings_version: process::settings_version(),
+            turned_at: Instant::now(),
         }
     }
 
     /// How long nothing is due.
     pub fn rest(&self) -> Duration {
-        let next = self.alerts.at.min(self.drift.at).min(self.provenance.at).min(self.canary.at);
-        next.saturating_duration_since(Instant::now())
+        let next = CHORES.iter().map(|&chore| self.due(chore).at).min();
+        next.map_or(HOURLY, |at| at.saturating_duration_since(Instant::now()))
     }
 
     /// Does one step of each task that is due.
     pub fn step(&mut self) -> Result<()> {
-        let (cleared_to, rolled_up_to) = (&mut self.cleared_to, &mut self.rolled_up_to);
-        self.alerts.step(HOURLY, || clear_alerts(cleared_to))?;
-        self.drift.step(poll(), || {
-            *rolled_up_to = provenance::refresh_next(*rolled_up_to)?;
-            Ok(more_if(rolled_up_to.is_some()))
-        })?;
-        self.provenance.step(HOURLY, || {
-            let age = guc::provenance_retention();
-            if age.is_zero() {
-                return Ok(Step::Done);
-            }
-            Ok(more_if(provenance::purge_some(age, PURGED_AT_ONCE)? > 0))
-        })?;
-        self.look_after_canary()
+        self.hear_of_settings();
+        CHORES.iter().try_for_each(|&chore| self.step_of(chore))
     }
 
-    /// Runs the canary if it is due. The schedule is looked at anew at every poll, for the clock may be set, and after every reload.
-    fn look_after_canary(&mut self) -> Result<()> {
+    /// Between two requests' slices: does a step of the task that has waited longest, if one has waited too long.
+    pub fn take_turn(&mut self) -> Result<()> {
+        self.hear_of_settings();
+        let Some(chore) = CHORES.into_iter().min_by_key(|&chore| self.due(chore).at) else { return Ok(()) };
+        if self.turned_at.elapsed() < OVERDUE || self.due(chore).at.elapsed() < OVERDUE {
+            return Ok(());
+        }
+        let outcome = self.step_of(chore);
+        self.turned_at = Instant::now();
+        outcome
+    }
+
+    fn due(&self, chore: Chore) -> &Due {
+        match chore {
+            Chore::Alerts => &self.alerts,
+            Chore::Drift => &self.drift,
+            Chore::Provenance => &self.provenance,
+            Chore::Canary => &self.canary,
+        }
+    }
+
+    /// The schedule is looked at anew after every reload, and at every poll, for the clock may be set.
+    fn hear_of_settings(&mut self) {
         let version = process::settings_version();
-        if std::mem::replace(&mut self.settings_version, version) == version
-            && self.canary.at > Instant::now()
-        {
+        if std::mem::replace(&mut self.settings_version, version) != version {
+            self.canary.at = Instant::now();
+        }
+    }
+
+    /// Does a step of one task, if it is due.
+    fn step_of(&mut self, chore: Chore) -> Result<()> {
+        match chore {
+            Chore::Alerts => {
+                let cleared_to = &mut self.cleared_to;
+                self.alerts.step(HOURLY, || clear_alerts(cleared_to))
+            }
+            Chore::Drift => {
+                let rolled_up_to = &mut self.rolled_up_to;
+                self.drift.step(poll(), || {
+                    *rolled_up_to = provenance::refresh_next(*rolled_up_to)?;
+                    Ok(more_if(rolled_up_to.is_some()))
+                })
+            }
+            Chore::Provenance => self.provenance.step(HOURLY, || {
+                let age = guc::provenance_retention();
+                if age.is_zero() {
+                    return Ok(Step::Done);
+                }
+                Ok(more_if(provenance::purge_some(age, PURGED_AT_ONCE)? > 0))
+            }),
+            Chore::Canary => self.look_after_canary(),
+        }
+    }
+
+    /// Runs the canary if it is due.
+    fn look_after_canary(&mut self) -> Result<()> {
+        if self.canary.at > Instant::now() {
             return Ok(());
         }
         process::show_activity(&format!("costsim: {}", self.canary.name));
@@ -141,9 +198,9 @@ impl Upkeep {
 
     /// How long the canary has nothing to do.
     fn step_of_canary(&mut self) -> Result<Option<Result<Duration, Refusal>>> {
-        if let Some((run, why)) = &self.failed {
-            match contained(|| run.report(why))? {
-                Some(Ok(())) => self.failed = None,
+        if let Some((run, ending)) = &self.ended {
+            match contained(|| run.settle(ending))? {
+                Some(Ok(())) => self.ended = None,
                 Some(Err(refusal)) => return Ok(Some(Err(refusal))),
                 None => return Ok(None),
             }
@@ -158,9 +215,11 @@ impl Upkeep {
             Found::NotOurs => poll(),
             Found::Until(at) => until(at).min(poll()),
             Found::Begun(run) => {
-                if let Err(why) = run.perform(make_way)? {
-                    warning!("costsim: the canary came to nothing: {why}");
-                    self.failed = Some((run, why));
+                if let Some(ending) = run.perform(make_way)? {
+                    if let Ending::Failed(why) = &ending {
+                        warning!("costsim: the canary came to nothing: {why}");
+                    }
+                    self.ended = Some((run, ending));
                 }
                 // What is left to do is done in the next round: alerts have their turn before.
                 Duration::ZERO

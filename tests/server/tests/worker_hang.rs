@@ -53,6 +53,13 @@ fn hang() -> Result<(Arc<Hang>, Client)> {
         let site = Site { cluster: builder.start()? };
         let mut client = site.cluster.create_database_with_extension("app")?;
         ensure!(one::<bool>(&mut client, "SELECT costsim_worker_start()")?);
+        // What it keeps in order it does when it begins, and again an hour later.
+        wait_for(
+            &mut client,
+            "the worker to have nothing to do",
+            "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'costsim worker' AND state = 'idle'
+                               AND state_change < clock_timestamp() - interval '1 s')",
+        )?;
         client.batch_execute(&format!("{ENQUEUE}; {FIRE}"))?;
         endpoint.wait_for_requests(1, LIMIT)?;
         Ok(Hang { site, endpoint })
