@@ -53,7 +53,7 @@ enum Outcome {
 
 impl Run<'_> {
     /// Whether the time is over; looks after whatever else has to be looked after.
-    fn is_over(&self) -> bool {
+    pub fn is_over(&self) -> bool {
         pgrx::check_for_interrupts!();
         schedule::glance();
         clock::now() >= self.ends_at

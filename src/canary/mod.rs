@@ -129,11 +129,7 @@ pub fn run(request: &Request<'_>) -> Result<Outcome> {
     let begun_at = clock::now();
     let run_id = name_of(request.run_id)?;
     breaker::require(request.breaker)?;
-    let models = [request.baseline, request.candidate]
-        .map(|name| models::look(name, None))
-        .into_iter()
-        .collect::<Result<Vec<_>>>()?;
-    let [baseline, candidate] = models.as_slice() else { return Err(Error::Internal("no models".into())) };
+    let [baseline, candidate] = models::pair((request.baseline, None), (request.candidate, None))?;
     let source = match &request.plans {
         Some(plans) => Source::given(plans)?,
         None => Source::Provenance { count: request.sample_count, until: begun_at },
@@ -157,12 +153,15 @@ pub fn run(request: &Request<'_>) -> Result<Outcome> {
         Err(error) => return Err(error),
     }
     let comparing = Run {
-        models: [baseline, candidate],
+        models: [&baseline, &candidate],
         ends_at: begun_at.checked_add_signed(request.max_runtime).unwrap_or(DateTime::<Utc>::MAX_UTC),
         limits: &request.limits,
     };
     let compare = || {
-        let golden = golden::validate_all(Some(&run_id), candidate, &mut || Ok(()))?;
+        let golden = golden::validate_all(Some(&run_id), &candidate, &mut || {
+            comparing.is_over();
+            Ok(())
+        })?;
         Ok((compared::compare(&comparing, &source)?, golden))
     };
     let outcome = db::contain(AssertUnwindSafe(compare))?;
