@@ -21,6 +21,7 @@ SELECT costsim_estimate_cost('[{"skill": "email_send"}]', 'v2');
 ROLLBACK;
 SELECT costsim_estimate_cost('[{"skill": "email_send"}]', 'v2');
 -- within one function, statement by statement, and after an error that was caught
+BEGIN;
 DO $$ BEGIN
     UPDATE costsim_skill_costs SET cost_cents = 21 WHERE (model, skill) = ('v1', 'email_send');
     RAISE NOTICE 'changed: %', costsim_estimate_cost('[{"skill": "email_send"}]');
@@ -31,8 +32,8 @@ DO $$ BEGIN
     EXCEPTION WHEN raise_exception THEN
         RAISE NOTICE 'caught: %', costsim_estimate_cost('[{"skill": "email_send"}]');
     END;
-    UPDATE costsim_skill_costs SET cost_cents = 1, origin = 'seed' WHERE (model, skill) = ('v1', 'email_send');
 END $$;
+ROLLBACK;
 -- by a session that fires no ordinary triggers
 SET session_replication_role = replica;
 BEGIN;
