@@ -271,7 +271,11 @@ fn round(post: &Post, memory: &mut Memory) -> Result<Option<Rest>> {
         }
         Next::Rest(at) => {
             post.say(state, trouble.as_deref(), at);
-            memory.upkeep.step()?;
+            if memory.upkeep.is_due() {
+                memory.upkeep.step()?;
+                // What it did last is over.
+                post.say(state, trouble.as_deref(), at);
+            }
             let due = [at, memory.breaker_due].into_iter().flatten().min();
             let most = due.map_or(poll(), until).min(poll()).min(memory.upkeep.rest());
             Ok(Some(Rest { least: Duration::ZERO, most }))

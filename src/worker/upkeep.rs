@@ -114,6 +114,12 @@ impl Upkeep {
         next.map_or(HOURLY, |at| at.saturating_duration_since(Instant::now()))
     }
 
+    /// Whether a task is due.
+    pub fn is_due(&mut self) -> bool {
+        self.hear_of_settings();
+        self.rest().is_zero()
+    }
+
     /// Does one step of each task that is due.
     pub fn step(&mut self) -> Result<()> {
         self.hear_of_settings();

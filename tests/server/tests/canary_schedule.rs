@@ -303,9 +303,9 @@ fn blanks_around_the_settings_make_no_run_overdue() -> Result<()> {
     wait_for_next_run(&mut client, "Asia/Kolkata", Some("02-29 01:30"))?;
     is_planned(&mut client)?;
     // ALTER SYSTEM takes no line ends, a file does.
-    client.batch_execute(
-        "ALTER SYSTEM RESET costsim.canary_schedule; ALTER SYSTEM RESET costsim.canary_time_zone",
-    )?;
+    for name in ["costsim.canary_schedule", "costsim.canary_time_zone"] {
+        client.batch_execute(&format!("ALTER SYSTEM RESET {name}"))?;
+    }
     let file = site.cluster.data_dir().join("postgresql.conf");
     let mut file = OpenOptions::new().append(true).open(file)?;
     writeln!(file, r"costsim.canary_schedule = '\r\n 45 1 29 2 *\n'")?;
@@ -338,15 +338,15 @@ fn canary_and_roll_up_have_their_turn_while_requests_hang() -> Result<()> {
         "SELECT costsim_write_provenance('r', v1_cost => 1, v2_cost => 2); UPDATE costsim_provenance SET created_at = now() - interval '1 day'",
     )?;
     wait_for(&mut client, "a roll-up", "SELECT EXISTS (SELECT FROM costsim_drift_rollups)")?;
-    // A setting is taken up, too.
-    set(&mut client, "costsim.canary_schedule", "30 1 29 2 *")?;
-    wait_for_next_run(&mut client, "UTC", Some("02-29 01:30"))?;
     let heard = receiver.requests();
     client.batch_execute(enqueue)?;
     receiver.wait_until(LIMIT, "the next alert", |all| all.len() > heard)?;
     for endpoint in &hanging {
         assert_eq!(endpoint.requests().len(), 1, "it was one and the same request all the time");
     }
+    // A setting is taken up, too; the requests begin anew then.
+    set(&mut client, "costsim.canary_schedule", "30 1 29 2 *")?;
+    wait_for_next_run(&mut client, "UTC", Some("02-29 01:30"))?;
     Ok(())
 }
 
