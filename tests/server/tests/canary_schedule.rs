@@ -679,16 +679,24 @@ fn database_without_the_table_or_without_the_extension_has_a_worker_all_the_same
 fn two_workers_in_one_database_run_what_is_due_once() -> Result<()> {
     let site = Site { cluster: builder(LEAP_DAYS).conf("costsim.databases", "").start()? };
     let mut client = site.cluster.create_database_with_extension("app")?;
-    ensure!(one::<bool>(&mut client, "SELECT costsim_worker_start()")?);
-    is_planned(&mut client)?;
-    // From now on the launcher keeps one as well; after a crash both are started, each by its own.
-    set_for_the_next_start(&mut client, "costsim.databases", "app")?;
-    ensure!(one::<bool>(&mut client, "SELECT pg_reload_conf()")?);
     let workers = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'costsim worker' AND datname = 'app' ORDER BY pid";
     let is_settled = "SELECT coalesce(bool_and(backend_start < clock_timestamp() - interval '1 s'), false)
                         FROM pg_stat_activity WHERE backend_type = 'costsim worker' AND datname = 'app'";
     let mut rounds = 0;
     let both = loop {
+        rounds += 1;
+        ensure!(rounds < 20, "there are never two workers");
+        // One by hand, and from then on the launcher's: after a crash both are started, each by its own.
+        set(&mut client, "costsim.databases", "")?;
+        wait_until(LIMIT, "no worker to be there", || {
+            client.batch_execute("SELECT costsim_worker_stop()")?;
+            Ok(pids(&mut client, workers)?.is_empty().then_some(()))
+        })?;
+        ensure!(one::<bool>(&mut client, "SELECT costsim_worker_start()")?);
+        is_planned(&mut client)?;
+        set(&mut client, "costsim.databases", "app")?;
+        let worker = *pids(&mut client, workers)?.first().context("no worker")?;
+        client = kill(&site, worker, &mut client)?;
         // Within a second one has seen the other, or both stay.
         let known = wait_until(LIMIT, "workers that stay", || {
             let known = pids(&mut client, workers)?;
@@ -697,10 +705,6 @@ fn two_workers_in_one_database_run_what_is_due_once() -> Result<()> {
         if known.len() > 1 {
             break known;
         }
-        rounds += 1;
-        ensure!(rounds < 100, "there are never two workers");
-        let worker = *known.first().context("no worker")?;
-        client = kill(&site, worker, &mut client)?;
     };
     println!("two workers after {rounds} crashes");
     for due in 1..=3_usize {
