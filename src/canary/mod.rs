@@ -9,8 +9,6 @@ mod compared;
 mod sample;
 pub mod schedule;
 mod store;
-#[cfg(any(test, feature = "pg_test"))]
-mod tests;
 
 use std::panic::AssertUnwindSafe;
 
