@@ -95,4 +95,4 @@ COMMENT ON COLUMN costsim_canary_status.last_status IS 'Its status: pass, fail, 
 COMMENT ON COLUMN costsim_canary_status.last_error IS 'Why it came to no verdict, or was put off: the first reason; NULL when it did.';
 COMMENT ON COLUMN costsim_canary_status.last_passed_at IS 'When the last run that passed was begun, by schedule or by hand.';
 COMMENT ON COLUMN costsim_canary_status.failed_in_a_row IS 'How many runs have failed or come to an error since, by schedule or by hand; those that were skipped or had too little data do not count.';
-COMMENT ON COLUMN costsim_canary_status.skipped_in_a_row IS 'How many runs by schedule have been skipped since: for an hour each, another session led lock 7001.';
+COMMENT ON COLUMN costsim_canary_status.skipped_in_a_row IS 'How many runs by schedule have been skipped since: another session led lock 7001 for as long as they were tried.';

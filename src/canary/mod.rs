@@ -156,9 +156,9 @@ pub fn run(request: &Request<'_>) -> Result<Outcome> {
         limits: &request.limits,
     };
     let compare = || {
-        let golden = golden::validate_all(Some(&run_id), &candidate, &mut || {
+        let golden = golden::validate_all(Some(&run_id), &candidate, &|| {
+            // They are asked whatever the time: what they say is a verdict by itself.
             comparing.is_over();
-            Ok(())
         })?;
         Ok((compared::compare(&comparing, &source)?, golden))
     };

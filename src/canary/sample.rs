@@ -25,7 +25,7 @@ const WINDOW: TimeDelta = TimeDelta::hours(7 * 24);
 /// The budget of a plan that comes without one, in cents.
 const DEFAULT_BUDGET: f64 = 1_000.0;
 
-/// The search is made in so many parts, between which the time is looked at.
+/// The search is made in some such number of parts, between which the time is looked at.
 const PARTS: i32 = 20;
 
 /// Rows that are read at a time, and the most bytes of their payloads as they are stored, which may be compressed to a hundredth.

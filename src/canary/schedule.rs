@@ -197,7 +197,9 @@ pub fn look() -> Result<Found> {
     }
     match (decision.then, plan) {
         (Then::Run { due_at, attempt }, Some(plan)) => {
-            let next_run_at = plan_after(&plan, &record, due_at, now);
+            // One that is begun once more leaves the next as it is planned, perhaps by hand.
+            let planned = record.next_run_at.filter(|at| attempt > 1 && *at > now);
+            let next_run_at = planned.or_else(|| plan_after(&plan, &record, due_at, now));
             write_plan(&record, Some(&plan), next_run_at)?;
             let (since, put_off) =
                 if attempt == 1 { (now, 0) } else { (record.tried_since.unwrap_or(now), record.put_off) };

@@ -27,6 +27,9 @@ use crate::error::{Error, Result};
 /// How often a read is repeated because the tables changed under it, before its answer is used without being remembered.
 const MOST_READS: usize = 8;
 
+/// The most bytes of a name: an index takes no longer ones.
+const LONGEST_NAME: usize = 2_704;
+
 /// Versions remembered at most: more are forgotten, all at once. Nobody compares hundreds, and a session lives long.
 const MOST_KNOWN: usize = 64;
 
@@ -113,8 +116,15 @@ pub fn pair(first: Asked<'_>, second: Asked<'_>) -> Result<[Rc<Model>; 2]> {
     Ok([first?, second?])
 }
 
-/// Models of one state of the tables, each of which may be unknown for itself. To be called where nothing waits to be dropped.
+/// Models of one state of the tables, each of which may be unknown for itself. What waits to be dropped where it is called is lost should the
+/// server raise an error.
 pub fn each<const N: usize>(asked: [Asked<'_>; N]) -> Result<[Result<Rc<Model>>; N]> {
+    // A name that no row has the room for is not looked for.
+    if let Some((name, version)) = asked.iter().find(|(name, version)| {
+        name.len() > LONGEST_NAME || version.is_some_and(|version| version.len() > LONGEST_NAME)
+    }) {
+        return Err(unknown(name, *version)?);
+    }
     MEMORY.with(|memory| {
         memory.refresh();
         let found = {

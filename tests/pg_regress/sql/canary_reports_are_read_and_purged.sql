@@ -1,4 +1,5 @@
 BEGIN;
+SET LOCAL TIME ZONE 'UTC';
 INSERT INTO costsim_canary_reports (run_id, status, passed, "timestamp")
 SELECT 'run ' || n, CASE WHEN n % 3 = 0 THEN 'fail' ELSE 'pass' END, n % 3 <> 0, timestamptz '2026-01-01 UTC' + n * interval '1 day' FROM generate_series(1, 20) AS n;
 INSERT INTO costsim_canary_samples (report_id, position, is_replayed) SELECT id, 1, true FROM costsim_canary_reports;

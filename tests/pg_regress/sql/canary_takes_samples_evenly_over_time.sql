@@ -1,7 +1,7 @@
 -- A burst of one hour does not stand for a week.
 BEGIN;
 INSERT INTO costsim_provenance (run_id, v1_cost, v2_cost, created_at) SELECT 'burst', 1, 2, now() - n * interval '1 second' FROM generate_series(1, 5000) AS n;
-INSERT INTO costsim_provenance (run_id, v1_cost, v2_cost, created_at) SELECT 'day ' || n, 1, 3, now() - n * interval '1 day' + interval '1 hour' FROM generate_series(1, 7) AS n;
+INSERT INTO costsim_provenance (run_id, v1_cost, v2_cost, created_at) SELECT 'day ' || n, 1, 3, now() - n * interval '24 hours' + interval '1 hour' FROM generate_series(1, 7) AS n;
 SELECT total_samples FROM costsim_run_canary(sample_count => 14);
 SELECT p.run_id, count(*) FROM costsim_canary_samples AS s JOIN costsim_provenance AS p ON p.id = s.provenance_id GROUP BY 1 ORDER BY 1;
 -- As many as there are, none twice, none that is no sample.
@@ -20,7 +20,7 @@ SELECT tenant_id, input_hash, is_replayed, v1_cost_cents, v2_cost_cents, feasibi
 ROLLBACK;
 -- None twice and none left out, also where clocks were changed three days ago.
 BEGIN;
-SELECT to_char(now() AT TIME ZONE 'UTC' - interval '3 days', 'DDD')::int AS day \gset
+SELECT to_char(now() AT TIME ZONE 'UTC' - interval '72 hours', 'DDD')::int AS day \gset
 SELECT set_config('TimeZone', format('AAA0BBB,J%s/12,J%s', least(:day, 365), CASE WHEN :day > 300 THEN 30 ELSE :day + 60 END), true) <> 'UTC' AS elsewhere;
 SELECT count(DISTINCT extract(timezone FROM now() - n * interval '24 hours')) AS offsets FROM generate_series(0, 7) AS n;
 INSERT INTO costsim_provenance (v1_cost, v2_cost, created_at) SELECT 1, 2, now() - n * interval '10 minutes' FROM generate_series(0, 1006) AS n;

@@ -3,7 +3,7 @@ BEGIN;
 INSERT INTO costsim_provenance (run_id, v1_cost, v2_cost, created_at)
 SELECT i, 10, 10 + i, timestamptz '2025-05-01 UTC' + i * interval '1 hour' FROM generate_series(0, 9) i;
 INSERT INTO costsim_provenance (run_id, v1_cost, v2_cost, created_at) VALUES
-    ('now', 1, 1, now()), ('week', 1, 1, now() - interval '7 days'), ('older', 1, 1, now() - interval '7 days 1 microsecond'),
+    ('now', 1, 1, now()), ('week', 1, 1, now() - interval '168 hours'), ('older', 1, 1, now() - interval '168 hours 1 microsecond'),
     ('future', 1, 1, now() + interval '1 microsecond');
 SELECT sample_count, delta_p90 FROM costsim_divergence_report('2025-05-01 02:00 UTC', '2025-05-01 05:00 UTC');
 SELECT sample_count FROM costsim_divergence_report('2025-05-01 02:00:00.000001 UTC', '2025-05-01 04:59:59.999999 UTC');

@@ -159,7 +159,9 @@ fn outage_ends_on_time_without_anybody_to_send_alerts_to() -> Result<()> {
 fn hanging_site() -> Result<(Site, HangingEndpoint, Client)> {
     let endpoint = HangingEndpoint::start()?;
     let site = Site::start(Site::builder(&endpoint.url()).conf("costsim.alertmanager_timeout", "5min"))?;
-    let client = site.connect()?;
+    let mut client = site.connect()?;
+    // A reload that comes while a request hangs has it asked again; the site's own is taken over by then.
+    Site::wait_for_state(&mut client, "idle")?;
     Ok((site, endpoint, client))
 }
 
