@@ -9,16 +9,15 @@ mod python;
 mod run;
 mod simulate;
 
-use std::collections::BTreeMap;
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
 use clap::Args;
 use postgres::Client;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::Options;
-use crate::provenance::{Race, Runner, SETTINGS, Stage};
+use crate::provenance::{Race, Runner, Stage, report};
 
 /// How much of everything.
 #[derive(Args)]
@@ -55,24 +54,8 @@ pub fn measure(options: &Options) -> Result<Option<Value>> {
     }
     let load = &options.canary;
     let stage = Stage::start()?;
-    println!("{:<60}{:>16}{:>12}", "", "per second", "ratio");
-    let mut races = Vec::new();
-    for (_, measure) in parts {
-        races.extend(measure(&stage, load, &options.only)?);
-    }
-    println!();
-    println!("{:<36}{:>24}   {:<56}{:>8}{:>8}", "", "ours", "against", "ratio", "goal");
-    races.iter().for_each(Race::print_compact);
-    println!(
-        "medians of {} turns, all sides in turn; ratio: our rate as a multiple, to which a goal is the least\n",
-        load.canary_turns
-    );
-    let mut client = stage.connect()?;
-    let setting = |name: &'static str| -> Result<(&'static str, String)> {
-        Ok((name, client.query_one("SELECT current_setting($1)", &[&name])?.get(0)))
-    };
-    let settings: BTreeMap<_, _> = SETTINGS.into_iter().map(setting).collect::<Result<_>>()?;
-    Ok(Some(json!({ "settings": settings, "races": races.iter().map(Race::to_json).collect::<Vec<_>>() })))
+    let races = parts.iter().map(|(_, measure)| measure(&stage, load, &options.only));
+    report(&stage, races, &format!("{} turns", load.canary_turns)).map(Some)
 }
 
 /// Whether a race of this name was asked for: by a part of its name, or by that of the room.

@@ -56,7 +56,7 @@ impl Load {
 }
 
 /// Settings of this room's server without which its figures cannot be read.
-pub const SETTINGS: [&str; 7] =
+const SETTINGS: [&str; 7] =
     ["autovacuum", "fsync", "jit", "max_wal_size", "shared_buffers", "synchronous_commit", "work_mem"];
 
 /// One side of a race.
@@ -205,25 +205,26 @@ pub fn measure(options: &Options) -> Result<Option<Value>> {
     }
     let load = &options.provenance;
     let stage = Stage::start()?;
+    let races = parts.iter().map(|(_, measure)| measure(&stage, load, &options.only));
+    report(&stage, races, &format!("{} turns, of drift {}", load.turns, load.drift_turns())).map(Some)
+}
+
+/// Runs races, prints what came out, and answers the record of it with the server's settings. `turns`: how many there were of each side.
+pub fn report(stage: &Stage, parts: impl Iterator<Item = Result<Vec<Race>>>, turns: &str) -> Result<Value> {
     println!("{:<60}{:>16}{:>12}", "", "per second", "ratio");
-    let mut races = Vec::new();
-    for (_, measure) in parts {
-        races.extend(measure(&stage, load, &options.only)?);
-    }
+    let races = parts.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect::<Vec<_>>();
     println!();
     println!("{:<36}{:>24}   {:<56}{:>8}{:>8}", "", "ours", "against", "ratio", "goal");
     races.iter().for_each(Race::print_compact);
     println!(
-        "medians of {} turns, of drift {}, all sides in turn; ratio: our rate as a multiple, to which a goal is the least\n",
-        load.turns,
-        load.drift_turns()
+        "medians of {turns}, all sides in turn; ratio: our rate as a multiple, to which a goal is the least\n"
     );
     let mut client = stage.connect()?;
     let setting = |name: &'static str| -> Result<(&'static str, String)> {
         Ok((name, client.query_one("SELECT current_setting($1)", &[&name])?.get(0)))
     };
     let settings: BTreeMap<_, _> = SETTINGS.into_iter().map(setting).collect::<Result<_>>()?;
-    Ok(Some(json!({ "settings": settings, "races": races.iter().map(Race::to_json).collect::<Vec<_>>() })))
+    Ok(json!({ "settings": settings, "races": races.iter().map(Race::to_json).collect::<Vec<_>>() }))
 }
 
 /// Whether a race of this name was asked for, by a part of its name or by that of its room.
