@@ -9,6 +9,7 @@ mod call;
 mod canary;
 mod clock;
 mod convert;
+mod cost;
 mod db;
 mod divergence;
 mod error;

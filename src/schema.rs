@@ -92,4 +92,9 @@ extension_sql_file!(
 );
 extension_sql_file!("../sql/57_divergence_access.sql", name = "divergence_access", requires = ["divergence"]);
 extension_sql_file!("../sql/58_schedule.sql", name = "schedule", requires = ["divergence_access"]);
-extension_sql_file!("../sql/95_access.sql", name = "access", requires = ["schedule"], finalize);
+extension_sql_file!(
+    "../sql/60_cost.sql",
+    name = "cost",
+    requires = ["schedule", cost::pending::_costsim_cost_changed]
+);
+extension_sql_file!("../sql/95_access.sql", name = "access", requires = ["cost"], finalize);

@@ -91,13 +91,27 @@ impl Statement {
         self.execute(arguments, |_, count| Ok(count))
     }
 
+    /// Runs a statement without arguments that names the transition tables of a trigger, and answers how many rows it touched.
+    pub fn run_on(&'static self, trigger: &PgTrigger<'_>) -> Result<usize> {
+        self.execute_on(Some(trigger), &[], |_, count| Ok(count))
+    }
+
     /// Runs the statement and hands over its rows, which live as long as the call, and how many it touched.
     fn execute<T>(
         &'static self,
         arguments: &[DatumWithOid<'_>],
         take: impl FnOnce(Option<&pg_sys::SPITupleTable>, usize) -> Result<T>,
     ) -> Result<T> {
-        let plan = self.plan()?;
+        self.execute_on(None, arguments, take)
+    }
+
+    fn execute_on<T>(
+        &'static self,
+        trigger: Option<&PgTrigger<'_>>,
+        arguments: &[DatumWithOid<'_>],
+        take: impl FnOnce(Option<&pg_sys::SPITupleTable>, usize) -> Result<T>,
+    ) -> Result<T> {
+        let plan = self.plan(trigger)?;
         if arguments.len() != self.arguments.len() {
             return Err(Error::Internal(format!(
                 "{} arguments for a statement of {}",
@@ -106,7 +120,7 @@ impl Statement {
             )));
         }
         let (mut values, nulls) = datums(arguments);
-        let _connection = Connection::open();
+        let _connection = Connection::open_on(trigger)?;
         // SAFETY: the plan is kept for the life of the backend, the arrays have the length it was prepared for, and the table
         // of rows is not used beyond the connection.
         unsafe {
@@ -127,7 +141,7 @@ impl Statement {
         }
     }
 
-    pub(super) fn plan(&'static self) -> Result<pg_sys::SPIPlanPtr> {
+    pub(super) fn plan(&'static self, trigger: Option<&PgTrigger<'_>>) -> Result<pg_sys::SPIPlanPtr> {
         let schema = schema()?;
         let key = std::ptr::from_ref(self) as usize;
         if let Some(plan) = PLANS.with_borrow(|plans| plans.get(&key).copied()) {
@@ -136,7 +150,7 @@ impl Statement {
         let text = CString::new(self.text.replace("@schema@", &schema))
             .map_err(|_| Error::Internal("a statement holds a zero byte".into()))?;
         let mut types: Vec<pg_sys::Oid> = self.arguments.iter().map(|oid| oid.value()).collect();
-        let _connection = Connection::open();
+        let _connection = Connection::open_on(trigger)?;
         // SAFETY: the text and the types outlive the call. The plan is kept, and never freed: it lives as long as its backend.
         // One plan for all values: our look-ups go by key, and planning anew costs more than any of them.
         let plan = unsafe {
@@ -206,6 +220,23 @@ impl Connection {
         // SAFETY: closed by Drop, or by the server when an error unwinds. The call has no way to fail but by raising.
         unsafe { pg_sys::SPI_connect() };
         Self
+    }
+
+    /// One in which the transition tables of a trigger, if there is one, have their names.
+    fn open_on(trigger: Option<&PgTrigger<'_>>) -> Result<Self> {
+        let connection = Self::open();
+        if let Some(trigger) = trigger {
+            // SAFETY: the server only reads it, and keeps it no longer than the connection, which the trigger's call outlives.
+            let code = unsafe {
+                pg_sys::SPI_register_trigger_data(std::ptr::from_ref(trigger.trigger_data()).cast_mut())
+            };
+            if code < 0 {
+                return Err(Error::Internal(format!(
+                    "transition tables could not be named: SPI code {code}"
+                )));
+            }
+        }
+        Ok(connection)
     }
 }
 

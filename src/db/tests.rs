@@ -132,7 +132,7 @@ mod tests {
 
     #[pg_test]
     fn db_statement_is_prepared_once_and_survives_discarded_plans() {
-        let first = COUNT.plan().unwrap();
+        let first = COUNT.plan(None).unwrap();
         let count = || COUNT.row(&[], |row| column::<i64>(row, 1)).unwrap();
         assert_eq!(count(), Some(0));
         run("DISCARD PLANS");
@@ -140,7 +140,7 @@ mod tests {
         // News of the table that says where the extension lives, but no other place.
         run("ALTER TABLE costsim_leaders SET (fillfactor = 60)");
         assert_eq!(count(), Some(0));
-        assert_eq!(COUNT.plan().unwrap(), first, "prepared anew without need");
+        assert_eq!(COUNT.plan(None).unwrap(), first, "prepared anew without need");
     }
 
     #[pg_test]
