@@ -97,4 +97,16 @@ extension_sql_file!(
     name = "cost",
     requires = ["schedule", cost::pending::_costsim_cost_changed]
 );
-extension_sql_file!("../sql/95_access.sql", name = "access", requires = ["cost"], finalize);
+extension_sql_file!(
+    "../sql/61_cost_access.sql",
+    name = "cost_access",
+    requires = [
+        "cost",
+        cost::costsim_record_cost,
+        cost::costsim_record_costs,
+        cost::fold::costsim_refresh_costs,
+        cost::tag::costsim_create_feature_tag,
+        cost::tag::costsim_update_feature_tag
+    ]
+);
+extension_sql_file!("../sql/95_access.sql", name = "access", requires = ["cost_access"], finalize);

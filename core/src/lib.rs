@@ -11,6 +11,7 @@
 //! | [`breaker`]      | what an event does to a circuit breaker                                              |
 //! | [`canary`]       | whether a new model may be trusted, after a run over samples                         |
 //! | [`canonical`]    | the one byte form of a JSON text                                                     |
+//! | [`cost`]         | what may be written into a record of cost                                            |
 //! | [`digest`]       | the hashes of that form                                                              |
 //! | [`divergence`]   | how far the costs of two models are from each other over compared pairs              |
 //! | [`drift`]        | a mergeable summary of cost differences                                              |
@@ -30,6 +31,7 @@ pub mod bounded;
 pub mod breaker;
 pub mod canary;
 pub mod canonical;
+pub mod cost;
 pub mod digest;
 pub mod divergence;
 pub mod drift;
