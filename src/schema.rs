@@ -109,4 +109,10 @@ extension_sql_file!(
         cost::tag::costsim_update_feature_tag
     ]
 );
-extension_sql_file!("../sql/95_access.sql", name = "access", requires = ["cost_access"], finalize);
+extension_sql_file!("../sql/62_budget.sql", name = "budget", requires = ["cost_access"]);
+extension_sql_file!(
+    "../sql/63_budget_access.sql",
+    name = "budget_access",
+    requires = ["budget", budget::costsim_set_budget, budget::costsim_delete_budget]
+);
+extension_sql_file!("../sql/95_access.sql", name = "access", requires = ["budget_access"], finalize);

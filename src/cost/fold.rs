@@ -166,10 +166,10 @@ fn costsim_refresh_costs(max_rows: default!(Option<i64>, "NULL")) -> Answer<i64>
     Ok(folded)
 }
 
-/// Folds some of what is pending behind a place, unless somebody else is at it. No place: from the beginning; and none is left when all is
+/// Folds some of what is pending behind a place, unless somebody else is at it, or the transaction's snapshot lasts. No place: from the beginning; and none is left when all is
 /// done.
 pub fn fold_some(place: &mut Option<String>, max_rows: i64) -> Result<i64> {
-    if !lock::try_be_the_only_folder() {
+    if db::has_lasting_snapshot() || !lock::try_be_the_only_folder() {
         *place = None;
         return Ok(0);
     }

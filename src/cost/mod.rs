@@ -7,12 +7,13 @@
 //! `fold` into the roll-ups · `store` the records' statements
 
 mod fold;
-mod gate;
 mod pending;
 mod record;
 mod store;
 mod tag;
 mod write;
+
+pub use fold::fold_some;
 
 use pgrx::iter::TableIterator;
 use pgrx::pg_sys::panic::ErrorReport;

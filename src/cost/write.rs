@@ -6,9 +6,11 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::gate::{Gate, Labels, Refusal};
+use rust_decimal::Decimal;
+
 use super::record::{ANONYMOUS, Batch, Key, Record, UNCLASSIFIED};
 use super::store::{self, Given, Stored, Written};
+use crate::budget::{Gate, Labels, Refusal};
 use crate::error::{Error, Result};
 
 /// How often one may be overtaken: each round somebody else's record came, and went again before it could be found.
@@ -39,7 +41,7 @@ pub fn one(record: &Record<'_>, is_enforced: bool) -> Result<Outcome> {
         if let Some(known) = look()? {
             return Ok(Outcome::Duplicate(known));
         }
-        if let Some(Refusal { budget_id, reason }) = gate.admit(0, &given.cost)? {
+        if let Some(Refusal { budget_id, reason }) = gate.admit(0, money(&given.cost)?)? {
             return Ok(Outcome::Refused { feature_tag: given.feature_tag, budget_id, reason });
         }
         Some(given)
@@ -107,7 +109,9 @@ fn enforce(batch: &Batch<'_>, outcomes: &mut [Option<Outcome>]) -> Result<()> {
             } else if request.is_some_and(|request| requests.contains(&(tenant_id, request))) {
                 // The first of them will be there.
                 admitted.push(place);
-            } else if let Some(Refusal { budget_id, reason }) = gate.admit(index, &given[place].given.cost)? {
+            } else if let Some(Refusal { budget_id, reason }) =
+                gate.admit(index, money(&given[place].given.cost)?)?
+            {
                 let feature_tag = given[place].given.feature_tag.clone();
                 outcomes[place] = Some(Outcome::Refused { feature_tag, budget_id, reason });
             } else {
@@ -191,6 +195,11 @@ fn labels<'a>(given: &'a Given, user_id: Option<&'a str>, model: &'a str) -> Res
         model,
         at: store::moment(given.at)?,
     })
+}
+
+/// A cost as it will be stored.
+fn money(text: &str) -> Result<Decimal> {
+    text.parse().map_err(|_| Error::Internal(format!("no decimal number: {text}")))
 }
 
 fn overtaken() -> Error {
