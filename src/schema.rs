@@ -106,7 +106,10 @@ extension_sql_file!(
         cost::costsim_record_costs,
         cost::fold::costsim_refresh_costs,
         cost::tag::costsim_create_feature_tag,
-        cost::tag::costsim_update_feature_tag
+        cost::tag::costsim_update_feature_tag,
+        cost::upkeep::costsim_rebuild_costs,
+        cost::upkeep::costsim_set_cost_time_zone,
+        cost::upkeep::costsim_purge_cost_records
     ]
 );
 extension_sql_file!("../sql/62_budget.sql", name = "budget", requires = ["cost_access"]);
