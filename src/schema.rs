@@ -118,4 +118,10 @@ extension_sql_file!(
     name = "budget_access",
     requires = ["budget", budget::costsim_set_budget, budget::costsim_delete_budget]
 );
-extension_sql_file!("../sql/95_access.sql", name = "access", requires = ["budget_access"], finalize);
+extension_sql_file!("../sql/64_spend.sql", name = "spend", requires = ["budget_access"]);
+extension_sql_file!(
+    "../sql/65_spend_access.sql",
+    name = "spend_access",
+    requires = ["spend", spend::costsim_cost_projection]
+);
+extension_sql_file!("../sql/95_access.sql", name = "access", requires = ["spend_access"], finalize);
