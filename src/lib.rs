@@ -5,6 +5,7 @@
 
 mod alert;
 mod breaker;
+mod budget;
 mod call;
 mod canary;
 mod clock;

@@ -97,4 +97,10 @@ extension_sql_file!(
     name = "cost",
     requires = ["schedule", cost::pending::_costsim_cost_changed]
 );
-extension_sql_file!("../sql/95_access.sql", name = "access", requires = ["cost"], finalize);
+extension_sql_file!("../sql/62_budget.sql", name = "budget", requires = ["cost"]);
+extension_sql_file!(
+    "../sql/63_budget_access.sql",
+    name = "budget_access",
+    requires = ["budget", budget::costsim_set_budget, budget::costsim_delete_budget]
+);
+extension_sql_file!("../sql/95_access.sql", name = "access", requires = ["budget_access"], finalize);

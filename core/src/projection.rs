@@ -1,0 +1,1 @@
+//! What a series of daily spends leads one to expect.
