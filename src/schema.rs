@@ -97,7 +97,19 @@ extension_sql_file!(
     name = "cost",
     requires = ["schedule", cost::pending::_costsim_cost_changed]
 );
-extension_sql_file!("../sql/62_budget.sql", name = "budget", requires = ["cost"]);
+extension_sql_file!(
+    "../sql/61_cost_access.sql",
+    name = "cost_access",
+    requires = [
+        "cost",
+        cost::costsim_record_cost,
+        cost::costsim_record_costs,
+        cost::fold::costsim_refresh_costs,
+        cost::tag::costsim_create_feature_tag,
+        cost::tag::costsim_update_feature_tag
+    ]
+);
+extension_sql_file!("../sql/62_budget.sql", name = "budget", requires = ["cost_access"]);
 extension_sql_file!(
     "../sql/63_budget_access.sql",
     name = "budget_access",

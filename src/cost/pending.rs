@@ -6,6 +6,7 @@ use pgrx::trigger_support::PgTriggerError;
 
 use crate::db::{self, Statement};
 use crate::error::{Error, Result};
+use crate::lock;
 
 /// A quarter of an hour, and whom its records are counted under.
 macro_rules! key {
@@ -58,11 +59,11 @@ static TAKE_AWAY: Statement = Statement::deciding(note!("-", "removed"), &[]);
 
 /// Records are gone, but not the sums of those that were purged before.
 static FORGET_PENDING: Statement =
-    Statement::deciding("DELETE FROM @schema@.costsim_cost_pending WHERE NOT is_purged", &[]);
+    Statement::current("DELETE FROM @schema@.costsim_cost_pending WHERE NOT is_purged", &[]);
 static FORGET_QUARTERS: Statement =
-    Statement::deciding("DELETE FROM @schema@.costsim_cost_quarters WHERE NOT is_purged", &[]);
+    Statement::current("DELETE FROM @schema@.costsim_cost_quarters WHERE NOT is_purged", &[]);
 static FORGET_DAYS: Statement =
-    Statement::deciding("DELETE FROM @schema@.costsim_cost_daily WHERE NOT is_purged", &[]);
+    Statement::current("DELETE FROM @schema@.costsim_cost_daily WHERE NOT is_purged", &[]);
 
 /// After a statement has changed costsim_cost_records.
 #[pg_trigger]
@@ -85,6 +86,8 @@ fn changed(trigger: &PgTrigger<'_>) -> Result<()> {
     }
     let event = trigger.event();
     if event.fired_by_truncate() {
+        // What is being folded just now must not come back.
+        lock::wait_to_be_the_only_folder();
         FORGET_PENDING.run(&[])?;
         FORGET_QUARTERS.run(&[])?;
         FORGET_DAYS.run(&[])?;
