@@ -132,7 +132,8 @@ fn build(client: &mut Client, count: usize) -> Result<()> {
             count as f64 / folding
         );
     }
-    client.batch_execute("VACUUM ANALYZE; CHECKPOINT")?;
+    client.batch_execute("VACUUM ANALYZE")?;
+    client.batch_execute("CHECKPOINT")?;
     for table in ["costsim_cost_records", "costsim_cost_quarters", "costsim_cost_daily"] {
         let size = "SELECT pg_size_pretty(pg_total_relation_size($1::text::regclass)), count(*) FROM ";
         let row = client.query_one(&format!("{size}{table}"), &[&table])?;
