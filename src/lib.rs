@@ -22,6 +22,7 @@ mod provenance;
 mod schema;
 mod seed;
 mod simulate;
+mod spend;
 mod turn;
 mod worker;
 

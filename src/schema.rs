@@ -106,7 +106,10 @@ extension_sql_file!(
         cost::costsim_record_costs,
         cost::fold::costsim_refresh_costs,
         cost::tag::costsim_create_feature_tag,
-        cost::tag::costsim_update_feature_tag
+        cost::tag::costsim_update_feature_tag,
+        cost::upkeep::costsim_rebuild_costs,
+        cost::upkeep::costsim_set_cost_time_zone,
+        cost::upkeep::costsim_purge_cost_records
     ]
 );
 extension_sql_file!("../sql/62_budget.sql", name = "budget", requires = ["cost_access"]);
@@ -115,4 +118,10 @@ extension_sql_file!(
     name = "budget_access",
     requires = ["budget", budget::costsim_set_budget, budget::costsim_delete_budget]
 );
-extension_sql_file!("../sql/95_access.sql", name = "access", requires = ["budget_access"], finalize);
+extension_sql_file!("../sql/64_spend.sql", name = "spend", requires = ["budget_access"]);
+extension_sql_file!(
+    "../sql/65_spend_access.sql",
+    name = "spend_access",
+    requires = ["spend", spend::costsim_cost_projection]
+);
+extension_sql_file!("../sql/95_access.sql", name = "access", requires = ["spend_access"], finalize);

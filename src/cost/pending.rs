@@ -4,6 +4,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use pgrx::trigger_support::PgTriggerError;
 
+use super::upkeep;
 use crate::db::{self, Statement};
 use crate::error::{Error, Result};
 use crate::lock;
@@ -41,11 +42,13 @@ macro_rules! sums {
 }
 
 macro_rules! note {
-    ($sign:literal, $table:literal) => {
+    ($sign:literal, $table:literal, $is_purged:literal) => {
         concat!(
             "INSERT INTO @schema@.costsim_cost_pending SELECT ",
             key!(),
-            ", false, ",
+            ", ",
+            $is_purged,
+            ", ",
             sums!($sign),
             " FROM ",
             $table,
@@ -54,8 +57,11 @@ macro_rules! note {
     };
 }
 
-static ADD: Statement = Statement::deciding(note!("", "added"), &[]);
-static TAKE_AWAY: Statement = Statement::deciding(note!("-", "removed"), &[]);
+static ADD: Statement = Statement::deciding(note!("", "added", "false"), &[]);
+static TAKE_AWAY: Statement = Statement::deciding(note!("-", "removed", "false"), &[]);
+
+/// Records are purged, and what they came to stays.
+static KEEP: Statement = Statement::deciding(note!("", "removed", "true"), &[]);
 
 /// Records are gone, but not the sums of those that were purged before.
 static FORGET_PENDING: Statement =
@@ -95,6 +101,9 @@ fn changed(trigger: &PgTrigger<'_>) -> Result<()> {
     }
     if event.fired_by_delete() || event.fired_by_update() {
         TAKE_AWAY.run_on(trigger)?;
+    }
+    if event.fired_by_delete() && upkeep::keeps_sums() {
+        KEEP.run_on(trigger)?;
     }
     if event.fired_by_insert() || event.fired_by_update() {
         ADD.run_on(trigger)?;
