@@ -280,6 +280,16 @@ pub fn is_the_only_scheduler() -> bool {
     holds(&tag, pg_sys::ExclusiveLock) || try_take(&tag, pg_sys::ExclusiveLock, Span::Session)
 }
 
+/// Whether this is the only transaction that looks for cost anomalies, from now to its end.
+pub fn try_be_the_only_detector() -> bool {
+    try_take(&tag(7, Space::Process), pg_sys::ExclusiveLock, Span::Transaction)
+}
+
+/// Waits until this is the only transaction that looks for cost anomalies, to its end.
+pub fn wait_to_be_the_only_detector() {
+    wait_for(&tag(7, Space::Process), pg_sys::ExclusiveLock);
+}
+
 /// Keeps an hour's marks where they are, to the end of this transaction, unless somebody is taking them away just now.
 pub fn try_share_hour(hour: i64) -> bool {
     try_take(&tag(hour, Space::Hour), pg_sys::ShareLock, Span::Transaction)

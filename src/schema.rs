@@ -97,4 +97,17 @@ extension_sql_file!(
     name = "cost",
     requires = ["schedule", cost::pending::_costsim_cost_changed]
 );
-extension_sql_file!("../sql/95_access.sql", name = "access", requires = ["cost"], finalize);
+extension_sql_file!("../sql/66_anomaly.sql", name = "anomaly", requires = ["cost"]);
+extension_sql_file!(
+    "../sql/67_anomaly_access.sql",
+    name = "anomaly_access",
+    requires = [
+        "anomaly",
+        anomaly::costsim_detect_anomalies,
+        anomaly::explain::costsim_explain_anomaly,
+        anomaly::operate::costsim_acknowledge_anomaly,
+        anomaly::operate::costsim_resolve_anomaly,
+        anomaly::operate::costsim_dismiss_anomaly
+    ]
+);
+extension_sql_file!("../sql/95_access.sql", name = "access", requires = ["anomaly_access"], finalize);

@@ -1,5 +1,5 @@
-//! What the worker keeps in order when nothing else is to do, or has not been done for too long: clears away what is over for long, rolls up drift, purges provenance, and runs
-//! the canary when it is due.
+//! What the worker keeps in order when nothing else is to do, or has not been done for too long: clears away what is over for long, rolls up drift, purges provenance,
+//! runs the canary when it is due, and looks for cost anomalies.
 //!
 //! A task that fails says so in the log, once for each new reason, and is tried again later; alerts go on meanwhile.
 
@@ -17,7 +17,7 @@ use crate::canary::schedule::{self, Ending, Found, Run};
 use crate::db::Refusal;
 use crate::error::Result;
 use crate::provenance::Task;
-use crate::{clock, db, guc, lock, provenance};
+use crate::{anomaly, clock, db, guc, lock, provenance};
 
 /// What is over is cleared away, and provenance purged, this often.
 const HOURLY: Duration = Duration::from_secs(3_600);
@@ -55,6 +55,9 @@ pub struct Upkeep {
     rolled_up_to: Option<i64>,
     provenance: Due,
     canary: Due,
+    detection: Due,
+    /// The last tenant that was looked at in this round.
+    detected_to: String,
     /// A run whose end is still to be written down.
     ended: Option<(Run, Ending)>,
     /// The settings under which the canary was looked after.
@@ -70,9 +73,10 @@ enum Chore {
     Drift,
     Provenance,
     Canary,
+    Detection,
 }
 
-const CHORES: [Chore; 4] = [Chore::Alerts, Chore::Drift, Chore::Provenance, Chore::Canary];
+const CHORES: [Chore; 5] = [Chore::Alerts, Chore::Drift, Chore::Provenance, Chore::Canary, Chore::Detection];
 
 /// When a task is done next.
 struct Due {
@@ -102,6 +106,8 @@ impl Upkeep {
             rolled_up_to: None,
             provenance: due("purging provenance", Some(Task::PurgeProvenance)),
             canary: due("running the canary", None),
+            detection: due("looking for cost anomalies", None),
+            detected_to: String::new(),
             ended: None,
             settings_version: process::settings_version(),
             turned_at: Instant::now(),
@@ -144,6 +150,7 @@ impl Upkeep {
             Chore::Drift => &self.drift,
             Chore::Provenance => &self.provenance,
             Chore::Canary => &self.canary,
+            Chore::Detection => &self.detection,
         }
     }
 
@@ -152,6 +159,7 @@ impl Upkeep {
         let version = process::settings_version();
         if std::mem::replace(&mut self.settings_version, version) != version {
             self.canary.at = Instant::now();
+            self.detection.at = Instant::now();
         }
     }
 
@@ -177,6 +185,20 @@ impl Upkeep {
                 Ok(more_if(provenance::purge_some(age, PURGED_AT_ONCE)? > 0))
             }),
             Chore::Canary => self.look_after_canary(),
+            Chore::Detection => {
+                let Some(interval) = guc::detect_interval().to_std().ok().filter(|pause| !pause.is_zero())
+                else {
+                    self.detection.at = Instant::now() + HOURLY;
+                    return Ok(());
+                };
+                let after = &mut self.detected_to;
+                self.detection.step(interval, || {
+                    let last = anomaly::schedule::look(after)?;
+                    let is_more = last.is_some();
+                    *after = last.unwrap_or_default();
+                    Ok(more_if(is_more))
+                })
+            }
         }
     }
 
