@@ -45,8 +45,8 @@ CREATE TABLE costsim_cost_records (
     user_id          text CHECK (octet_length(user_id) <= 512),
     feature_tag      text CHECK (octet_length(feature_tag) <= 512),
     request_id       text CHECK (request_id <> '' AND octet_length(request_id) <= 512),
-    workflow_id      text,
-    skill_id         text,
+    workflow_id      text CHECK (octet_length(workflow_id) <= 512),
+    skill_id         text CHECK (octet_length(skill_id) <= 512),
     model            text NOT NULL CHECK (model <> '' AND octet_length(model) <= 512),
     input_tokens     bigint NOT NULL DEFAULT 0 CHECK (input_tokens BETWEEN 0 AND 1000000000000),
     output_tokens    bigint NOT NULL DEFAULT 0 CHECK (output_tokens BETWEEN 0 AND 1000000000000),
@@ -58,6 +58,8 @@ CREATE TABLE costsim_cost_records (
     PRIMARY KEY (tenant_id, created_at, id)
 );
 CREATE UNIQUE INDEX uq_costsim_cost_records_request ON costsim_cost_records (tenant_id, request_id) WHERE request_id IS NOT NULL;
+-- For the purge.
+CREATE INDEX costsim_cost_records_created_at_idx ON costsim_cost_records (created_at);
 
 COMMENT ON TABLE costsim_cost_records IS 'One row per LLM request that was paid for. Written by costsim_record_cost; to be read through the roll-ups.';
 COMMENT ON SEQUENCE costsim_cost_records_id_seq IS 'Ids of costsim_cost_records.';
@@ -115,7 +117,6 @@ CREATE TABLE costsim_cost_quarters (
     PRIMARY KEY (tenant_id, dimension, entity_id, bucket_start, is_purged)
 ) WITH (fillfactor = 80);
 CREATE INDEX costsim_cost_quarters_bucket_start_idx ON costsim_cost_quarters (tenant_id, dimension, bucket_start);
-CREATE INDEX costsim_cost_quarters_nothing_idx ON costsim_cost_quarters (tenant_id) WHERE requests = 0;
 
 COMMENT ON TABLE costsim_cost_quarters IS 'What was spent in each quarter of an hour: by a tenant, and by each of its features, users and models.';
 COMMENT ON COLUMN costsim_cost_quarters.dimension IS 'tenant (entity_id is empty), feature, user or model.';
@@ -141,7 +142,6 @@ CREATE TABLE costsim_cost_daily (
     PRIMARY KEY (tenant_id, dimension, entity_id, day, is_purged)
 ) WITH (fillfactor = 80);
 CREATE INDEX costsim_cost_daily_day_idx ON costsim_cost_daily (tenant_id, dimension, day);
-CREATE INDEX costsim_cost_daily_nothing_idx ON costsim_cost_daily (tenant_id) WHERE requests = 0;
 
 COMMENT ON TABLE costsim_cost_daily IS 'What was spent on each day, in the tenant''s own time zone: by a tenant, and by each of its features, users and models.';
 COMMENT ON COLUMN costsim_cost_daily.dimension IS 'tenant (entity_id is empty), feature, user or model.';
@@ -256,57 +256,20 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION _costsim_cost_days(text, text, text, date, date) IS 'What was spent on days of the tenant''s time zone: from roll-ups and from what is pending. A day may come in several rows.';
 
--- Adds up to so many pending rows to the roll-ups, and says how many. Whoever calls it holds the lock of the fold.
-CREATE FUNCTION _costsim_fold_costs(max_rows integer) RETURNS bigint
-    LANGUAGE sql VOLATILE
+-- The tags of a tenant, by name.
+CREATE FUNCTION costsim_list_feature_tags(tenant_id text, include_inactive boolean DEFAULT false) RETURNS SETOF costsim_feature_tags
+    LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
-    WITH gone AS MATERIALIZED (
-        DELETE FROM costsim_cost_pending p
-         WHERE p.ctid = ANY (ARRAY(SELECT o.ctid FROM costsim_cost_pending o LIMIT $1))
-        RETURNING p.*
-    ), facts AS MATERIALIZED (
-        SELECT g.tenant_id, d.dimension, d.entity_id, g.bucket_start, g.is_purged,
-               sum(g.cost_cents) AS cost_cents, sum(g.requests)::bigint AS requests, sum(g.retries)::bigint AS retries,
-               sum(g.executions)::bigint AS executions, sum(g.input_tokens)::bigint AS input_tokens,
-               sum(g.output_tokens)::bigint AS output_tokens, sum(g.cached_tokens)::bigint AS cached_tokens,
-               sum(g.reasoning_tokens)::bigint AS reasoning_tokens
-          FROM gone g
-         CROSS JOIN LATERAL (VALUES ('tenant', ''), ('feature', g.feature_tag), ('user', g.user_id), ('model', g.model)) d (dimension, entity_id)
-         GROUP BY g.tenant_id, d.dimension, d.entity_id, g.bucket_start, g.is_purged
-    ), quarters AS (
-        INSERT INTO costsim_cost_quarters AS q
-        SELECT f.* FROM facts f
-        ON CONFLICT (tenant_id, dimension, entity_id, bucket_start, is_purged) DO UPDATE
-           SET cost_cents = q.cost_cents + excluded.cost_cents, requests = q.requests + excluded.requests,
-               retries = q.retries + excluded.retries, executions = q.executions + excluded.executions,
-               input_tokens = q.input_tokens + excluded.input_tokens, output_tokens = q.output_tokens + excluded.output_tokens,
-               cached_tokens = q.cached_tokens + excluded.cached_tokens, reasoning_tokens = q.reasoning_tokens + excluded.reasoning_tokens
-    ), tenants AS MATERIALIZED (
-        SELECT DISTINCT g.tenant_id, costsim_cost_time_zone(g.tenant_id) AS time_zone FROM gone g
-    ), days AS (
-        INSERT INTO costsim_cost_daily AS c
-        SELECT f.tenant_id, f.dimension, f.entity_id, (f.bucket_start AT TIME ZONE t.time_zone)::date, f.is_purged,
-               sum(f.cost_cents), sum(f.requests)::bigint, sum(f.retries)::bigint, sum(f.executions)::bigint,
-               sum(f.input_tokens)::bigint, sum(f.output_tokens)::bigint, sum(f.cached_tokens)::bigint, sum(f.reasoning_tokens)::bigint
-          FROM facts f JOIN tenants t ON t.tenant_id = f.tenant_id
-         GROUP BY 1, 2, 3, 4, 5
-        ON CONFLICT (tenant_id, dimension, entity_id, day, is_purged) DO UPDATE
-           SET cost_cents = c.cost_cents + excluded.cost_cents, requests = c.requests + excluded.requests,
-               retries = c.retries + excluded.retries, executions = c.executions + excluded.executions,
-               input_tokens = c.input_tokens + excluded.input_tokens, output_tokens = c.output_tokens + excluded.output_tokens,
-               cached_tokens = c.cached_tokens + excluded.cached_tokens, reasoning_tokens = c.reasoning_tokens + excluded.reasoning_tokens
-    ), due AS (
-        INSERT INTO costsim_cost_tenants AS n (tenant_id, is_detection_due)
-        SELECT t.tenant_id, true FROM tenants t
-        ON CONFLICT (tenant_id) DO UPDATE SET is_detection_due = true WHERE NOT n.is_detection_due
-    )
-    SELECT count(*) FROM gone;
+    SELECT t.* FROM costsim_feature_tags t
+     WHERE t.tenant_id = $1 AND (t.is_active OR $2)
+     ORDER BY t.tag COLLATE "C";
 END;
-COMMENT ON FUNCTION _costsim_fold_costs(integer) IS 'Adds pending changes to the roll-ups, at most so many rows, and answers how many.';
+COMMENT ON FUNCTION costsim_list_feature_tags(text, boolean) IS 'The feature tags of a tenant by name, with include_inactive also those that are not active. Runs as the caller, who needs SELECT on costsim_feature_tags. Errors: none.';
+
 REVOKE ALL ON FUNCTION
     costsim_cost_time_zone(text),
     _costsim_cost_pieces(text, text, text, timestamptz, timestamptz),
     _costsim_cost_days(text, text, text, date, date),
-    _costsim_fold_costs(integer),
+    costsim_list_feature_tags(text, boolean),
     _costsim_cost_changed()
     FROM PUBLIC;

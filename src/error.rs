@@ -31,6 +31,8 @@ pub enum Error {
     OutOfRange { what: String, hint: &'static str },
     /// A golden set, or a version of one, that nobody has loaded.
     NoSuchGoldenSet { what: String },
+    /// A feature tag that a tenant does not have.
+    NoSuchFeatureTag { tag: String },
     /// A name that is taken.
     AlreadyExists { what: String },
     /// A document larger than we take.
@@ -101,6 +103,11 @@ impl Error {
         Self::NoSuchGoldenSet { what }
     }
 
+    /// A feature tag that a tenant does not have. What was asked for may be of any size.
+    pub fn no_such_feature_tag(tag: &str) -> Self {
+        Self::NoSuchFeatureTag { tag: beginning(tag) }
+    }
+
     /// An argument with a bad value, and what to pass instead.
     pub fn invalid(what: impl Into<Cow<'static, str>>, hint: impl Into<Cow<'static, str>>) -> Self {
         Self::Invalid { what: what.into(), detail: None, hint: hint.into() }
@@ -141,6 +148,11 @@ impl From<Error> for ErrorReport {
                 new(PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT, format!("{what} does not exist"))
                     .set_hint("Load it with SELECT costsim_load_golden_set(...); costsim_golden_sets shows what there is.")
             }
+            Error::NoSuchFeatureTag { tag } => new(
+                PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
+                format!("feature tag \"{tag}\" does not exist"),
+            )
+            .set_hint("Make it with SELECT costsim_create_feature_tag(...); costsim_list_feature_tags shows what there is."),
             Error::AlreadyExists { what } => {
                 new(PgSqlErrorCode::ERRCODE_DUPLICATE_OBJECT, what).set_hint("Choose another name.")
             }

@@ -26,6 +26,7 @@ static ALERT_MAX_BACKOFF: GucSetting<i32> = GucSetting::<i32>::new(300);
 static ALERT_RETRY_WINDOW: GucSetting<i32> = GucSetting::<i32>::new(86_400);
 static ALERT_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(30 * 86_400);
 static PROVENANCE_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(0);
+static COST_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(0);
 static CANARY_SCHEDULE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 static CANARY_TIME_ZONE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c"UTC"));
 static CANARY_SAMPLE_COUNT: GucSetting<i32> = GucSetting::<i32>::new(100);
@@ -169,6 +170,14 @@ pub fn init() {
         c"How long the worker keeps provenance.",
         c"Counted from created_at; 0 keeps it for ever. What is purged is gone from drift statistics, too. Default: 0, for a record is kept until somebody decides otherwise.",
         &PROVENANCE_RETENTION,
+        (0, 3_650 * 86_400),
+        GucFlags::UNIT_S,
+    );
+    define_number(
+        c"costsim.cost_retention",
+        c"How long the worker keeps cost records.",
+        c"Counted from created_at; 0 keeps them for ever. What purged records came to stays in the roll-ups; single requests, and windows that cut a quarter of an hour, lose them. Default: 0, for a record is kept until somebody decides otherwise.",
+        &COST_RETENTION,
         (0, 3_650 * 86_400),
         GucFlags::UNIT_S,
     );
@@ -444,6 +453,11 @@ pub fn alert_retry_window() -> TimeDelta {
 /// How long what is over is kept; zero: for ever.
 pub fn alert_retention() -> TimeDelta {
     seconds(&ALERT_RETENTION)
+}
+
+/// The age up to which the worker keeps cost records; zero: any.
+pub fn cost_retention() -> TimeDelta {
+    seconds(&COST_RETENTION)
 }
 
 /// How long provenance is kept; zero: for ever.

@@ -6,6 +6,7 @@
 mod alert;
 mod anomaly;
 mod breaker;
+mod budget;
 mod call;
 mod canary;
 mod clock;
@@ -22,6 +23,7 @@ mod provenance;
 mod schema;
 mod seed;
 mod simulate;
+mod spend;
 mod turn;
 mod worker;
 

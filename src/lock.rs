@@ -290,6 +290,16 @@ pub fn wait_to_be_the_only_detector() {
     wait_for(&tag(7, Space::Process), pg_sys::ExclusiveLock);
 }
 
+/// Whether this is the only transaction that changes roll-ups of cost, from now to its end.
+pub fn try_be_the_only_folder() -> bool {
+    try_take(&tag(4, Space::Process), pg_sys::ExclusiveLock, Span::Transaction)
+}
+
+/// Waits until this is the only transaction that changes roll-ups of cost, to its end.
+pub fn wait_to_be_the_only_folder() {
+    wait_for(&tag(4, Space::Process), pg_sys::ExclusiveLock);
+}
+
 /// Keeps an hour's marks where they are, to the end of this transaction, unless somebody is taking them away just now.
 pub fn try_share_hour(hour: i64) -> bool {
     try_take(&tag(hour, Space::Hour), pg_sys::ShareLock, Span::Transaction)

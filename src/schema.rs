@@ -97,7 +97,34 @@ extension_sql_file!(
     name = "cost",
     requires = ["schedule", cost::pending::_costsim_cost_changed]
 );
-extension_sql_file!("../sql/66_anomaly.sql", name = "anomaly", requires = ["cost"]);
+extension_sql_file!(
+    "../sql/61_cost_access.sql",
+    name = "cost_access",
+    requires = [
+        "cost",
+        cost::costsim_record_cost,
+        cost::costsim_record_costs,
+        cost::fold::costsim_refresh_costs,
+        cost::tag::costsim_create_feature_tag,
+        cost::tag::costsim_update_feature_tag,
+        cost::upkeep::costsim_rebuild_costs,
+        cost::upkeep::costsim_set_cost_time_zone,
+        cost::upkeep::costsim_purge_cost_records
+    ]
+);
+extension_sql_file!("../sql/62_budget.sql", name = "budget", requires = ["cost_access"]);
+extension_sql_file!(
+    "../sql/63_budget_access.sql",
+    name = "budget_access",
+    requires = ["budget", budget::costsim_set_budget, budget::costsim_delete_budget]
+);
+extension_sql_file!("../sql/64_spend.sql", name = "spend", requires = ["budget_access"]);
+extension_sql_file!(
+    "../sql/65_spend_access.sql",
+    name = "spend_access",
+    requires = ["spend", spend::costsim_cost_projection]
+);
+extension_sql_file!("../sql/66_anomaly.sql", name = "anomaly", requires = ["spend_access"]);
 extension_sql_file!(
     "../sql/67_anomaly_access.sql",
     name = "anomaly_access",

@@ -10,13 +10,16 @@
 //! | [`anomaly`]      | what is unusual in daily spends, and why                                              |
 //! | [`backoff`]      | how long to wait after the n-th failure                                              |
 //! | [`breaker`]      | what an event does to a circuit breaker                                              |
+//! | [`budget`]       | whether a record of cost may be written under hard limits                             |
 //! | [`canary`]       | whether a new model may be trusted, after a run over samples                         |
 //! | [`canonical`]    | the one byte form of a JSON text                                                     |
+//! | [`cost`]         | what may be written into a record of cost                                            |
 //! | [`digest`]       | the hashes of that form                                                              |
 //! | [`divergence`]   | how far the costs of two models are from each other over compared pairs              |
 //! | [`drift`]        | a mergeable summary of cost differences                                              |
 //! | [`golden`]       | what a golden set says of a cost model                                               |
 //! | [`lease`]        | where a term of leadership stands, who may begin the next, with which fencing token  |
+//! | [`projection`]   | what a series of daily spends leads one to expect, and how surely                    |
 //! | [`record`]       | the one text, and the digest, of a provenance row                                    |
 //! | [`schedule`]     | when a job is due by cron text in a time zone, and what is done about it             |
 //! | [`simulate`]     | what a plan will cost by a cost model, and whether it can run                        |
@@ -30,13 +33,16 @@ pub mod anomaly;
 pub mod backoff;
 pub mod bounded;
 pub mod breaker;
+pub mod budget;
 pub mod canary;
 pub mod canonical;
+pub mod cost;
 pub mod digest;
 pub mod divergence;
 pub mod drift;
 pub mod golden;
 pub mod lease;
+pub mod projection;
 pub mod record;
 pub mod schedule;
 pub mod simulate;

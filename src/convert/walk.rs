@@ -80,6 +80,12 @@ impl<'a> JsonbWalk<'a> {
         self.value.type_ == kind::jbvNull
     }
 
+    /// The value, if it is true or false.
+    pub fn boolean(&self) -> Option<bool> {
+        // SAFETY: the value says of itself that it is one.
+        (self.value.type_ == kind::jbvBool).then(|| unsafe { self.value.val.boolean })
+    }
+
     /// The key or value, if it is a text: its bytes in UTF-8.
     pub fn string(&self) -> Option<&'a [u8]> {
         if self.value.type_ != kind::jbvString {

@@ -4,8 +4,10 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use pgrx::trigger_support::PgTriggerError;
 
+use super::upkeep;
 use crate::db::{self, Statement};
 use crate::error::{Error, Result};
+use crate::lock;
 
 /// A quarter of an hour, and whom its records are counted under.
 macro_rules! key {
@@ -40,11 +42,13 @@ macro_rules! sums {
 }
 
 macro_rules! note {
-    ($sign:literal, $table:literal) => {
+    ($sign:literal, $table:literal, $is_purged:literal) => {
         concat!(
             "INSERT INTO @schema@.costsim_cost_pending SELECT ",
             key!(),
-            ", false, ",
+            ", ",
+            $is_purged,
+            ", ",
             sums!($sign),
             " FROM ",
             $table,
@@ -53,16 +57,19 @@ macro_rules! note {
     };
 }
 
-static ADD: Statement = Statement::deciding(note!("", "added"), &[]);
-static TAKE_AWAY: Statement = Statement::deciding(note!("-", "removed"), &[]);
+static ADD: Statement = Statement::deciding(note!("", "added", "false"), &[]);
+static TAKE_AWAY: Statement = Statement::deciding(note!("-", "removed", "false"), &[]);
+
+/// Records are purged, and what they came to stays.
+static KEEP: Statement = Statement::deciding(note!("", "removed", "true"), &[]);
 
 /// Records are gone, but not the sums of those that were purged before.
 static FORGET_PENDING: Statement =
-    Statement::deciding("DELETE FROM @schema@.costsim_cost_pending WHERE NOT is_purged", &[]);
+    Statement::current("DELETE FROM @schema@.costsim_cost_pending WHERE NOT is_purged", &[]);
 static FORGET_QUARTERS: Statement =
-    Statement::deciding("DELETE FROM @schema@.costsim_cost_quarters WHERE NOT is_purged", &[]);
+    Statement::current("DELETE FROM @schema@.costsim_cost_quarters WHERE NOT is_purged", &[]);
 static FORGET_DAYS: Statement =
-    Statement::deciding("DELETE FROM @schema@.costsim_cost_daily WHERE NOT is_purged", &[]);
+    Statement::current("DELETE FROM @schema@.costsim_cost_daily WHERE NOT is_purged", &[]);
 
 /// After a statement has changed costsim_cost_records.
 #[pg_trigger]
@@ -85,6 +92,8 @@ fn changed(trigger: &PgTrigger<'_>) -> Result<()> {
     }
     let event = trigger.event();
     if event.fired_by_truncate() {
+        // What is being folded just now must not come back.
+        lock::wait_to_be_the_only_folder();
         FORGET_PENDING.run(&[])?;
         FORGET_QUARTERS.run(&[])?;
         FORGET_DAYS.run(&[])?;
@@ -92,6 +101,9 @@ fn changed(trigger: &PgTrigger<'_>) -> Result<()> {
     }
     if event.fired_by_delete() || event.fired_by_update() {
         TAKE_AWAY.run_on(trigger)?;
+    }
+    if event.fired_by_delete() && upkeep::keeps_sums() {
+        KEEP.run_on(trigger)?;
     }
     if event.fired_by_insert() || event.fired_by_update() {
         ADD.run_on(trigger)?;

@@ -16,6 +16,8 @@ const ARCHIVER: i64 = 7003;
 pub enum Task {
     PurgeProvenance,
     RefreshDrift,
+    PurgeCosts,
+    RefreshCosts,
 }
 
 static NOTE: Statement = Statement::deciding(
@@ -49,6 +51,8 @@ impl Task {
         match self {
             Self::PurgeProvenance => "purge_provenance",
             Self::RefreshDrift => "refresh_drift",
+            Self::PurgeCosts => "purge_costs",
+            Self::RefreshCosts => "refresh_costs",
         }
     }
 }

@@ -22,7 +22,7 @@ mod store;
 #[cfg(any(test, feature = "pg_test"))]
 mod tests;
 
-pub use maintenance::{Task, note_failure, purge_some};
+pub use maintenance::{Task, note, note_failure, purge_some};
 pub use rollup::refresh_next;
 
 use pgrx::iter::TableIterator;

@@ -1,5 +1,5 @@
-//! What the worker keeps in order when nothing else is to do, or has not been done for too long: clears away what is over for long, rolls up drift, purges provenance,
-//! runs the canary when it is due, and looks for cost anomalies.
+//! What the worker keeps in order when nothing else is to do, or has not been done for too long: clears away what is over for long, rolls up drift and
+//! cost, purges provenance and cost records, runs the canary when it is due, and looks for cost anomalies.
 //!
 //! A task that fails says so in the log, once for each new reason, and is tried again later; alerts go on meanwhile.
 
@@ -17,7 +17,7 @@ use crate::canary::schedule::{self, Ending, Found, Run};
 use crate::db::Refusal;
 use crate::error::Result;
 use crate::provenance::Task;
-use crate::{anomaly, clock, db, guc, lock, provenance};
+use crate::{anomaly, clock, cost, db, guc, lock, provenance};
 
 /// What is over is cleared away, and provenance purged, this often.
 const HOURLY: Duration = Duration::from_secs(3_600);
@@ -42,8 +42,9 @@ const PATIENCE: TimeDelta = TimeDelta::seconds(1);
 const CLEARED_AT_ONCE: i64 = 1_000;
 const LOOKED_AT_AT_ONCE: i64 = 10_000;
 
-/// Rows of provenance at a time: alerts wait as long as a step takes.
+/// Rows of provenance, or of cost, at a time: alerts wait as long as a step takes.
 const PURGED_AT_ONCE: i64 = 5_000;
+const FOLDED_AT_ONCE: i64 = 5_000;
 
 /// When each task is due, and what is remembered of it.
 pub struct Upkeep {
@@ -54,6 +55,10 @@ pub struct Upkeep {
     /// The last hour that was rolled up in this round: one that goes on changing waits for the next.
     rolled_up_to: Option<i64>,
     provenance: Due,
+    costs: Due,
+    /// Up to where what is pending was folded in this round.
+    folded_to: Option<String>,
+    cost_records: Due,
     canary: Due,
     detection: Due,
     /// The last tenant that was looked at in this round.
@@ -72,11 +77,21 @@ enum Chore {
     Alerts,
     Drift,
     Provenance,
+    Costs,
+    CostRecords,
     Canary,
     Detection,
 }
 
-const CHORES: [Chore; 5] = [Chore::Alerts, Chore::Drift, Chore::Provenance, Chore::Canary, Chore::Detection];
+const CHORES: [Chore; 7] = [
+    Chore::Alerts,
+    Chore::Costs,
+    Chore::Drift,
+    Chore::Provenance,
+    Chore::CostRecords,
+    Chore::Canary,
+    Chore::Detection,
+];
 
 /// When a task is done next.
 struct Due {
@@ -105,6 +120,9 @@ impl Upkeep {
             drift: due("rolling up drift", Some(Task::RefreshDrift)),
             rolled_up_to: None,
             provenance: due("purging provenance", Some(Task::PurgeProvenance)),
+            costs: due("summing up costs", Some(Task::RefreshCosts)),
+            folded_to: None,
+            cost_records: due("purging cost records", Some(Task::PurgeCosts)),
             canary: due("running the canary", None),
             detection: due("looking for cost anomalies", None),
             detected_to: String::new(),
@@ -149,6 +167,8 @@ impl Upkeep {
             Chore::Alerts => &self.alerts,
             Chore::Drift => &self.drift,
             Chore::Provenance => &self.provenance,
+            Chore::Costs => &self.costs,
+            Chore::CostRecords => &self.cost_records,
             Chore::Canary => &self.canary,
             Chore::Detection => &self.detection,
         }
@@ -183,6 +203,20 @@ impl Upkeep {
                     return Ok(Step::Done);
                 }
                 Ok(more_if(provenance::purge_some(age, PURGED_AT_ONCE)? > 0))
+            }),
+            Chore::Costs => {
+                let folded_to = &mut self.folded_to;
+                self.costs.step(poll(), || {
+                    let rows = cost::fold_some(folded_to, FOLDED_AT_ONCE)?;
+                    Ok(more_if(rows == FOLDED_AT_ONCE))
+                })
+            }
+            Chore::CostRecords => self.cost_records.step(HOURLY, || {
+                let age = guc::cost_retention();
+                if age.is_zero() {
+                    return Ok(Step::Done);
+                }
+                Ok(more_if(cost::purge_some(age, PURGED_AT_ONCE)? > 0))
             }),
             Chore::Canary => self.look_after_canary(),
             Chore::Detection => {

@@ -1,0 +1,212 @@
+//! Roll-ups made anew, another time zone, and the purge.
+//!
+//! What changes roll-ups does so under the lock of the fold, and in one transaction: a snapshot shows them before or after. The purge changes
+//! records alone; that their sums stay is noted by their trigger, as every change is.
+
+use std::cell::Cell;
+
+use chrono::TimeDelta;
+use costsim_core::cost::text_fault;
+use costsim_core::schedule::zone;
+use pgrx::pg_sys::BuiltinOid::{INT8OID, TEXTOID, TIMESTAMPTZOID};
+use pgrx::prelude::*;
+
+use super::fold::{be_the_only_one, sums_of};
+use crate::db::{self, Statement, column};
+use crate::error::{Answer, Error, Result, required};
+use crate::provenance::{self, Task};
+use crate::{clock, convert};
+
+static FORGET_QUARTERS: Statement = Statement::current(
+    "DELETE FROM @schema@.costsim_cost_quarters WHERE ($1 IS NULL OR tenant_id = $1) AND NOT is_purged",
+    &[TEXTOID],
+);
+
+static FORGET_DAYS: Statement = Statement::current(
+    "DELETE FROM @schema@.costsim_cost_daily WHERE ($1 IS NULL OR tenant_id = $1) AND NOT is_purged",
+    &[TEXTOID],
+);
+
+/// One statement, so that what is no longer pending and what is summed are of one snapshot.
+static SUM_UP: Statement = Statement::current(
+    concat!(
+        "WITH gone AS (
+             DELETE FROM @schema@.costsim_cost_pending p WHERE ($1 IS NULL OR p.tenant_id = $1) AND NOT p.is_purged
+         ), tenants AS (
+             INSERT INTO @schema@.costsim_cost_tenants AS n (tenant_id, is_detection_due)
+             SELECT r.tenant_id, true FROM @schema@.costsim_cost_records r WHERE $1 IS NULL OR r.tenant_id = $1 GROUP BY 1
+             ON CONFLICT (tenant_id) DO UPDATE SET is_detection_due = true WHERE NOT n.is_detection_due
+         )
+         INSERT INTO @schema@.costsim_cost_quarters
+         SELECT f.tenant_id, d.dimension, d.entity_id, f.bucket_start, false, ",
+        sums_of!("f"),
+        "  FROM (SELECT r.tenant_id, date_bin(INTERVAL '15 minutes', r.created_at, TIMESTAMPTZ '2000-01-01 00:00:00+00') AS bucket_start,
+                        coalesce(r.feature_tag, 'unclassified') AS feature_tag, coalesce(r.user_id, 'anonymous') AS user_id, r.model,
+                        sum(r.cost_cents) AS cost_cents, count(*) AS requests, count(*) FILTER (WHERE r.is_retry) AS retries,
+                        count(*) FILTER (WHERE r.workflow_id IS NOT NULL OR r.skill_id IS NOT NULL) AS executions,
+                        sum(r.input_tokens) AS input_tokens, sum(r.output_tokens) AS output_tokens,
+                        sum(r.cached_tokens) AS cached_tokens, sum(r.reasoning_tokens) AS reasoning_tokens
+                   FROM @schema@.costsim_cost_records r
+                  WHERE $1 IS NULL OR r.tenant_id = $1
+                  GROUP BY 1, 2, 3, 4, 5) f
+          CROSS JOIN LATERAL (VALUES ('tenant', ''), ('feature', f.feature_tag), ('user', f.user_id), ('model', f.model))
+            AS d (dimension, entity_id)
+          GROUP BY 1, 2, 3, 4"
+    ),
+    &[TEXTOID],
+);
+
+/// Days of the quarters of one kind, or of both.
+static SUM_UP_DAYS: Statement = Statement::current(
+    concat!(
+        "INSERT INTO @schema@.costsim_cost_daily
+         SELECT q.tenant_id, q.dimension, q.entity_id, (q.bucket_start AT TIME ZONE coalesce(t.time_zone, 'UTC'))::date, q.is_purged, ",
+        sums_of!("q"),
+        "  FROM @schema@.costsim_cost_quarters q LEFT JOIN @schema@.costsim_cost_tenants t ON t.tenant_id = q.tenant_id
+          WHERE ($1 IS NULL OR q.tenant_id = $1) AND ($2 OR NOT q.is_purged)
+          GROUP BY 1, 2, 3, 4, 5"
+    ),
+    &[TEXTOID, pgrx::pg_sys::BuiltinOid::BOOLOID],
+);
+
+static FORGET_ALL_DAYS: Statement =
+    Statement::current("DELETE FROM @schema@.costsim_cost_daily WHERE tenant_id = $1", &[TEXTOID]);
+
+static TIME_ZONE: Statement = Statement::current(
+    "SELECT coalesce((SELECT t.time_zone FROM @schema@.costsim_cost_tenants t WHERE t.tenant_id = $1), 'UTC')",
+    &[TEXTOID],
+);
+
+static SET_TIME_ZONE: Statement = Statement::current(
+    "INSERT INTO @schema@.costsim_cost_tenants AS t (tenant_id, time_zone, is_detection_due) VALUES ($1, $2, true)
+     ON CONFLICT (tenant_id) DO UPDATE SET time_zone = excluded.time_zone, is_detection_due = true",
+    &[TEXTOID, TEXTOID],
+);
+
+/// Whether every day of a zone, in winter and summer, is made of whole quarters of an hour. (Before 1972 one was not that is now.)
+static IS_OF_QUARTERS: Statement = Statement::reading(
+    "SELECT bool_and(extract(epoch FROM (m.moment AT TIME ZONE $1) - (m.moment AT TIME ZONE 'UTC')) % 900 = 0)
+       FROM generate_series(TIMESTAMPTZ '1975-01-01 00:00:00+00', TIMESTAMPTZ '2038-01-01 00:00:00+00', INTERVAL '3 months') AS m (moment)",
+    &[TEXTOID],
+);
+
+static PURGE: Statement = Statement::deciding(
+    "DELETE FROM ONLY @schema@.costsim_cost_records r
+      USING (SELECT o.tenant_id, o.created_at, o.id FROM ONLY @schema@.costsim_cost_records o
+              WHERE o.created_at < $1
+              ORDER BY o.created_at LIMIT $2 FOR UPDATE SKIP LOCKED) o
+      WHERE r.tenant_id = o.tenant_id AND r.created_at = o.created_at AND r.id = o.id",
+    &[TIMESTAMPTZOID, INT8OID],
+);
+
+thread_local! {
+    /// Whether the records that are deleted just now are purged, and their sums stay.
+    static KEEPS_SUMS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether the sums of the records that are deleted just now stay.
+pub fn keeps_sums() -> bool {
+    KEEPS_SUMS.get()
+}
+
+/// Makes the roll-ups of live records anew, of a tenant or of all: how many rows of quarters.
+#[pg_extern(volatile, parallel_unsafe, security_definer, requires = ["cost"])]
+#[search_path(pg_catalog, pg_temp)]
+fn costsim_rebuild_costs(tenant_id: default!(Option<&str>, "NULL")) -> Answer<i64> {
+    db::require_writable(c"costsim_rebuild_costs()");
+    be_the_only_one("costsim_rebuild_costs()")?;
+    FORGET_QUARTERS.run(&[tenant_id.into()])?;
+    FORGET_DAYS.run(&[tenant_id.into()])?;
+    let rows = SUM_UP.run(&[tenant_id.into()])?;
+    SUM_UP_DAYS.run(&[tenant_id.into(), false.into()])?;
+    Ok(convert::count(rows))
+}
+
+/// Says in which time zone a tenant's days begin: whether that is another than before.
+#[pg_extern(volatile, parallel_unsafe, security_definer, requires = ["cost"])]
+#[search_path(pg_catalog, pg_temp)]
+fn costsim_set_cost_time_zone(tenant_id: Option<&str>, time_zone: Option<&str>) -> Answer<bool> {
+    db::require_writable(c"costsim_set_cost_time_zone()");
+    let (tenant_id, time_zone) = (required(tenant_id, "tenant_id")?, required(time_zone, "time_zone")?);
+    if let Some(fault) = text_fault(tenant_id.as_bytes()) {
+        return Err(Error::invalid(format!("tenant_id {fault}"), "Pass the tenant's own name.").into());
+    }
+    zone(convert::beginning(time_zone, 100)).map_err(|why| {
+        Error::invalid(why, "Pass a name of the IANA database, such as Europe/Berlin, or UTC.")
+    })?;
+    let is_of_quarters: Option<bool> = IS_OF_QUARTERS.row(&[time_zone.into()], |row| column(row, 1))?;
+    if is_of_quarters != Some(true) {
+        return Err(Error::invalid(
+            "time_zone must be a whole number of quarters of an hour from UTC",
+            "Sums are kept by quarters of an hour; take a zone next to it.",
+        )
+        .into());
+    }
+    be_the_only_one("costsim_set_cost_time_zone()")?;
+    let before: Option<String> = TIME_ZONE.row(&[tenant_id.into()], |row| column(row, 1))?;
+    if before.as_deref() == Some(time_zone) {
+        return Ok(false);
+    }
+    SET_TIME_ZONE.run(&[tenant_id.into(), time_zone.into()])?;
+    FORGET_ALL_DAYS.run(&[tenant_id.into()])?;
+    SUM_UP_DAYS.run(&[tenant_id.into(), true.into()])?;
+    Ok(true)
+}
+
+/// Deletes records that are older than that, the oldest first, at most so many: how many.
+#[pg_extern(volatile, parallel_unsafe, security_definer, requires = ["cost"])]
+#[search_path(pg_catalog, pg_temp)]
+fn costsim_purge_cost_records(
+    older_than: default!(Option<Interval>, "'90 days'"),
+    max_rows: default!(Option<i64>, 10_000),
+    keep_sums: default!(Option<bool>, true),
+) -> Answer<i64> {
+    db::require_writable(c"costsim_purge_cost_records()");
+    let older_than = convert::span(required(older_than, "older_than")?);
+    let max_rows = required(max_rows, "max_rows")?;
+    let keep_sums = required(keep_sums, "keep_sums")?;
+    if older_than < TimeDelta::zero() {
+        return Err(Error::invalid("older_than must not be negative", "Leave it out for 90 days.").into());
+    }
+    if max_rows < 1 {
+        return Err(Error::invalid("max_rows must be at least 1", "Leave it out for 10,000.").into());
+    }
+    Ok(purge(older_than, max_rows, keep_sums)?)
+}
+
+/// Deletes some of what is too old, and keeps its sums: how many rows.
+pub fn purge_some(older_than: TimeDelta, max_rows: i64) -> Result<i64> {
+    purge(older_than, max_rows, true)
+}
+
+fn purge(older_than: TimeDelta, max_rows: i64, keep_sums: bool) -> Result<i64> {
+    // Older than the calendar is nothing.
+    let before = clock::now().checked_sub_signed(older_than).map(convert::timestamptz);
+    let Some(Ok(before)) = before else { return Ok(0) };
+    // What is put off to the commit cannot be, where the server watches over what is done.
+    db::check_deferred_constraints()?;
+    // An application may have put triggers of its own on the table, or own it: they must not run as whoever calls, or as the worker.
+    let deleted = db::as_owner_of(db::relation(c"costsim_cost_records")?, || {
+        let _keeping = Keeping::begin(keep_sums);
+        PURGE.run(&[before.into(), max_rows.into()])
+    })?;
+    let rows = convert::count(deleted);
+    provenance::note(Task::PurgeCosts, rows)?;
+    Ok(rows)
+}
+
+/// While it lives, the trigger keeps the sums of what is deleted. An error ends it as well.
+struct Keeping;
+
+impl Keeping {
+    fn begin(keep_sums: bool) -> Self {
+        KEEPS_SUMS.set(keep_sums);
+        Self
+    }
+}
+
+impl Drop for Keeping {
+    fn drop(&mut self) {
+        KEEPS_SUMS.set(false);
+    }
+}
