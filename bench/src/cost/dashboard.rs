@@ -21,18 +21,19 @@ const STEP: usize = 500_000;
 
 /// Ninety days up to the first of September. A user asks eight times in a row; twenty features, six models and two thousand users are drawn by a seed,
 /// some of them far more often than others.
-fn fill(tenant: &str, of: usize) -> String {
+fn fill(tenant: &str, of: usize, trace: usize) -> String {
+    let times = of.div_ceil(trace);
     format!(
         "INSERT INTO costsim_cost_records (tenant_id, user_id, feature_tag, request_id, workflow_id, model, input_tokens, output_tokens,
                                            cached_tokens, cost_cents, is_retry, created_at)
-         SELECT '{tenant}', 'user-' || (power((hashint8extended(n / 8, 61) & 1048575) / 1048576.0::float8, 2) * 2000)::integer,
-                'feature.' || (power((hashint8extended(n / 4, 62) & 1048575) / 1048576.0::float8, 2) * 19)::integer,
-                'r' || n, CASE WHEN n % 3 = 0 THEN 'workflow-' || n % 50 END, 'model-' || m, t.input, t.output, t.input / 4,
-                (t.input * 0.0003 + t.output * 0.0015) * (1 + m), n % 97 = 0,
-                TIMESTAMPTZ '2025-06-03 00:00:00+00' + (n / c.n + t.part) * (INTERVAL '90 days' / (({of} - 1) / c.n + 1)::float8)
-           FROM (SELECT count(*) AS n FROM trace) c, generate_series($1::bigint, $2 - 1) n
-           JOIN trace t ON t.n = n % (SELECT count(*) FROM trace),
-                LATERAL (SELECT (power((hashint8extended(n, 63) & 1048575) / 1048576.0::float8, 2) * 5)::integer AS m) AS drawn"
+         SELECT '{tenant}', 'user-' || (power((hashint8extended(g.n / 8, 61) & 1048575) / 1048576.0::float8, 2) * 2000)::integer,
+                'feature.' || (power((hashint8extended(g.n / 4, 62) & 1048575) / 1048576.0::float8, 2) * 19)::integer,
+                'r' || g.n, CASE WHEN g.n % 3 = 0 THEN 'workflow-' || g.n % 50 END, 'model-' || m, t.input, t.output, t.input / 4,
+                (t.input * 0.0003 + t.output * 0.0015) * (1 + m), g.n % 97 = 0,
+                TIMESTAMPTZ '2025-06-03 00:00:00+00' + (g.n / {trace} + t.part) * (INTERVAL '90 days' / {times}::float8)
+           FROM generate_series($1::bigint, $2::bigint - 1) AS g (n)
+           JOIN trace t ON t.n = g.n % {trace},
+                LATERAL (SELECT (power((hashint8extended(g.n, 63) & 1048575) / 1048576.0::float8, 2) * 5)::integer AS m) AS drawn"
     )
 }
 
@@ -113,9 +114,10 @@ pub fn measure(stage: &Stage, load: &Load, only: &str) -> Result<Vec<Race>> {
 }
 
 fn build(client: &mut Client, count: usize) -> Result<()> {
-    requests::plant(client, &requests::trace()?)?;
+    let trace = requests::trace()?;
+    requests::plant(client, &trace)?;
     for (tenant, count) in [(BIG, count), (SMALL, (count / 100).max(1))] {
-        let statement = client.prepare(&fill(tenant, count))?;
+        let statement = client.prepare(&fill(tenant, count, trace.len()))?;
         let (mut writing, mut folding, mut folded) = (0.0, 0.0, 0);
         for first in (0..count).step_by(STEP) {
             let start = Instant::now();

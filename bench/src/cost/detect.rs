@@ -16,7 +16,7 @@ const FILL: &str = "
            200 * (0.9 + 0.2 * ((hashint8extended(t * 1000 + d * 4 + r, 60) & 1048575) / 1048575.0))::numeric
                * CASE WHEN d = 0 AND t % 50 = 0 THEN 5 ELSE 1 END,
            TIMESTAMPTZ '2025-06-30 00:00:00+00' - d * INTERVAL '1 day' + INTERVAL '9 hours' + r * INTERVAL '47 minutes'
-      FROM generate_series($1::bigint, $2 - 1) t, generate_series(0::bigint, 29) d, generate_series(0::bigint, 3) r";
+      FROM generate_series($1::bigint, $2::bigint - 1) t, generate_series(0::bigint, 29) d, generate_series(0::bigint, 3) r";
 
 const AS_OF: &str = "2025-06-30 20:00:00+00";
 
