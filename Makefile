@@ -12,7 +12,7 @@ MAKEFLAGS += --no-print-directory
 # Recipes run with the project's own tools and folders.
 ENV := . .ci/env;
 
-.PHONY: help setup build demo bench test test-core test-pg test-regress test-isolation test-server chaos alert-chaos check clean
+.PHONY: help setup build demo bench test test-core test-pg test-regress test-isolation test-server chaos alert-chaos anomaly-quality check clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -54,6 +54,10 @@ chaos: build ## leaders under pauses, kills and crashes for SECONDS=600, with fi
 alert-chaos: build ## alerts under crashes and kills for ROUNDS=100 of each kind of session, with figures in docs/evidence
 	@$(ENV) COSTSIM_ALERT_ROUNDS=$(or $(ROUNDS),100) COSTSIM_ALERT_EVIDENCE=docs/evidence \
 		cargo test -p costsim_server_tests --test alert_crash -- --nocapture
+
+anomaly-quality: build ## what detection is worth on ROUNDS=10 sets of made-up tenants, with figures in docs/evidence
+	@$(ENV) COSTSIM_ANOMALY_ROUNDS=$(or $(ROUNDS),10) COSTSIM_ANOMALY_EVIDENCE=docs/evidence \
+		cargo test -p costsim_server_tests --test anomaly_quality -- --nocapture
 
 check: setup ## format, lints, dependencies
 	@.ci/setup --ci

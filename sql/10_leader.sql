@@ -82,10 +82,11 @@ INSERT INTO costsim_locks (lock_id, name, description) VALUES
     (7001, 'canary_runner', 'runs the canary'),
     (7002, 'alert_worker', 'delivers alerts'),
     (7003, 'provenance_archiver', 'purges and archives provenance'),
-    (7004, 'baseline_backfill', 'fills in missing V1 baselines');
+    (7004, 'baseline_backfill', 'fills in missing V1 baselines'),
+    (7005, 'cost_detector', 'looks for anomalies in what tenants spend');
 
--- The four above come with CREATE EXTENSION.
-SELECT pg_catalog.pg_extension_config_dump('costsim_locks', 'WHERE lock_id NOT BETWEEN 7001 AND 7004');
+-- The five above come with CREATE EXTENSION.
+SELECT pg_catalog.pg_extension_config_dump('costsim_locks', 'WHERE lock_id NOT BETWEEN 7001 AND 7005');
 
 -- The four parts of the key as pg_locks shows them: classid holds the high half, objid the low half, objsubid the space: 1 is a bigint
 -- key (2 a pair of integers), 3 and 5 to 8 are ours, see src/lock.rs. Another database's lock of the same key is another lock.

@@ -31,6 +31,8 @@ static CANARY_SCHEDULE: GucSetting<Option<CString>> = GucSetting::<Option<CStrin
 static CANARY_TIME_ZONE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c"UTC"));
 static CANARY_SAMPLE_COUNT: GucSetting<i32> = GucSetting::<i32>::new(100);
 static CANARY_DRIFT_THRESHOLD: GucSetting<f64> = GucSetting::<f64>::new(0.2);
+static DETECT_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(30);
+static ANOMALY_MIN_CENTS: GucSetting<f64> = GucSetting::<f64>::new(100.0);
 static WORKER_POLL_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(30);
 static INSTANCE_ID: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 static SANDBOX_ENABLED: GucSetting<bool> = GucSetting::<bool>::new(false);
@@ -208,6 +210,24 @@ pub fn init() {
         &CANARY_DRIFT_THRESHOLD,
         0.0,
         1.0,
+        GucContext::Sighup,
+        GucFlags::default(),
+    );
+    define_number(
+        c"costsim.detect_interval",
+        c"How often the worker looks for cost anomalies.",
+        c"Of tenants with spend that is new, and of those with open anomalies when their day has changed; 0 leaves it to costsim_detect_anomalies. Default: 30 s, so that a spike is an alert within a minute.",
+        &DETECT_INTERVAL,
+        (0, 86_400),
+        GucFlags::UNIT_S,
+    );
+    GucRegistry::define_float_guc(
+        c"costsim.anomaly_min_cents",
+        c"How much more than expected the least anomaly is about, in cents.",
+        c"What is spent beyond the expectation of a day; of a drift, a day of the week. Keeps pennies that have doubled from paging somebody. Does not count for budgets. Default: 100, a dollar.",
+        &ANOMALY_MIN_CENTS,
+        0.0,
+        1e12,
         GucContext::Sighup,
         GucFlags::default(),
     );
@@ -463,6 +483,16 @@ pub fn canary_sample_count() -> i32 {
 /// The drift above which a canary fails.
 pub fn canary_drift_threshold() -> f64 {
     CANARY_DRIFT_THRESHOLD.get()
+}
+
+/// The pause between two looks for cost anomalies; zero: none.
+pub fn detect_interval() -> TimeDelta {
+    seconds(&DETECT_INTERVAL)
+}
+
+/// Below that no excess is an anomaly, in cents.
+pub fn anomaly_min_cents() -> f64 {
+    ANOMALY_MIN_CENTS.get()
 }
 
 /// The pause of an idle worker that nobody wakes.

@@ -4,6 +4,7 @@
 //! asks core, writes by its store and answers; the worker does what needs a clock or a network.
 
 mod alert;
+mod anomaly;
 mod breaker;
 mod budget;
 mod call;

@@ -280,6 +280,16 @@ pub fn is_the_only_scheduler() -> bool {
     holds(&tag, pg_sys::ExclusiveLock) || try_take(&tag, pg_sys::ExclusiveLock, Span::Session)
 }
 
+/// Whether this is the only transaction that looks for cost anomalies, from now to its end.
+pub fn try_be_the_only_detector() -> bool {
+    try_take(&tag(7, Space::Process), pg_sys::ExclusiveLock, Span::Transaction)
+}
+
+/// Waits until this is the only transaction that looks for cost anomalies, to its end.
+pub fn wait_to_be_the_only_detector() {
+    wait_for(&tag(7, Space::Process), pg_sys::ExclusiveLock);
+}
+
 /// Whether this is the only transaction that changes roll-ups of cost, from now to its end.
 pub fn try_be_the_only_folder() -> bool {
     try_take(&tag(4, Space::Process), pg_sys::ExclusiveLock, Span::Transaction)

@@ -124,4 +124,17 @@ extension_sql_file!(
     name = "spend_access",
     requires = ["spend", spend::costsim_cost_projection]
 );
-extension_sql_file!("../sql/95_access.sql", name = "access", requires = ["spend_access"], finalize);
+extension_sql_file!("../sql/66_anomaly.sql", name = "anomaly", requires = ["spend_access"]);
+extension_sql_file!(
+    "../sql/67_anomaly_access.sql",
+    name = "anomaly_access",
+    requires = [
+        "anomaly",
+        anomaly::costsim_detect_anomalies,
+        anomaly::explain::costsim_explain_anomaly,
+        anomaly::operate::costsim_acknowledge_anomaly,
+        anomaly::operate::costsim_resolve_anomaly,
+        anomaly::operate::costsim_dismiss_anomaly
+    ]
+);
+extension_sql_file!("../sql/95_access.sql", name = "access", requires = ["anomaly_access"], finalize);

@@ -8,6 +8,7 @@ mod alert;
 mod breaker;
 mod canary;
 mod compare;
+mod cost;
 mod handover;
 mod leader;
 mod provenance;
@@ -40,6 +41,8 @@ struct Options {
     provenance: provenance::Load,
     #[command(flatten)]
     canary: canary::Load,
+    #[command(flatten)]
+    cost: cost::Load,
     /// Measure only what has this in its name.
     #[arg(default_value = "")]
     only: String,
@@ -58,10 +61,12 @@ fn main() -> Result<()> {
     latencies.extend(alerts.latencies);
     let provenance = provenance::measure(&options)?;
     let canary = canary::measure(&options)?;
+    let cost = cost::measure(&options)?;
     // Hand-overs may have restarted the server, so the sessions from before are gone.
     let mut client = cluster.connect(DATABASE)?;
     let memory = alerts.memory.as_ref();
-    let path = record::write(&mut client, &outcomes, &latencies, &alerts.rates, memory, provenance, canary)?;
+    let rooms = [("provenance", provenance), ("canary", canary), ("cost", cost)];
+    let path = record::write(&mut client, &outcomes, &latencies, &alerts.rates, memory, rooms)?;
     println!("raw run in {}", path.display());
     Ok(())
 }

@@ -178,6 +178,16 @@ impl Stage {
         self.cluster.connect(DATABASE)
     }
 
+    /// Another database, with the extension, and a session there.
+    pub fn create_database(&self, name: &str) -> Result<Client> {
+        self.cluster.create_database_with_extension(name)
+    }
+
+    /// A session there.
+    pub fn connect_to(&self, database: &str) -> Result<Client> {
+        self.cluster.connect(database)
+    }
+
     /// For clients in other languages.
     pub fn connection(&self) -> String {
         self.cluster.conn_string(DATABASE)

@@ -30,12 +30,11 @@ pub fn write(
     handovers: &[Latencies],
     rates: &[Rates],
     memory: Option<&Memory>,
-    provenance: Option<Value>,
-    canary: Option<Value>,
+    rooms: [(&str, Option<Value>); 3],
 ) -> Result<PathBuf> {
     let server: String = client.query_one("SELECT version()", &[])?.get(0);
     let now = chrono::Utc::now();
-    let record = json!({
+    let mut record = json!({
         "measured_at": now.to_rfc3339(),
         "version": env!("CARGO_PKG_VERSION"),
         "server": server,
@@ -65,9 +64,10 @@ pub fn write(
             "own_first_and_last_tenth_kb": memory.own_at_the_ends_kb(),
             "resident_kb": range(&memory.resident_kb),
         })),
-        "provenance": provenance,
-        "canary": canary,
     });
+    for (room, measured) in rooms {
+        record[room] = measured.into();
+    }
     let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/runs"));
     std::fs::create_dir_all(&folder)?;
     let path = folder.join(format!("{}.json", now.format("%Y-%m-%dT%H%M%SZ")));

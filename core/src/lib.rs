@@ -7,6 +7,7 @@
 //! | Module           | Decides                                                                              |
 //! |------------------|--------------------------------------------------------------------------------------|
 //! | [`alertmanager`] | what may be sent to an Alertmanager, where to, and what its answer means             |
+//! | [`anomaly`]      | what is unusual in daily spends, and why                                              |
 //! | [`backoff`]      | how long to wait after the n-th failure                                              |
 //! | [`breaker`]      | what an event does to a circuit breaker                                              |
 //! | [`budget`]       | whether a record of cost may be written under hard limits                             |
@@ -28,6 +29,7 @@
 #![warn(missing_docs)]
 
 pub mod alertmanager;
+pub mod anomaly;
 pub mod backoff;
 pub mod bounded;
 pub mod breaker;

@@ -6,9 +6,12 @@
 //! a canary tells the wrong price table from the right one, the price table is put right, the breaker is enabled and the alert resolved. Then a report tells what happened, and checks
 //! say whether it is true.
 //!
+//! At the very end the same requests go on a bill: a hard limit refuses what would pass it, and a loop that runs away is found and told of.
+//!
 //! Nothing of the machine is touched: the server is a throw-away cluster and everything is removed at the end.
 
 mod canary;
+mod cost;
 mod generator;
 mod play;
 mod prices;

@@ -14,6 +14,7 @@ use postgres::Client;
 
 use crate::Show;
 use crate::canary::Trial;
+use crate::cost::Bill;
 use crate::prices::PriceTable;
 use crate::replica::{Event, Window};
 use crate::report::{self, Report};
@@ -99,9 +100,9 @@ pub fn run(show: &Show) -> Result<bool> {
     let stage = Stage::set_up();
     interrupt.check()?;
     let mut play = Play::new(stage?, plan, prices, interrupt, screen);
-    let (story, recovery) = play.perform(&requests).map_err(|error| play.explained(error))?;
+    let (story, recovery, bill) = play.perform(&requests).map_err(|error| play.explained(error))?;
 
-    let report = Report::collect(&mut play.stage, source, play.plan.window, story, recovery)?;
+    let report = Report::collect(&mut play.stage, source, play.plan.window, story, recovery, bill)?;
     play.screen.line("");
     play.screen.line(&report.text(play.screen.paint()));
     if show.keep {
@@ -266,11 +267,12 @@ impl Play {
         Ok(())
     }
 
-    fn perform(&mut self, requests: &[Request]) -> Result<(Story, Recovery)> {
+    fn perform(&mut self, requests: &[Request]) -> Result<(Story, Recovery, Bill)> {
         self.prepare(requests)?;
         let story = self.replay()?;
         let recovery = self.recover(&story)?;
-        Ok((story, recovery))
+        let bill = self.bill()?;
+        Ok((story, recovery, bill))
     }
 
     /// What went wrong, with what the extension says about its own deliveries: that is where to look first.
@@ -501,12 +503,37 @@ impl Play {
             &format!("Alertmanager lists it no longer, {unlisted} later; its receiver was told \"resolved\" after {resolved}"),
         );
 
+        Ok(Recovery { worst_drift, trial, unlisted_after, resolved_after })
+    }
+
+    /// What the requests cost, who may not spend more, and who did.
+    fn bill(&mut self) -> Result<Bill> {
+        let Play { stage: Stage { client, cluster, alertmanager, .. }, interrupt, screen, prices, .. } = self;
+        let wait = |what: &str, look: &mut dyn FnMut() -> Result<Option<()>>| interrupt.wait_for(what, look);
+        let bill = Bill::run(client, cluster, alertmanager, prices.corrected.prices, wait)?;
+        screen.event(&format!(
+            "{} requests are on the bill, {} cents; of {} sessions at once under a hard limit {} may spend",
+            thousands(bill.records),
+            bill.cents,
+            bill.recorded + bill.refused,
+            bill.recorded
+        ));
+        screen
+            .event_in(Tone::Bad, &format!("a loop runs away: {}, {}", bill.spike.severity, bill.spike.cause));
+        screen.event_in(
+            Tone::Good,
+            &format!(
+                "Alertmanager lists CostSimCostAnomaly as active, {} after it began; then it is resolved",
+                millis(bill.alert_after)
+            ),
+        );
+
         // The worker books a delivery after the answer, in a transaction of its own.
         interrupt.wait_for("the outbox to be empty", || {
             let empty = "SELECT pending = 0 AND unsent = 0 FROM costsim_alert_queue_stats()";
             Ok(client.query_one(empty, &[])?.get::<_, bool>(0).then_some(()))
         })?;
-        Ok(Recovery { worst_drift, trial, unlisted_after, resolved_after })
+        Ok(bill)
     }
 
     fn dismiss(&mut self) -> Result<()> {

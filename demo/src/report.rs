@@ -6,6 +6,7 @@ use anyhow::Result;
 use postgres::Client;
 
 use crate::canary::Trial;
+use crate::cost::Bill;
 use crate::play::{Recovery, Story, millis};
 use crate::screen::{Paint, Tone, thousands};
 use crate::stage::Stage;
@@ -55,6 +56,7 @@ pub struct Report {
     points: Vec<Point>,
     story: Story,
     recovery: Recovery,
+    bill: Bill,
     queue: String,
     checks: Vec<Check>,
 }
@@ -66,6 +68,7 @@ impl Report {
         window: usize,
         story: Story,
         recovery: Recovery,
+        bill: Bill,
     ) -> Result<Self> {
         let client = &mut stage.client;
         let terms = terms(client)?;
@@ -79,9 +82,12 @@ impl Report {
             same_fingerprint(client, &story)?,
             queue_check,
             canary(&recovery.trial),
+            sums(&bill),
+            limit(&bill),
+            spike(&bill),
         ];
         let requests = client.query_one("SELECT count(*) FROM demo_requests", &[])?.get(0);
-        Ok(Report { source, window, requests, terms, points, story, recovery, queue, checks })
+        Ok(Report { source, window, requests, terms, points, story, recovery, bill, queue, checks })
     }
 
     /// Whether every check holds.
@@ -170,6 +176,17 @@ impl Report {
         )?;
         writeln!(out, "  outbox at the end: {}", self.queue)?;
 
+        let bill = &self.bill;
+        writeln!(out, "\n{}", heading("Bill"))?;
+        writeln!(out, "  {} requests, {} cents", thousands(bill.records), bill.cents)?;
+        writeln!(out, "  refused: {}", bill.reason)?;
+        writeln!(out, "  {} ({}): {}", bill.spike.severity, bill.spike.cause, bill.spike.message)?;
+        writeln!(
+            out,
+            "  loop to alert: {} until Alertmanager listed it as active",
+            millis(bill.alert_after)
+        )?;
+
         writeln!(out, "\n{}", heading("Checks"))?;
         for check in &self.checks {
             let mark =
@@ -185,6 +202,11 @@ impl Report {
             ("every step of it", "TABLE costsim_cb_events"),
             ("how far V2 is off", "SELECT * FROM costsim_drift_stats(variant_slug => 'v2')"),
             ("the alert", "SELECT labels, starts_at, resolved_at, sent_at FROM costsim_alerts"),
+            (
+                "what it costs",
+                "SELECT * FROM costsim_cost_by_user('demo', now() - interval '15 days', now())",
+            ),
+            ("what was odd", "SELECT * FROM costsim_query_anomalies('demo', include_resolved => true)"),
             ("the outbox", "SELECT * FROM costsim_alert_queue_stats()"),
             ("the windows", "TABLE demo_windows"),
         ] {
@@ -306,18 +328,50 @@ fn one_incident(client: &mut Client) -> Result<Check> {
 }
 
 fn same_fingerprint(client: &mut Client, story: &Story) -> Result<Check> {
-    let ours: Vec<String> =
-        client.query("SELECT fingerprint FROM costsim_alerts", &[])?.iter().map(|row| row.get(0)).collect();
+    let ours: Vec<String> = client
+        .query(
+            "SELECT fingerprint FROM costsim_alerts WHERE labels ->> 'alertname' = 'CostSimV2Disabled'",
+            &[],
+        )?
+        .iter()
+        .map(|row| row.get(0))
+        .collect();
     let seen =
         story.trip.as_ref().and_then(|trip| trip.alert.as_ref()).map(|alert| alert.fingerprint.as_str());
     let holds = ours.len() == 1 && ours.first().map(String::as_str) == seen;
-    let text = format!("one alert, known to both sides by the fingerprint {}", seen.unwrap_or("(none)"));
+    let text = format!(
+        "one alert of the breaker, known to both sides by the fingerprint {}",
+        seen.unwrap_or("(none)")
+    );
     Ok(Check { holds, text })
 }
 
 fn canary(trial: &Trial) -> Check {
     let holds = trial.wrong.status == "fail" && trial.corrected.status == "pass";
     Check { holds, text: "the canary fails with the wrong prices and passes with the corrected ones".into() }
+}
+
+fn sums(bill: &Bill) -> Check {
+    Check {
+        holds: bill.is_exact,
+        text: format!("the roll-ups say what the records do: {} cents, to the last digit", bill.cents),
+    }
+}
+
+fn limit(bill: &Bill) -> Check {
+    let holds = bill.recorded == 1 && bill.refused > 0;
+    let sessions = bill.recorded + bill.refused;
+    let text =
+        format!("a hard limit with room for one: of {sessions} sessions at once {} may spend", bill.recorded);
+    Check { holds, text }
+}
+
+fn spike(bill: &Bill) -> Check {
+    let holds = bill.spike.severity == "HIGH" && bill.spike.cause == "RETRY_LOOP";
+    Check {
+        holds,
+        text: "a loop that runs away is an anomaly of today, HIGH, and found to be a loop of retries".into(),
+    }
 }
 
 /// A bar per window, or per few windows when there are many; then the worst of them counts.

@@ -124,8 +124,13 @@ pub fn fire(
 
 /// Resolves an alert in the caller's transaction: whether it was firing.
 pub fn resolve(labels: &LabelSet) -> error::Result<bool> {
+    resolve_by_fingerprint(&labels.fingerprint().to_string())
+}
+
+/// The same by the fingerprint that [`fire`] answered.
+pub fn resolve_by_fingerprint(fingerprint: &str) -> error::Result<bool> {
     db::make_commit_durable();
-    let was_firing = store::resolve(&labels.fingerprint().to_string())?;
+    let was_firing = store::resolve(fingerprint)?;
     if was_firing {
         wake_worker();
     }

@@ -1,5 +1,5 @@
 //! What the worker keeps in order when nothing else is to do, or has not been done for too long: clears away what is over for long, rolls up drift and
-//! cost, purges provenance and cost records, and runs the canary when it is due.
+//! cost, purges provenance and cost records, runs the canary when it is due, and looks for cost anomalies.
 //!
 //! A task that fails says so in the log, once for each new reason, and is tried again later; alerts go on meanwhile.
 
@@ -17,7 +17,7 @@ use crate::canary::schedule::{self, Ending, Found, Run};
 use crate::db::Refusal;
 use crate::error::Result;
 use crate::provenance::Task;
-use crate::{clock, cost, db, guc, lock, provenance};
+use crate::{anomaly, clock, cost, db, guc, lock, provenance};
 
 /// What is over is cleared away, and provenance purged, this often.
 const HOURLY: Duration = Duration::from_secs(3_600);
@@ -60,6 +60,9 @@ pub struct Upkeep {
     folded_to: Option<String>,
     cost_records: Due,
     canary: Due,
+    detection: Due,
+    /// The last tenant that was looked at in this round.
+    detected_to: String,
     /// A run whose end is still to be written down.
     ended: Option<(Run, Ending)>,
     /// The settings under which the canary was looked after.
@@ -77,10 +80,18 @@ enum Chore {
     Costs,
     CostRecords,
     Canary,
+    Detection,
 }
 
-const CHORES: [Chore; 6] =
-    [Chore::Alerts, Chore::Costs, Chore::Drift, Chore::Provenance, Chore::CostRecords, Chore::Canary];
+const CHORES: [Chore; 7] = [
+    Chore::Alerts,
+    Chore::Costs,
+    Chore::Drift,
+    Chore::Provenance,
+    Chore::CostRecords,
+    Chore::Canary,
+    Chore::Detection,
+];
 
 /// When a task is done next.
 struct Due {
@@ -113,6 +124,8 @@ impl Upkeep {
             folded_to: None,
             cost_records: due("purging cost records", Some(Task::PurgeCosts)),
             canary: due("running the canary", None),
+            detection: due("looking for cost anomalies", None),
+            detected_to: String::new(),
             ended: None,
             settings_version: process::settings_version(),
             turned_at: Instant::now(),
@@ -157,6 +170,7 @@ impl Upkeep {
             Chore::Costs => &self.costs,
             Chore::CostRecords => &self.cost_records,
             Chore::Canary => &self.canary,
+            Chore::Detection => &self.detection,
         }
     }
 
@@ -165,6 +179,7 @@ impl Upkeep {
         let version = process::settings_version();
         if std::mem::replace(&mut self.settings_version, version) != version {
             self.canary.at = Instant::now();
+            self.detection.at = Instant::now();
         }
     }
 
@@ -204,6 +219,20 @@ impl Upkeep {
                 Ok(more_if(cost::purge_some(age, PURGED_AT_ONCE)? > 0))
             }),
             Chore::Canary => self.look_after_canary(),
+            Chore::Detection => {
+                let Some(interval) = guc::detect_interval().to_std().ok().filter(|pause| !pause.is_zero())
+                else {
+                    self.detection.at = Instant::now() + HOURLY;
+                    return Ok(());
+                };
+                let after = &mut self.detected_to;
+                self.detection.step(interval, || {
+                    let last = anomaly::schedule::look(after)?;
+                    let is_more = last.is_some();
+                    *after = last.unwrap_or_default();
+                    Ok(more_if(is_more))
+                })
+            }
         }
     }
 

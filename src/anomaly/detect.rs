@@ -1,0 +1,470 @@
+//! One look at some tenants: their series are read, judged, and what follows is written.
+//!
+//! ```text
+//!   tenants -> their series -> judged
+//!           -> who has spent enough today, and whose anomaly is open, a page at a time -> their series -> judged
+//!           -> budgets -> judged
+//!   found -> usage, for the cause -> rows, breaches, drifts
+//!   open  -> found no more: over
+//!   grave -> alerts
+//! ```
+//!
+//! A few statements for many tenants; none for one of them.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use chrono::{DateTime, Utc};
+use costsim_core::anomaly::{
+    self, CENT, Cause, ENTITY_DAYS, Judgement, Mean, Micros, Rule, Series, Severity, TENANT_DAYS,
+};
+use pgrx::prelude::*;
+use serde_json::{Map, Value, json};
+
+use super::notice::{self, Notice};
+use super::store::{self, Day, Entity, Limit, Open, Tenant, Used};
+use crate::convert::beginning;
+use crate::error::{Error, Result};
+use crate::{alert, guc};
+
+/// So many tenants are looked at together.
+pub const TENANTS_AT_ONCE: i32 = 100;
+
+/// Of their entities so many.
+const ENTITIES_AT_ONCE: usize = 5_000;
+
+/// Somebody's name in a message has no more characters.
+const LONGEST_NAME: usize = 200;
+
+/// The floor of excesses, as rules take it and as the server does.
+pub struct Floor {
+    pub micros: Micros,
+    cents: AnyNumeric,
+}
+
+/// As it is set.
+pub fn floor() -> Result<Floor> {
+    let cents = guc::anomaly_min_cents();
+    let micros = (cents * CENT as f64).round() as Micros;
+    let cents = AnyNumeric::try_from(cents).map_err(|error| Error::Internal(error.to_string()))?;
+    Ok(Floor { micros, cents })
+}
+
+/// What a rule says, and of whom.
+pub struct Judged {
+    pub entity: Entity,
+    pub judgement: Judgement,
+    /// What is told of it besides.
+    limit: Option<Limit>,
+}
+
+/// What makes a finding this finding, but for its day.
+#[derive(PartialEq, Eq, Hash)]
+struct Key {
+    tenant: String,
+    anomaly_type: String,
+    entity_type: String,
+    entity_id: String,
+    period: String,
+}
+
+/// Looks at these tenants as they are at a moment, and writes what follows: the ids of what was found.
+pub fn detect(ids: &[String], as_of: DateTime<Utc>) -> Result<Vec<i64>> {
+    let floor = floor()?;
+    let tenants: HashMap<String, Tenant> = store::tenants(ids, as_of, TENANT_DAYS)?
+        .into_iter()
+        .map(|tenant| (tenant.id.clone(), tenant))
+        .collect();
+    let open = store::open(ids)?;
+    let mut look =
+        Look { floor, tenants: &tenants, found: Vec::new(), breaches: Vec::new(), lasting: HashSet::new() };
+    for tenant in tenants.values() {
+        look.judge_tenant(tenant);
+    }
+    look.judge_entities(ids, as_of, &open)?;
+    for limit in store::budgets(ids, as_of)? {
+        look.found.extend(Some(judged_budget(limit)).filter(|judged| judged.judgement.is_finding()));
+    }
+    let Look { mut found, breaches, lasting, floor: Floor { micros: look_floor, .. }, .. } = look;
+    // One order for whoever locks the rows.
+    found.sort_unstable_by(|a, b| key_of(a).cmp(&key_of(b)));
+    let found: Vec<_> =
+        found.into_iter().filter(|judged| tenants.contains_key(&judged.entity.tenant)).collect();
+    let used = usage(&found, as_of)?;
+    let rows =
+        found.iter().enumerate().map(|(ordinal, judged)| row(ordinal, judged, &tenants, &used)).collect();
+    let written = store::write(rows)?;
+    store::write_breaches(breaches)?;
+    write_drifts(&tenants, look_floor)?;
+
+    let over = over(&open, &found, &lasting, &tenants);
+    store::close(&over)?;
+    let mut without_alert: Vec<i64> = over.iter().map(|(id, _)| *id).collect();
+    let mut fired = Vec::new();
+    for stands in &written {
+        let Some(judged) = found.get(stands.ordinal) else { continue };
+        let is_grave = judged.judgement.severity == Some(Severity::High);
+        if !is_grave || !stands.is_open {
+            without_alert.extend(stands.alert.is_some().then_some(stands.id));
+        } else if tenants.get(&judged.entity.tenant).is_some_and(|tenant| tenant.is_today) {
+            let fingerprint = fire(judged, &used)?;
+            if stands.alert.as_ref() != Some(&fingerprint) {
+                if let Some(former) = &stands.alert {
+                    alert::resolve_by_fingerprint(former)?;
+                }
+                fired.push((stands.id, fingerprint));
+            }
+        }
+    }
+    store::note_alerts(fired)?;
+    notice::end_alerts(without_alert)?;
+    Ok(written.iter().map(|stands| stands.id).collect())
+}
+
+/// What is gathered of some tenants.
+struct Look<'a> {
+    floor: Floor,
+    tenants: &'a HashMap<String, Tenant>,
+    found: Vec<Judged>,
+    breaches: Vec<Value>,
+    /// What was a finding on the day before.
+    lasting: HashSet<Key>,
+}
+
+impl Look<'_> {
+    fn judge_tenant(&mut self, tenant: &Tenant) {
+        let entity = entity_of(tenant);
+        for judgement in of_tenant(&tenant.series, 0, self.floor.micros) {
+            self.take(&entity, judgement, |ago| Some(anomaly::spike(tenant.series.seen(ago), 0)));
+        }
+        for judgement in of_tenant(&tenant.series, 1, self.floor.micros) {
+            self.remember(&entity, &judgement);
+        }
+    }
+
+    /// Those whose anomaly is open first, and then all who have spent enough to be one.
+    fn judge_entities(&mut self, ids: &[String], as_of: DateTime<Utc>, open: &[Open]) -> Result<()> {
+        let known: BTreeSet<Entity> = open.iter().filter_map(entity_of_open).collect();
+        let mut page: Vec<Entity> = known.iter().cloned().collect();
+        let mut after: Option<Entity> = None;
+        loop {
+            for (entity, series) in store::entities(&page, as_of, ENTITY_DAYS)? {
+                self.judge_entity(&entity, &series, known.contains(&entity));
+            }
+            pgrx::check_for_interrupts!();
+            page = store::spenders(ids, as_of, &self.floor.cents, after.as_ref(), ENTITIES_AT_ONCE)?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = Some(last.clone());
+            page.retain(|entity| !known.contains(entity));
+        }
+    }
+
+    fn judge_entity(&mut self, entity: &Entity, series: &Series, is_known: bool) {
+        let tenants = self.tenants;
+        let Some(tenant) = tenants.get(&entity.tenant) else { return };
+        for judgement in of_entity(series, tenant, 0, self.floor.micros) {
+            let rule = judgement.rule;
+            self.take(entity, judgement, |ago| {
+                of_entity(series, tenant, ago, 0).into_iter().find(|judgement| judgement.rule == rule)
+            });
+        }
+        if is_known {
+            for judgement in of_entity(series, tenant, 1, self.floor.micros) {
+                self.remember(entity, &judgement);
+            }
+        }
+    }
+
+    /// Keeps a finding, and the days that led to it. `judged` judges a day so many days ago.
+    fn take(&mut self, entity: &Entity, judgement: Judgement, judged: impl Fn(usize) -> Option<Judgement>) {
+        let day = self.tenants.get(&entity.tenant).map_or(0, |tenant| tenant.day);
+        if judgement.rule != Rule::SustainedDrift && !judgement.is_small {
+            for ago in 0..judgement.watched_days {
+                let Some(breach) = usize::try_from(ago).ok().and_then(&judged) else { break };
+                self.breaches.push(json!({
+                    "tenant_id": entity.tenant,
+                    "entity_type": entity.dimension,
+                    "entity_id": entity.id,
+                    "breach_type": breach.rule.as_str(),
+                    "day": day - ago.cast_signed(),
+                    "deviation": breach.deviation_pct,
+                    "current": cents(breach.current),
+                    "expected": cents(breach.expected.map_or(0, Mean::rounded)),
+                }));
+            }
+        }
+        if judgement.is_finding() {
+            self.found.push(Judged { entity: entity.clone(), judgement, limit: None });
+        }
+    }
+
+    fn remember(&mut self, entity: &Entity, judgement: &Judgement) {
+        if judgement.is_finding() {
+            self.lasting.insert(Key {
+                tenant: entity.tenant.clone(),
+                anomaly_type: judgement.rule.as_str().into(),
+                entity_type: entity.dimension.clone(),
+                entity_id: stored_id(entity, judgement.rule).unwrap_or_default(),
+                period: "day".into(),
+            });
+        }
+    }
+}
+
+/// What the rules say of a tenant, seen so many days ago.
+pub fn of_tenant(series: &Series, ago: usize, floor: Micros) -> [Judgement; 2] {
+    [anomaly::spike(series.seen(ago), floor), anomaly::drift(series.seen(ago), floor)]
+}
+
+/// What the rules say of a feature, a user or a model, seen so many days ago.
+pub fn of_entity(series: &Series, tenant: &Tenant, ago: usize, floor: Micros) -> [Judgement; 2] {
+    [
+        anomaly::spike(series.seen(ago), floor),
+        anomaly::new_spender(series.seen(ago), tenant.series.seen(ago), floor),
+    ]
+}
+
+/// What is said of a limit.
+pub fn judged_budget(limit: Limit) -> Judged {
+    let entity = Entity {
+        tenant: limit.tenant.clone(),
+        dimension: limit.entity_type.clone(),
+        id: limit.entity_id.clone().unwrap_or_default(),
+    };
+    Judged { entity, judgement: anomaly::budget(&limit.budget, &limit.period), limit: Some(limit) }
+}
+
+/// The tenant itself.
+pub fn entity_of(tenant: &Tenant) -> Entity {
+    Entity { tenant: tenant.id.clone(), dimension: "tenant".into(), id: String::new() }
+}
+
+/// The entity whose series an open anomaly is about; a tenant's is read anyhow.
+fn entity_of_open(open: &Open) -> Option<Entity> {
+    let is_of_series = !open.anomaly_type.starts_with("BUDGET_") && open.entity_type != "tenant";
+    is_of_series.then(|| Entity {
+        tenant: open.tenant.clone(),
+        dimension: open.entity_type.clone(),
+        id: open.entity_id.clone().unwrap_or_default(),
+    })
+}
+
+/// The id under which a finding is stored: none for a tenant, but for its drift, which bears the tenant's.
+fn stored_id(entity: &Entity, rule: Rule) -> Option<String> {
+    match rule {
+        Rule::SustainedDrift => Some(entity.tenant.clone()),
+        _ => (entity.dimension != "tenant").then(|| entity.id.clone()),
+    }
+}
+
+fn key_of(judged: &Judged) -> (&Entity, Rule, Option<&str>) {
+    (&judged.entity, judged.judgement.rule, judged.limit.as_ref().map(|limit| limit.period.as_str()))
+}
+
+/// The period of a finding, and its first day.
+fn period<'a>(judged: &'a Judged, tenants: &HashMap<String, Tenant>) -> (&'a str, Day) {
+    match &judged.limit {
+        Some(limit) => (&limit.period, limit.period_start),
+        None => ("day", tenants.get(&judged.entity.tenant).map_or(0, |tenant| tenant.day)),
+    }
+}
+
+/// What the entities of spikes have asked for, today and yesterday.
+fn usage(found: &[Judged], as_of: DateTime<Utc>) -> Result<HashMap<Entity, Used>> {
+    let is_of_usage =
+        |judged: &&Judged| matches!(judged.judgement.rule, Rule::AbsoluteSpike | Rule::NewSpender);
+    let asked: Vec<Entity> = found.iter().filter(is_of_usage).map(|judged| judged.entity.clone()).collect();
+    if asked.is_empty() {
+        return Ok(HashMap::new());
+    }
+    Ok(store::usage(&asked, as_of)?.into_iter().map(|used| (used.entity.clone(), used)).collect())
+}
+
+fn cause_of(judged: &Judged, used: &HashMap<Entity, Used>) -> Cause {
+    if !matches!(judged.judgement.rule, Rule::AbsoluteSpike | Rule::NewSpender) {
+        return Cause::Unknown;
+    }
+    used.get(&judged.entity).map_or(Cause::Unknown, |used| {
+        let features = used.features.as_ref().map(|(_, top, all)| (*top, *all));
+        anomaly::cause(used.today, used.yesterday, features)
+    })
+}
+
+/// Who, and why.
+fn message(judged: &Judged) -> String {
+    let Entity { tenant, dimension, id } = &judged.entity;
+    let name = if dimension == "tenant" { tenant } else { id };
+    format!("{dimension} {}: {}", beginning(name, LONGEST_NAME), judged.judgement.reason)
+}
+
+/// A finding as it is written.
+fn row(
+    ordinal: usize,
+    judged: &Judged,
+    tenants: &HashMap<String, Tenant>,
+    used: &HashMap<Entity, Used>,
+) -> Value {
+    let Judged { entity, judgement, .. } = judged;
+    let (period, day) = period(judged, tenants);
+    json!({
+        "ordinal": ordinal,
+        "tenant_id": entity.tenant,
+        "anomaly_type": judgement.rule.as_str(),
+        "severity": judgement.severity.map(Severity::as_str),
+        "entity_type": entity.dimension,
+        "entity_id": stored_id(entity, judgement.rule),
+        "period": period,
+        "day": day,
+        "current": cents(judgement.current),
+        "expected": cents(judgement.expected.map_or(0, Mean::rounded)),
+        "deviation": judgement.deviation_pct,
+        "threshold": judgement.threshold_pct,
+        "message": message(judged),
+        "breach_count": judgement.days,
+        "cause": cause_of(judged, used).as_str(),
+        "metadata": metadata(judged, used.get(entity)),
+        "is_of_budget": judgement.rule.is_of_budget(),
+    })
+}
+
+/// The figures behind a finding.
+fn metadata(judged: &Judged, used: Option<&Used>) -> Value {
+    let Judgement { rule, expected, current, days, .. } = &judged.judgement;
+    let (average, of_days) = expected.map_or((0, 0), |mean| (mean.rounded(), mean.days));
+    let number = |amount: Micros| amount as f64 / CENT as f64;
+    let mut figures = Map::new();
+    let mut note = |name: &str, value: Value| figures.insert(name.into(), value);
+    match (rule, &judged.limit) {
+        (_, Some(limit)) => {
+            note("period", limit.period.as_str().into());
+            note("limit_cents", number(limit.budget.limit).into());
+            note("warn_threshold_pct", (f64::from(limit.budget.warn_at) / 100.0).into());
+            note("budget_id", limit.budget_id.into());
+            note("hard_limit_enabled", limit.is_hard.into());
+        }
+        (Rule::SustainedDrift, None) => {
+            note("rolling_7d_avg", number(*current).into());
+            note("baseline_avg", number(average).into());
+            note("baseline_days", of_days.into());
+            note("drift_days", (*days).into());
+        }
+        (_, None) => {
+            note("lookback_days", 14.into());
+            note("baseline_daily_avg", number(average).into());
+            note("active_days", if *rule == Rule::NewSpender { 0 } else { of_days }.into());
+            note("consecutive_breaches", (*days).into());
+        }
+    }
+    if let Some(Used { today, yesterday, features, .. }) = used.filter(|_| judged.limit.is_none()) {
+        note("requests", json!([today.requests, yesterday.requests]));
+        note("retries", json!([today.retries, yesterday.retries]));
+        note("input_tokens", json!([today.input_tokens, yesterday.input_tokens]));
+        if let Some((name, top, all)) = features {
+            note("top_feature", name.as_str().into());
+            note("top_feature_cents", json!([number(*top), number(*all)]));
+        }
+    }
+    Value::Object(figures)
+}
+
+/// Of what is open, what is over, and why.
+fn over(
+    open: &[Open],
+    found: &[Judged],
+    lasting: &HashSet<Key>,
+    tenants: &HashMap<String, Tenant>,
+) -> Vec<(i64, &'static str)> {
+    let found: HashMap<Key, Day> = found
+        .iter()
+        .map(|judged| {
+            let (period, day) = period(judged, tenants);
+            let Judged { entity, judgement, .. } = judged;
+            let key = Key {
+                tenant: entity.tenant.clone(),
+                anomaly_type: judgement.rule.as_str().into(),
+                entity_type: entity.dimension.clone(),
+                entity_id: stored_id(entity, judgement.rule).unwrap_or_default(),
+                period: period.into(),
+            };
+            (key, day)
+        })
+        .collect();
+    let why = |row: &Open| -> Option<&'static str> {
+        let day = tenants.get(&row.tenant)?.day;
+        // A day that is looked at again ends nothing that came after it.
+        if row.period_start > day {
+            return None;
+        }
+        let key = |anomaly_type: &str| Key {
+            tenant: row.tenant.clone(),
+            anomaly_type: anomaly_type.into(),
+            entity_type: row.entity_type.clone(),
+            entity_id: row.entity_id.clone().unwrap_or_default(),
+            period: row.period.clone(),
+        };
+        let own = key(&row.anomaly_type);
+        let is_found = found.get(&own).is_some_and(|day| *day == row.period_start);
+        if row.anomaly_type.starts_with("BUDGET_") {
+            let is_exceeded = || found.get(&key("BUDGET_EXCEEDED")) == Some(&row.period_start);
+            return match () {
+                () if row.period_end <= day => Some("period_over"),
+                () if is_found => None,
+                () if row.anomaly_type == "BUDGET_WARNING" && is_exceeded() => Some("superseded"),
+                () => Some("cleared"),
+            };
+        }
+        match () {
+            () if is_found => None,
+            () if found.contains_key(&own) => Some("continued"),
+            () if lasting.contains(&own) => None,
+            () => Some("cleared"),
+        }
+    };
+    open.iter().filter_map(|row| why(row).map(|why| (row.id, why))).collect()
+}
+
+/// Keeps which tenants drift, and ends the drifts of all others.
+fn write_drifts(tenants: &HashMap<String, Tenant>, floor: Micros) -> Result<()> {
+    let (mut lasting, mut ended, mut days) = (Vec::new(), Vec::new(), Vec::new());
+    let mut sorted: Vec<_> = tenants.values().collect();
+    sorted.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+    for tenant in sorted {
+        let drift = anomaly::drift(tenant.series.today(), floor);
+        if drift.watched_days == 0 || drift.is_small {
+            ended.push(tenant.id.clone());
+            days.push(tenant.day);
+            continue;
+        }
+        lasting.push(json!({
+            "tenant_id": tenant.id,
+            "day": tenant.day,
+            "current": cents(drift.current),
+            "expected": cents(drift.expected.map_or(0, Mean::rounded)),
+            "deviation": drift.deviation_pct,
+            "days": drift.watched_days,
+        }));
+    }
+    store::write_drifts(lasting)?;
+    store::end_drifts(ended, days)
+}
+
+fn fire(judged: &Judged, used: &HashMap<Entity, Used>) -> Result<String> {
+    let Judged { entity, judgement, limit } = judged;
+    Notice {
+        tenant: &entity.tenant,
+        anomaly_type: judgement.rule.as_str(),
+        entity_type: &entity.dimension,
+        entity_id: stored_id(entity, judgement.rule).as_deref(),
+        period: limit.as_ref().map_or("day", |limit| &limit.period),
+        message: &message(judged),
+        cause: cause_of(judged, used).as_str(),
+    }
+    .fire()
+}
+
+/// An amount as the server reads it.
+pub fn cents(amount: Micros) -> String {
+    let sign = if amount < 0 { "-" } else { "" };
+    let amount = amount.unsigned_abs();
+    let cent = CENT.unsigned_abs();
+    format!("{sign}{}.{:06}", amount / cent, amount % cent)
+}

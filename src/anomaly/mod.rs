@@ -1,0 +1,69 @@
+//! Cost anomalies: what is unusual in what tenants spend, kept once for each day, told once to whoever is on call, and explained.
+//!
+//! Detection reads the daily series of many tenants at once, has [`costsim_core::anomaly`] judge them, and writes what was found, what is over and
+//! what is to be told in the caller's transaction ([`detect`]). What it finds follows from the series alone: it may run any number of times, by
+//! anybody, and days without a run lose nothing. One transaction at a time does it, under lock 7005.
+//!
+//! Does not: prevent spend (budgets with a hard limit do), or wait for the roll-ups, since what is pending counts.
+
+mod detect;
+mod explain;
+mod notice;
+mod operate;
+pub mod schedule;
+mod store;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use pgrx::iter::SetOfIterator;
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+
+use crate::error::{Error, Result, required};
+use crate::{clock, convert, db, lock, turn};
+pub use store::Anomaly;
+
+/// The lock of whoever looks for anomalies.
+const DETECTOR: i64 = 7005;
+
+/// Clocks of clients may be ahead by so much.
+const TOLERANCE: TimeDelta = TimeDelta::minutes(1);
+
+/// Looks for anomalies of a tenant, or of all, as they are at a moment: those that are found, new or known.
+#[pg_extern(volatile, parallel_unsafe, security_definer, requires = ["anomaly"])]
+#[search_path(pg_catalog, pg_temp)]
+fn costsim_detect_anomalies(
+    tenant_id: default!(Option<&str>, "NULL"),
+    as_of: default!(Option<TimestampWithTimeZone>, "now()"),
+) -> Result<SetOfIterator<'static, Anomaly>, ErrorReport> {
+    db::require_writable(c"costsim_detect_anomalies()");
+    let as_of = moment(as_of)?;
+    lock::wait_to_be_the_only_detector();
+    turn::take(DETECTOR)?;
+    let mut found = Vec::new();
+    match tenant_id {
+        Some(tenant) => found.extend(detect::detect(&[tenant.to_owned()], as_of)?),
+        None => {
+            let mut after = String::new();
+            loop {
+                let tenants = store::tenants_after(&after, detect::TENANTS_AT_ONCE)?;
+                let Some(last) = tenants.last() else { break };
+                after.clone_from(last);
+                found.extend(detect::detect(&tenants, as_of)?);
+                pgrx::check_for_interrupts!();
+            }
+        }
+    }
+    Ok(SetOfIterator::new(store::anomalies(&found)?))
+}
+
+/// A moment that is not to come.
+fn moment(as_of: Option<TimestampWithTimeZone>) -> Result<DateTime<Utc>> {
+    let as_of = convert::finite_moment(required(as_of, "as_of")?, "as_of")?;
+    if as_of > clock::now() + TOLERANCE {
+        return Err(Error::invalid(
+            "as_of must not lie in the future",
+            "Leave it out for now, or pass a moment of the past.",
+        ));
+    }
+    Ok(as_of)
+}
