@@ -185,6 +185,16 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION costsim_cost_time_zone(text) IS 'In which time zone a tenant''s days begin; UTC unless costsim_set_cost_time_zone has said otherwise. Errors: none.';
 
+-- Where clocks are turned back over midnight it comes twice, and the server takes the later one; the day begins with the first.
+CREATE FUNCTION _costsim_midnight(day date, time_zone text) RETURNS timestamptz
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT CASE WHEN ((($1::timestamp AT TIME ZONE $2) - INTERVAL '1 hour') AT TIME ZONE $2)::date = $1
+                THEN ($1::timestamp AT TIME ZONE $2) - INTERVAL '1 hour'
+                ELSE $1::timestamp AT TIME ZONE $2 END;
+END;
+COMMENT ON FUNCTION _costsim_midnight(date, text) IS 'When a day begins in a time zone.';
+
 -- What one dimension of a tenant comes to in each quarter of an hour of a window [from_ts, to_ts), of one entity or of all. Quarters that the window
 -- cuts are answered from the records; records that have been purged are missing there, and nowhere else. A bucket may come in several rows.
 CREATE FUNCTION _costsim_cost_pieces(tenant_id text, dimension text, entity_id text, from_ts timestamptz, to_ts timestamptz)
@@ -251,8 +261,8 @@ BEGIN ATOMIC
       FROM costsim_cost_pending p
      WHERE p.tenant_id = $1
        AND ($3 IS NULL OR CASE $2 WHEN 'tenant' THEN '' WHEN 'feature' THEN p.feature_tag WHEN 'user' THEN p.user_id WHEN 'model' THEN p.model END = $3)
-       AND p.bucket_start >= ($4::timestamp AT TIME ZONE costsim_cost_time_zone($1))
-       AND p.bucket_start < ($5::timestamp AT TIME ZONE costsim_cost_time_zone($1));
+       AND p.bucket_start >= _costsim_midnight($4, costsim_cost_time_zone($1))
+       AND p.bucket_start < _costsim_midnight($5, costsim_cost_time_zone($1));
 END;
 COMMENT ON FUNCTION _costsim_cost_days(text, text, text, date, date) IS 'What was spent on days of the tenant''s time zone: from roll-ups and from what is pending. A day may come in several rows.';
 
@@ -268,6 +278,7 @@ COMMENT ON FUNCTION costsim_list_feature_tags(text, boolean) IS 'The feature tag
 
 REVOKE ALL ON FUNCTION
     costsim_cost_time_zone(text),
+    _costsim_midnight(date, text),
     _costsim_cost_pieces(text, text, text, timestamptz, timestamptz),
     _costsim_cost_days(text, text, text, date, date),
     costsim_list_feature_tags(text, boolean),

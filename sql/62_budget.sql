@@ -38,8 +38,8 @@ CREATE FUNCTION _costsim_entity_spend(tenant_id text, dimension text, entity_id 
 BEGIN ATOMIC
     SELECT m.day, m.month, t.cents, t.cents + b.cents
       FROM (SELECT d.zone, d.day, date_trunc('month', d.day::timestamp)::date AS month,
-                   d.day::timestamp AT TIME ZONE d.zone AS midnight,
-                   date_trunc('month', d.day::timestamp) AT TIME ZONE d.zone AS first_midnight,
+                   _costsim_midnight(d.day, d.zone) AS midnight,
+                   _costsim_midnight(date_trunc('month', d.day::timestamp)::date, d.zone) AS first_midnight,
                    date_bin(INTERVAL '15 minutes', $4, TIMESTAMPTZ '2000-01-01 00:00:00+00') AS quarter
               FROM (SELECT z.zone, ($4 AT TIME ZONE z.zone)::date AS day
                       FROM (SELECT costsim_cost_time_zone($1) AS zone OFFSET 0) z OFFSET 0) d OFFSET 0) m

@@ -10,11 +10,11 @@ CREATE FUNCTION _costsim_cost_window(tenant_id text, from_ts timestamptz, to_ts 
     LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
 BEGIN ATOMIC
     SELECT CASE WHEN d.is_any THEN d.first_day END, CASE WHEN d.is_any THEN d.end_day END,
-           d.from_ts, CASE WHEN d.is_any THEN d.first_day::timestamp AT TIME ZONE d.zone ELSE d.to_ts END,
-           CASE WHEN d.is_any THEN d.end_day::timestamp AT TIME ZONE d.zone ELSE d.to_ts END, d.to_ts
+           d.from_ts, CASE WHEN d.is_any THEN _costsim_midnight(d.first_day, d.zone) ELSE d.to_ts END,
+           CASE WHEN d.is_any THEN _costsim_midnight(d.end_day, d.zone) ELSE d.to_ts END, d.to_ts
       FROM (SELECT w.zone, w.from_ts, w.to_ts, w.first_day, w.end_day, w.first_day < w.end_day AS is_any
               FROM (SELECT z.zone, z.from_ts, z.to_ts,
-                           CASE WHEN (z.from_ts AT TIME ZONE z.zone)::date::timestamp AT TIME ZONE z.zone >= z.from_ts
+                           CASE WHEN _costsim_midnight((z.from_ts AT TIME ZONE z.zone)::date, z.zone) >= z.from_ts
                                 THEN (z.from_ts AT TIME ZONE z.zone)::date ELSE (z.from_ts AT TIME ZONE z.zone)::date + 1 END AS first_day,
                            (z.to_ts AT TIME ZONE z.zone)::date AS end_day
                       FROM (SELECT costsim_cost_time_zone($1) AS zone, coalesce($2, TIMESTAMPTZ '-infinity') AS from_ts,
@@ -69,11 +69,12 @@ BEGIN ATOMIC
                sum(p.reasoning_tokens)::bigint AS reasoning_tokens
           FROM w
          CROSS JOIN LATERAL (
-                SELECT date_trunc(w.unit, d.day::timestamp) AT TIME ZONE w.zone AS bucket_start, d.cost_cents, d.requests, d.retries,
+                SELECT _costsim_midnight(date_trunc(w.unit, d.day::timestamp)::date, w.zone) AS bucket_start, d.cost_cents, d.requests, d.retries,
                        d.executions, d.input_tokens, d.output_tokens, d.cached_tokens, d.reasoning_tokens
                   FROM _costsim_cost_days($1, 'tenant', '', w.first_day, w.end_day) d
                 UNION ALL
-                SELECT date_trunc(w.unit, q.bucket_start, w.zone), q.cost_cents, q.requests, q.retries,
+                SELECT CASE w.unit WHEN 'hour' THEN date_trunc('hour', q.bucket_start, w.zone)
+                                   ELSE _costsim_midnight(date_trunc(w.unit, q.bucket_start AT TIME ZONE w.zone)::date, w.zone) END, q.cost_cents, q.requests, q.retries,
                        q.executions, q.input_tokens, q.output_tokens, q.cached_tokens, q.reasoning_tokens
                   FROM (VALUES (w.before_from, w.before_to), (w.after_from, w.after_to)) e (from_ts, to_ts)
                  CROSS JOIN LATERAL _costsim_cost_pieces($1, 'tenant', '', e.from_ts, e.to_ts) q WHERE e.from_ts < e.to_ts) p
@@ -94,7 +95,7 @@ BEGIN ATOMIC
                                             INTERVAL '15 minutes') s (moment)
          WHERE b.unit = 'hour'
         UNION
-        SELECT s.local AT TIME ZONE b.zone
+        SELECT _costsim_midnight(s.local::date, b.zone)
           FROM bounds b
          CROSS JOIN LATERAL generate_series(date_trunc(b.unit, b.from_ts AT TIME ZONE b.zone), b.last_ts AT TIME ZONE b.zone,
                                             ('1 ' || b.unit)::interval) s (local)
@@ -241,7 +242,7 @@ CREATE FUNCTION costsim_cost_baseline(tenant_id text, dimension text DEFAULT 'te
     LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
     WITH m AS MATERIALIZED (
-        SELECT d.today, d.today::timestamp AT TIME ZONE d.zone AS midnight, d.moment
+        SELECT d.today, _costsim_midnight(d.today, d.zone) AS midnight, d.moment
           FROM (SELECT (z.moment AT TIME ZONE z.zone)::date AS today, z.zone, z.moment
                   FROM (SELECT costsim_cost_time_zone($1) AS zone, coalesce($3, now()) AS moment OFFSET 0) z OFFSET 0) d
     ), days AS MATERIALIZED (
@@ -259,7 +260,7 @@ BEGIN ATOMIC
         SELECT DISTINCT CASE $2 WHEN 'tenant' THEN '' WHEN 'feature' THEN p.feature_tag WHEN 'user' THEN p.user_id WHEN 'model' THEN p.model END AS entity_id
           FROM costsim_cost_pending p, m
          WHERE p.tenant_id = $1 AND p.requests > 0::bigint
-           AND p.bucket_start < ((m.today - 28)::timestamp AT TIME ZONE costsim_cost_time_zone($1))
+           AND p.bucket_start < _costsim_midnight(m.today - 28, costsim_cost_time_zone($1))
     ), sums AS (
         SELECT d.entity_id, m.today, min(d.day) AS first_day,
                sum(d.cents) FILTER (WHERE d.day >= m.today - 14 AND d.day <= m.today - 2) AS baseline,
@@ -292,8 +293,8 @@ CREATE FUNCTION costsim_cost_comparison(
     LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
 BEGIN ATOMIC
     WITH m AS MATERIALIZED (
-        SELECT d.local_midnight AT TIME ZONE d.zone AS midnight, d.moment,
-               (d.local_midnight - INTERVAL '1 day') AT TIME ZONE d.zone AS midnight_before,
+        SELECT _costsim_midnight(d.local_midnight::date, d.zone) AS midnight, d.moment,
+               _costsim_midnight(d.local_midnight::date - 1, d.zone) AS midnight_before,
                (d.local - INTERVAL '1 day') AT TIME ZONE d.zone AS moment_before
           FROM (SELECT date_trunc('day', z.moment AT TIME ZONE z.zone) AS local_midnight, z.moment AT TIME ZONE z.zone AS local, z.zone, z.moment
                   FROM (SELECT costsim_cost_time_zone($1) AS zone, coalesce($4, now()) AS moment OFFSET 0) z OFFSET 0) d
@@ -356,8 +357,8 @@ BEGIN ATOMIC
                   WHERE s.day - $2 + g.n >= f.first_day
                   GROUP BY g.n ORDER BY g.n),
            s.daily_cents, s.monthly_cents, b.monthly_limit_cents,
-           extract(epoch FROM $3 - (s.day::timestamp AT TIME ZONE z.zone))::double precision
-           / extract(epoch FROM ((s.day + 1)::timestamp AT TIME ZONE z.zone) - (s.day::timestamp AT TIME ZONE z.zone))::double precision,
+           extract(epoch FROM $3 - _costsim_midnight(s.day, z.zone))::double precision
+           / extract(epoch FROM _costsim_midnight(s.day + 1, z.zone) - _costsim_midnight(s.day, z.zone))::double precision,
            (s.month::timestamp + INTERVAL '1 month')::date - s.day - 1
       FROM (SELECT costsim_cost_time_zone($1) AS zone OFFSET 0) z
      CROSS JOIN _costsim_entity_spend($1, 'tenant', '', $3) s

@@ -85,8 +85,8 @@ static SPENT: Statement = Statement::current(
                                                         WHEN 'model' THEN q.model END = p.entity_id), 0) AS cents,
                            count(*) AS pending
                       FROM @schema@.costsim_cost_pending q
-                     WHERE q.tenant_id = $1 AND q.bucket_start >= p.from_day::timestamp AT TIME ZONE z.name
-                       AND q.bucket_start < p.to_day::timestamp AT TIME ZONE z.name) q
+                     WHERE q.tenant_id = $1 AND q.bucket_start >= @schema@._costsim_midnight(p.from_day, z.name)
+                       AND q.bucket_start < @schema@._costsim_midnight(p.to_day, z.name)) q
          )
          SELECT w.ordinal, s.id, s.budget_type, s.entity_id, s.period, to_char(s.from_day, 'YYYY-MM-DD'), s.amount::text, s.cents::text,
                 s.pending,
