@@ -128,7 +128,7 @@ fn statement(rng: &mut Rng) -> (String, bool) {
         16 | 17 => (format!("SELECT costsim_refresh_costs({})", rng.u16(1..500)), false),
         18 => (format!("SELECT costsim_rebuild_costs({})", if rng.bool() { "NULL".to_owned() } else { format!("'t{tenant}'") }), false),
         _ if rng.u8(..6) == 0 => ("TRUNCATE costsim_cost_records".to_owned(), false),
-        _ => (format!("SELECT costsim_refresh_costs(); DELETE FROM costsim_cost_records WHERE id % 50 = 1"), false),
+        _ => ("SELECT costsim_refresh_costs(); DELETE FROM costsim_cost_records WHERE id % 50 = 1".to_owned(), false),
     }
 }
 
