@@ -12,7 +12,7 @@ use std::thread;
 use anyhow::{Context, Result, anyhow, ensure};
 use costsim_harness::{Cluster, Signal, wait_until};
 use costsim_server_tests::drift::{seed, setting};
-use costsim_server_tests::{LIMIT, Shared, one, run_tool, sqlstate_of};
+use costsim_server_tests::{LIMIT, Shared, one, run_tool, sqlstate_of, wait_for};
 use fastrand::Rng;
 use postgres::Client;
 
@@ -128,7 +128,7 @@ fn statement(rng: &mut Rng) -> (String, bool) {
         16 | 17 => (format!("SELECT costsim_refresh_costs({})", rng.u16(1..500)), false),
         18 => (format!("SELECT costsim_rebuild_costs({})", if rng.bool() { "NULL".to_owned() } else { format!("'t{tenant}'") }), false),
         _ if rng.u8(..6) == 0 => ("TRUNCATE costsim_cost_records".to_owned(), false),
-        _ => (format!("SELECT costsim_refresh_costs(); DELETE FROM costsim_cost_records WHERE id % 50 = 1"), false),
+        _ => ("SELECT costsim_refresh_costs(); DELETE FROM costsim_cost_records WHERE id % 50 = 1".to_owned(), false),
     }
 }
 
@@ -414,5 +414,33 @@ fn a_batch_that_is_malformed_anywhere_writes_nothing() -> Result<()> {
         assert_eq!(one::<i64>(&mut client, "SELECT count(*) FROM costsim_cost_records")?, 0, "{unfit}");
     }
     assert_eq!(sqlstate_of(&mut client, "SELECT costsim_record_costs('[1, 2')")?, "22P02");
+    Ok(())
+}
+
+#[test]
+fn worker_folds_what_is_pending_and_purges_by_the_retention() -> Result<()> {
+    let cluster = Cluster::builder()
+        .preload(true)
+        .conf("costsim.databases", "metered")
+        .conf("costsim.worker_poll_interval", "1 s")
+        .conf("costsim.cost_retention", "1 d")
+        .start()?;
+    let mut client = cluster.create_database_with_extension("metered")?;
+    client.batch_execute(
+        "INSERT INTO costsim_cost_records (tenant_id, model, cost_cents, created_at)
+         SELECT 'acme', 'm', 1, now() - i * interval '1 hour' FROM generate_series(1, 48) i",
+    )?;
+    wait_for(
+        &mut client,
+        "the worker to fold and purge",
+        "SELECT (SELECT count(*) FROM costsim_cost_records) < 25 AND NOT EXISTS (SELECT FROM costsim_cost_pending)
+            AND (SELECT sum(requests) FROM costsim_cost_daily WHERE dimension = 'tenant' AND is_purged) >= 24",
+    )?;
+    assert!(one::<bool>(
+        &mut client,
+        "SELECT sum(requests) = 48 FROM costsim_cost_quarters WHERE dimension = 'model'"
+    )?);
+    let noted = "SELECT count(*) = 2 AND bool_and(last_error IS NULL) FROM costsim_maintenance WHERE task IN ('refresh_costs', 'purge_costs')";
+    assert!(one::<bool>(&mut client, noted)?);
     Ok(())
 }
