@@ -68,8 +68,14 @@ pub fn batch(batch: &Batch<'_>, is_enforced: bool) -> Result<Vec<Outcome>> {
     if is_enforced {
         enforce(batch, &mut outcomes)?;
     } else {
-        let written = store::write_batch(batch.document)?;
-        let open = settle(batch, batch.order(), written, &mut outcomes)?;
+        let order = batch.order();
+        // Nearly every batch is new.
+        let new = if batch.repeats_itself(&order) { None } else { store::write_new_batch(batch.document)? };
+        let written = match new {
+            Some(written) => written,
+            None => store::write_batch(batch.document)?,
+        };
+        let open = settle(batch, order, written, &mut outcomes)?;
         if !open.is_empty() {
             let open = answer_known(batch, open, &mut outcomes)?;
             if !open.is_empty() {
