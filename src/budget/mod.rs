@@ -122,14 +122,11 @@ const TOO_LARGE: i64 = 100_000_000_000_000;
 /// A limit as it can be stored; the server rounds it to its six decimals.
 fn limit(value: Option<AnyNumeric>, argument: &'static str) -> Result<Option<AnyNumeric>> {
     let Some(value) = value else { return Ok(None) };
-    match costsim_core::budget::amount(&value.to_string()) {
-        Some(amount) if !amount.is_sign_negative() || amount.is_zero() => {
-            // What would be rounded up to it is too large as well.
-            if rounded(amount, 6) < TOO_LARGE.into() {
-                return Ok(Some(value));
-            }
-        }
-        _ => {}
+    let is_one = costsim_core::budget::amount(&value.to_string())
+        // What would be rounded up to it is too large as well.
+        .is_some_and(|amount| amount >= Decimal::ZERO && rounded(amount, 6) < TOO_LARGE.into());
+    if is_one {
+        return Ok(Some(value));
     }
     Err(Error::invalid(
         format!("{argument} must be a number of cents, 0 or more and less than 10^14"),
