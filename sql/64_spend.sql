@@ -281,6 +281,7 @@ BEGIN ATOMIC
                             WHERE c.tenant_id = $1 AND c.dimension = $2 AND c.entity_id = s.entity_id AND c.day < s.today - 28
                               AND c.requests > 0::bigint)
                 OR EXISTS (SELECT FROM earlier e WHERE e.entity_id = s.entity_id) AS is_older) o
+     WHERE s.entity_id IS NOT NULL
      ORDER BY s.entity_id COLLATE "C";
 END;
 COMMENT ON FUNCTION costsim_cost_baseline(text, text, timestamptz) IS 'What is usual, and what is today, for each entity of a dimension (tenant, whose entity_id is empty, feature, user or model) that spent on day D of as_of or the 28 before, in the tenant''s time zone. baseline_daily_avg_cents: the mean of the days from D-14 to D-2 on which there were requests, active_days of them; NULL where there were none. today_cents: from midnight to as_of. rolling_7d_avg_cents: a seventh of the seven days before D. drift_baseline_avg_cents: the mean of the calendar days from D-28 to D-8, from the entity''s first on; NULL where that was later. Means are at six decimals. Errors: none; another dimension has no rows.';

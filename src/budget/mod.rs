@@ -15,6 +15,7 @@ mod gate;
 mod store;
 
 use pgrx::prelude::*;
+use rust_decimal::{Decimal, RoundingStrategy};
 
 use crate::db;
 use crate::error::{Answer, Error, Result, required};
@@ -121,14 +122,11 @@ const TOO_LARGE: i64 = 100_000_000_000_000;
 /// A limit as it can be stored; the server rounds it to its six decimals.
 fn limit(value: Option<AnyNumeric>, argument: &'static str) -> Result<Option<AnyNumeric>> {
     let Some(value) = value else { return Ok(None) };
-    match costsim_core::budget::amount(&value.to_string()) {
-        Some(amount) if !amount.is_sign_negative() || amount.is_zero() => {
-            // What would be rounded up to it is too large as well.
-            if amount.round_dp(6) < TOO_LARGE.into() {
-                return Ok(Some(value));
-            }
-        }
-        _ => {}
+    let is_one = costsim_core::budget::amount(&value.to_string())
+        // What would be rounded up to it is too large as well.
+        .is_some_and(|amount| amount >= Decimal::ZERO && rounded(amount, 6) < TOO_LARGE.into());
+    if is_one {
+        return Ok(Some(value));
     }
     Err(Error::invalid(
         format!("{argument} must be a number of cents, 0 or more and less than 10^14"),
@@ -139,10 +137,15 @@ fn limit(value: Option<AnyNumeric>, argument: &'static str) -> Result<Option<Any
 /// A threshold as it can be stored, at two decimals.
 fn threshold(value: AnyNumeric) -> Result<AnyNumeric> {
     match costsim_core::budget::amount(&value.to_string()) {
-        Some(percent) if percent.round_dp(2) > 0.into() && percent <= 100.into() => Ok(value),
+        Some(percent) if rounded(percent, 2) > 0.into() && percent <= 100.into() => Ok(value),
         _ => Err(Error::invalid(
             "warn_threshold_pct must be above 0 and at most 100",
             "Pass a percentage of the limit, as 80; two decimals are kept.",
         )),
     }
+}
+
+/// As the server rounds: half away from zero.
+fn rounded(value: Decimal, decimals: u32) -> Decimal {
+    value.round_dp_with_strategy(decimals, RoundingStrategy::MidpointAwayFromZero)
 }
