@@ -102,7 +102,7 @@ SELECT total, avg_delta, p50_rel_delta FROM costsim_drift_stats('2020-01-01', '2
 SELECT total, avg_delta, p50_rel_delta FROM costsim_drift_stats();
 SELECT costsim_input_hash('{"a": 1}');
 INSERT INTO public.costsim_cost_records (tenant_id, user_id, feature_tag, model, cost_cents, created_at)
-SELECT 't', 'u', 'f.g', 'm', CASE WHEN d OPERATOR(pg_catalog.<) 2 THEN 900 ELSE 300 END, pg_catalog.now() OPERATOR(pg_catalog.-) d OPERATOR(pg_catalog.*) interval '24 hours' FROM generate_series(0, 20) d;
+SELECT 't', 'u', 'f.g', 'm', CASE WHEN d OPERATOR(pg_catalog.<) 2 THEN 900 ELSE 300 END, pg_catalog.now() OPERATOR(pg_catalog.-) (d OPERATOR(pg_catalog.*) interval '24 hours') OPERATOR(pg_catalog.-) interval '1 microsecond' FROM generate_series(0, 20) d;
 SELECT count(*) FROM costsim_detect_anomalies() WHERE severity OPERATOR(pg_catalog.=) 'HIGH';
 SELECT costsim_acknowledge_anomaly('t', min(id), 'ann'), costsim_dismiss_anomaly('t', min(id), 'ann'), costsim_resolve_anomaly('t', max(id), 'ann') FROM public.costsim_cost_anomalies;
 SELECT count(*) FROM costsim_explain_anomaly('t', 'user', 'u');
