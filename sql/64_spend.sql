@@ -33,11 +33,9 @@ BEGIN ATOMIC
             SELECT d.entity_id, d.cost_cents, d.requests, d.input_tokens, d.output_tokens
               FROM _costsim_cost_days($1, $2, NULL::text, w.first_day, w.end_day) d
             UNION ALL
-            SELECT b.entity_id, b.cost_cents, b.requests, b.input_tokens, b.output_tokens
-              FROM _costsim_cost_pieces($1, $2, NULL::text, w.before_from, w.before_to) b WHERE w.before_from < w.before_to
-            UNION ALL
-            SELECT a.entity_id, a.cost_cents, a.requests, a.input_tokens, a.output_tokens
-              FROM _costsim_cost_pieces($1, $2, NULL::text, w.after_from, w.after_to) a WHERE w.after_from < w.after_to) p
+            SELECT q.entity_id, q.cost_cents, q.requests, q.input_tokens, q.output_tokens
+              FROM (VALUES (w.before_from, w.before_to), (w.after_from, w.after_to)) e (from_ts, to_ts)
+             CROSS JOIN LATERAL _costsim_cost_pieces($1, $2, NULL::text, e.from_ts, e.to_ts) q WHERE e.from_ts < e.to_ts) p
      GROUP BY p.entity_id
     HAVING sum(p.requests) <> 0::numeric;
 END;
@@ -75,13 +73,10 @@ BEGIN ATOMIC
                        d.executions, d.input_tokens, d.output_tokens, d.cached_tokens, d.reasoning_tokens
                   FROM _costsim_cost_days($1, 'tenant', '', w.first_day, w.end_day) d
                 UNION ALL
-                SELECT date_trunc(w.unit, b.bucket_start, w.zone), b.cost_cents, b.requests, b.retries,
-                       b.executions, b.input_tokens, b.output_tokens, b.cached_tokens, b.reasoning_tokens
-                  FROM _costsim_cost_pieces($1, 'tenant', '', w.before_from, w.before_to) b WHERE w.before_from < w.before_to
-                UNION ALL
-                SELECT date_trunc(w.unit, a.bucket_start, w.zone), a.cost_cents, a.requests, a.retries,
-                       a.executions, a.input_tokens, a.output_tokens, a.cached_tokens, a.reasoning_tokens
-                  FROM _costsim_cost_pieces($1, 'tenant', '', w.after_from, w.after_to) a WHERE w.after_from < w.after_to) p
+                SELECT date_trunc(w.unit, q.bucket_start, w.zone), q.cost_cents, q.requests, q.retries,
+                       q.executions, q.input_tokens, q.output_tokens, q.cached_tokens, q.reasoning_tokens
+                  FROM (VALUES (w.before_from, w.before_to), (w.after_from, w.after_to)) e (from_ts, to_ts)
+                 CROSS JOIN LATERAL _costsim_cost_pieces($1, 'tenant', '', e.from_ts, e.to_ts) q WHERE e.from_ts < e.to_ts) p
          GROUP BY p.bucket_start
         HAVING sum(p.requests) <> 0::numeric
     ), bounds AS MATERIALIZED (
@@ -223,7 +218,8 @@ BEGIN ATOMIC
     SELECT coalesce(s.cost_cents, 0::numeric), coalesce(s.requests, 0::bigint), coalesce(s.input_tokens, 0::bigint), coalesce(s.output_tokens, 0::bigint),
            round(u.budget_cents, 6), round(coalesce(s.cost_cents, 0::numeric) * 100::numeric / nullif(u.budget_cents, 0::numeric), 2),
            m.monthly_cents, b.monthly_limit_cents,
-           round(greatest(b.monthly_limit_cents - m.monthly_cents, 0::numeric) / nullif(l.mean_cents, 0::numeric), 2)
+           CASE WHEN b.monthly_limit_cents IS NOT NULL
+                THEN round(greatest(b.monthly_limit_cents - m.monthly_cents, 0::numeric) / nullif(l.mean_cents, 0::numeric), 2) END
       FROM _costsim_entity_spend($1, 'tenant', '', coalesce($4, now())) m
       LEFT JOIN _costsim_cost_entities($1, 'tenant', $2, $3) s ON true
       LEFT JOIN costsim_cost_budgets b ON b.tenant_id = $1 AND b.budget_type = 'tenant' AND b.is_active
@@ -284,6 +280,7 @@ BEGIN ATOMIC
                             WHERE c.tenant_id = $1 AND c.dimension = $2 AND c.entity_id = s.entity_id AND c.day < s.today - 28
                               AND c.requests > 0::bigint)
                 OR EXISTS (SELECT FROM earlier e WHERE e.entity_id = s.entity_id) AS is_older) o
+     WHERE s.entity_id IS NOT NULL
      ORDER BY s.entity_id COLLATE "C";
 END;
 COMMENT ON FUNCTION costsim_cost_baseline(text, text, timestamptz) IS 'What is usual, and what is today, for each entity of a dimension (tenant, whose entity_id is empty, feature, user or model) that spent on day D of as_of or the 28 before, in the tenant''s time zone. baseline_daily_avg_cents: the mean of the days from D-14 to D-2 on which there were requests, active_days of them; NULL where there were none. today_cents: from midnight to as_of. rolling_7d_avg_cents: a seventh of the seven days before D. drift_baseline_avg_cents: the mean of the calendar days from D-28 to D-8, from the entity''s first on; NULL where that was later. Means are at six decimals. Errors: none; another dimension has no rows.';

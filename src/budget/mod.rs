@@ -15,6 +15,7 @@ mod gate;
 mod store;
 
 use pgrx::prelude::*;
+use rust_decimal::{Decimal, RoundingStrategy};
 
 use crate::db;
 use crate::error::{Answer, Error, Result, required};
@@ -124,7 +125,7 @@ fn limit(value: Option<AnyNumeric>, argument: &'static str) -> Result<Option<Any
     match costsim_core::budget::amount(&value.to_string()) {
         Some(amount) if !amount.is_sign_negative() || amount.is_zero() => {
             // What would be rounded up to it is too large as well.
-            if amount.round_dp(6) < TOO_LARGE.into() {
+            if rounded(amount, 6) < TOO_LARGE.into() {
                 return Ok(Some(value));
             }
         }
@@ -139,10 +140,15 @@ fn limit(value: Option<AnyNumeric>, argument: &'static str) -> Result<Option<Any
 /// A threshold as it can be stored, at two decimals.
 fn threshold(value: AnyNumeric) -> Result<AnyNumeric> {
     match costsim_core::budget::amount(&value.to_string()) {
-        Some(percent) if percent.round_dp(2) > 0.into() && percent <= 100.into() => Ok(value),
+        Some(percent) if rounded(percent, 2) > 0.into() && percent <= 100.into() => Ok(value),
         _ => Err(Error::invalid(
             "warn_threshold_pct must be above 0 and at most 100",
             "Pass a percentage of the limit, as 80; two decimals are kept.",
         )),
     }
+}
+
+/// As the server rounds: half away from zero.
+fn rounded(value: Decimal, decimals: u32) -> Decimal {
+    value.round_dp_with_strategy(decimals, RoundingStrategy::MidpointAwayFromZero)
 }

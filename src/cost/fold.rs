@@ -12,7 +12,7 @@ use crate::lock;
 use crate::provenance::{self, Task};
 
 /// Pending rows of one step.
-const STEP: i64 = 10_000;
+pub const STEP: i64 = 10_000;
 
 /// Before everything that is pending.
 const BEGINNING: &str = "(0,0)";

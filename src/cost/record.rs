@@ -141,6 +141,12 @@ impl<'a> Batch<'a> {
         });
         order
     }
+
+    /// Whether two records are of one request.
+    pub fn repeats_itself(&self, order: &[usize]) -> bool {
+        let key = |place: usize| self.keys[place];
+        order.windows(2).any(|pair| key(pair[0]).request_id.is_some() && key(pair[0]) == key(pair[1]))
+    }
 }
 
 fn read_record<'a>(walk: &mut JsonbWalk<'a>, index: usize, now: DateTime<Utc>) -> Result<Key<'a>> {

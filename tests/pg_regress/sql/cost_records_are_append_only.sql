@@ -1,0 +1,25 @@
+-- Who records needs to read and insert, and can neither change nor remove; the sums are not his to touch either.
+CREATE ROLE cost_writer;
+GRANT SELECT, INSERT ON costsim_cost_records TO cost_writer;
+GRANT SELECT ON costsim_feature_tags TO cost_writer;
+GRANT EXECUTE ON FUNCTION costsim_record_cost(text, text, numeric, bigint, bigint, text, text, text, boolean, bigint, bigint, text, text, timestamptz, boolean), costsim_record_costs(jsonb, boolean) TO cost_writer;
+SET ROLE cost_writer;
+SELECT status FROM costsim_record_cost('acme', 'm', 1, request_id => 'a');
+SELECT status FROM costsim_record_cost('acme', 'm', 1, request_id => 'a');
+SELECT status FROM costsim_record_cost('acme', 'm', 1, request_id => 'b', enforce => true);
+SELECT status FROM costsim_record_costs('[{"tenant_id": "acme", "model": "m", "cost_cents": 1, "request_id": "c"}, {"tenant_id": "acme", "model": "m", "cost_cents": 1, "request_id": "a"}]');
+SELECT status FROM costsim_record_costs('[{"tenant_id": "acme", "model": "m", "cost_cents": 1, "request_id": "d"}, {"tenant_id": "acme", "model": "m", "cost_cents": 1, "request_id": "a"}]', true);
+INSERT INTO costsim_cost_records (tenant_id, model, cost_cents) VALUES ('acme', 'm', 1);
+UPDATE costsim_cost_records SET cost_cents = 0;
+DELETE FROM costsim_cost_records;
+TRUNCATE costsim_cost_records;
+INSERT INTO costsim_cost_pending SELECT * FROM costsim_cost_pending;
+SELECT costsim_refresh_costs();
+SELECT costsim_purge_cost_records();
+RESET ROLE;
+SELECT sum(requests) FROM _costsim_cost_pieces('acme', 'tenant', '', NULL, NULL);
+DROP OWNED BY cost_writer;
+DROP ROLE cost_writer;
+SET client_min_messages = warning;
+TRUNCATE costsim_cost_records, costsim_cost_pending, costsim_cost_quarters, costsim_cost_daily, costsim_cost_tenants, costsim_feature_tags RESTART IDENTITY;
+DELETE FROM costsim_maintenance WHERE task IN ('refresh_costs', 'purge_costs');
