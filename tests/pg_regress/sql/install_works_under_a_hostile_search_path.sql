@@ -108,6 +108,12 @@ SELECT ordinal, status FROM costsim_record_costs('[{"tenant_id": "acme", "model"
 SELECT ordinal, status FROM costsim_record_costs('[{"tenant_id": "acme", "model": "m", "cost_cents": 1}]', true);
 SELECT costsim_refresh_costs() OPERATOR(pg_catalog.>) 0 AS folded, costsim_set_cost_time_zone('acme', 'Asia/Kathmandu'), costsim_purge_cost_records('0'), costsim_rebuild_costs();
 SELECT sum(cost_cents) FROM costsim_cost_daily WHERE dimension OPERATOR(pg_catalog.=) 'tenant';
+INSERT INTO public.costsim_cost_records (tenant_id, user_id, feature_tag, model, cost_cents, created_at)
+SELECT 't', 'u', 'f.g', 'm', CASE WHEN d OPERATOR(pg_catalog.<) 2 THEN 900 ELSE 300 END, pg_catalog.now() OPERATOR(pg_catalog.-) (d OPERATOR(pg_catalog.*) interval '24 hours') OPERATOR(pg_catalog.-) interval '1 microsecond' FROM generate_series(0, 20) d;
+SELECT count(*) FROM costsim_detect_anomalies() WHERE severity OPERATOR(pg_catalog.=) 'HIGH';
+SELECT costsim_acknowledge_anomaly('t', min(id), 'ann'), costsim_dismiss_anomaly('t', min(id), 'ann'), costsim_resolve_anomaly('t', max(id), 'ann') FROM public.costsim_cost_anomalies;
+SELECT count(*) FROM costsim_explain_anomaly('t', 'user', 'u');
+SELECT (SELECT count(*) FROM costsim_query_anomalies('t')) AS open, (SELECT count(*) FROM costsim_drift_tracking('t')) AS drifts;
 SELECT costsim_drift_mean(costsim_drift(1, v2)), costsim_drift_percentile(costsim_drift_merge(costsim_drift_summary '\x01000000'), 0.5) FROM (VALUES (2), (5)) v (v2);
 ROLLBACK;
 RESET search_path;

@@ -1,6 +1,6 @@
--- Four names are known; users add theirs, and a name nobody has given is an error.
+-- Five names are known; users add theirs, and a name nobody has given is an error.
 SELECT lock_id, name, length(description) > 10 AS is_described FROM costsim_locks ORDER BY lock_id;
-SELECT costsim_lock_id('canary_runner'), costsim_lock_id('alert_worker'), costsim_lock_id('provenance_archiver'), costsim_lock_id('baseline_backfill');
+SELECT costsim_lock_id('canary_runner'), costsim_lock_id('alert_worker'), costsim_lock_id('provenance_archiver'), costsim_lock_id('baseline_backfill'), costsim_lock_id('cost_detector');
 INSERT INTO costsim_locks (lock_id, name, description) VALUES (8001, 'nightly_report', 'Sends the report.');
 SELECT costsim_lock_id('nightly_report');
 SELECT costsim_try_leader(costsim_lock_id('nightly_report')), costsim_release_leader(8001);

@@ -44,6 +44,10 @@ const FILL: &str = r#"
     INSERT INTO costsim_skill_costs (model, version, skill, cost_cents) VALUES ('v1', '1.1.0', 'unknown', 0.1), ('v2', '2.0.0', 'mine', 1e308);
     UPDATE costsim_skill_costs SET cost_cents = 0.3 WHERE (model, skill) = ('v2', 'kv_get');
     SELECT costsim_activate_model('v1', '1.1.0');
+    INSERT INTO costsim_cost_records (tenant_id, user_id, feature_tag, model, cost_cents, created_at)
+    SELECT 't', 'u', 'f.g', 'm', CASE WHEN d < 9 THEN 1500 ELSE 1000 END, date_trunc('day', now(), 'UTC') - d * interval '1 day' FROM generate_series(0, 40) d;
+    SELECT costsim_detect_anomalies();
+    SELECT costsim_acknowledge_anomaly('t', min(id), 'me', 'seen'), costsim_dismiss_anomaly('t', max(id), 'me') FROM costsim_cost_anomalies;
     SELECT costsim_create_feature_tag('acme', 'support.summarise', budget_cents => 5), costsim_set_cost_time_zone('acme', 'Asia/Kathmandu');
     SELECT costsim_record_cost('acme', 'm', 0.0004, request_id => 'r1', feature_tag => 'support.summarise');
     SELECT costsim_set_budget('acme', daily_limit_cents => 100, hard_limit_enabled => true);

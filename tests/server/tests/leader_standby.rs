@@ -82,8 +82,8 @@ fn readers_answer(client: &mut Client) -> Result<()> {
     assert!(one::<bool>(client, &format!("SELECT {lease} FROM costsim_leader_status WHERE lock_id = 7003"))?);
     assert!(one::<bool>(client, "SELECT costsim_lock_held(7003)")?, "a live lease is seen from anywhere");
     let registered: i64 =
-        one(client, "SELECT count(*) FROM costsim_leader_status WHERE lock_id BETWEEN 7001 AND 7004")?;
-    assert_eq!(registered, 4);
+        one(client, "SELECT count(*) FROM costsim_leader_status WHERE lock_id BETWEEN 7001 AND 7005")?;
+    assert_eq!(registered, 5);
     let leads_elsewhere = "SELECT bool_or(leads) FROM costsim_leader_status WHERE lock_id <> 7003";
     assert!(!one::<bool>(client, leads_elsewhere)?);
     Ok(())
@@ -112,7 +112,7 @@ fn terms(client: &mut Client) -> Result<String> {
 fn advisory_locks(client: &mut Client) -> Result<i64> {
     one(
         client,
-        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid BETWEEN 7001 AND 7004
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid BETWEEN 7001 AND 7005
                    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
     )
 }
