@@ -116,7 +116,7 @@ fn spend_at_once(client: &mut Client, cluster: &Cluster) -> Result<(usize, Vec<S
 fn run_away(client: &mut Client) -> Result<Spike> {
     client.query_one(
         "SELECT count(r)
-           FROM (SELECT ($2 * sum(baseline_daily_avg_cents) + 1000) / 200 AS cents FROM costsim_cost_baseline($1)) b,
+           FROM (SELECT ($2::integer * sum(baseline_daily_avg_cents) + 1000) / 200 AS cents FROM costsim_cost_baseline($1)) b,
                 LATERAL (SELECT costsim_record_costs(jsonb_agg(jsonb_build_object(
                                     'tenant_id', $1::text, 'model', 'v2', 'feature_tag', 'chat.answer', 'user_id', 'agent-7',
                                     'cost_cents', round(b.cents, 6), 'input_tokens', 1000, 'is_retry', n > 1)))

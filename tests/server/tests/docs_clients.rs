@@ -1,6 +1,7 @@
 //! Every client program of the manuals runs as it stands there. Those of docs/leader.md lead, stand back and are deposed; those of
 //! docs/breaker.md ask, report and go on without an answer; the one of docs/alerts.md delivers; those of docs/provenance.md hash as the
-//! server does, and load baselines. And what docs/provenance.md grants is enough for what it has readers and writers do.
+//! server does, and load baselines; the one of docs/cost.md records. And what docs/provenance.md and docs/cost.md grant is enough for what they
+//! have readers and writers do.
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use costsim_harness::{Alertmanager, Cluster, PgBouncer, Pooling, wait_until};
@@ -18,6 +19,7 @@ const LEADER: &str = "docs/leader.md";
 const BREAKER: &str = "docs/breaker.md";
 const ALERTS: &str = "docs/alerts.md";
 const PROVENANCE: &str = "docs/provenance.md";
+const COST: &str = "docs/cost.md";
 
 /// The clients, as their programs end: `session_` and `lease_` stand before.
 const CLIENTS: [&str; 5] = ["psycopg.py", "asyncpg.py", "sqlalchemy.py", "pg.js", "sqlx.rs"];
@@ -739,5 +741,97 @@ fn grants_of_the_provenance_manual_are_enough_to_write_and_to_read_and_for_no_mo
     }
     client.batch_execute("SET ROLE cost_writer")?;
     assert_eq!(sqlstate_of(&mut client, total)?, "42501");
+    Ok(())
+}
+
+#[test]
+fn psycopg_records_once_what_it_repeats_and_is_told_of_a_limit() -> Result<()> {
+    let named: Vec<String> = programs(COST)?.into_keys().collect();
+    assert_eq!(named, ["meter_psycopg.py"]);
+    let cluster = cluster()?;
+    let mut client = cluster.create_database_with_extension("meter")?;
+    client.batch_execute(
+        "SELECT costsim_create_feature_tag('globex', 'chat.answer');
+         SELECT costsim_set_budget('globex', 'feature', 'chat.answer', monthly_limit_cents => 50, hard_limit_enabled => true)",
+    )?;
+    let place = Place { socket_dir: cluster.socket_dir(), port: cluster.port(), database: "meter" };
+    let text = &programs(COST)?["meter_psycopg.py"];
+    let printed = Running::interpret("meter_psycopg.py", text, &place, &[])?.output()?;
+    let lines: Vec<&str> = printed.lines().collect();
+    assert_eq!(lines[..2], ["req-1 recorded None", "req-1 duplicate None"]);
+    assert!(lines.len() == 3 && lines[2].starts_with("req-2 refused 100 cents would pass"), "{lines:?}");
+    let stored = "SELECT string_agg(concat_ws(' ', request_id, feature_tag, user_id, model, cost_cents, input_tokens, output_tokens), '; ')
+                    FROM costsim_cost_records";
+    assert_eq!(one::<String>(&mut client, stored)?, "req-1 chat.answer ada model-a 0.012300 374 44");
+    Ok(())
+}
+
+#[test]
+fn grants_of_the_cost_manual_are_enough_to_record_and_to_read_and_for_no_more() -> Result<()> {
+    let cluster = cluster()?;
+    let mut client = cluster.create_database_with_extension("cost_grants")?;
+    let blocks = blocks(COST, "sql")?;
+    let grants = blocks.iter().find(|block| block.starts_with("CREATE ROLE meter"));
+    client.batch_execute(grants.with_context(|| format!("{COST} makes no meter"))?)?;
+    client.batch_execute(
+        "SELECT costsim_set_budget('acme', daily_limit_cents => 50, hard_limit_enabled => true)",
+    )?;
+    let one_record = "SELECT costsim_record_cost('acme', 'model-a', 1, request_id => 'r', enforce => true)";
+    let batch = r#"SELECT costsim_record_costs('[{"tenant_id": "acme", "model": "model-a", "cost_cents": 1}]', enforce => true)"#;
+    let window = "'acme', now() - interval '1 day', now() + interval '1 day'";
+    let mut reading = vec![
+        "SELECT * FROM costsim_current_spend('acme')".to_owned(),
+        "SELECT * FROM costsim_budget_status('acme')".to_owned(),
+        "SELECT * FROM costsim_cost_projection('acme')".to_owned(),
+        "SELECT * FROM costsim_cost_baseline('acme')".to_owned(),
+        "SELECT * FROM costsim_cost_comparison('acme')".to_owned(),
+        "SELECT * FROM costsim_query_cost_records('acme')".to_owned(),
+        "SELECT * FROM costsim_query_anomalies('acme')".to_owned(),
+        "SELECT * FROM costsim_explain_anomaly('acme')".to_owned(),
+        "SELECT * FROM costsim_breach_history('acme')".to_owned(),
+        "SELECT * FROM costsim_drift_tracking('acme')".to_owned(),
+        "SELECT * FROM costsim_list_feature_tags('acme')".to_owned(),
+    ];
+    for function in [
+        "cost_spend",
+        "llm_usage",
+        "cost_metrics",
+        "worker_execution",
+        "cost_by_feature",
+        "cost_by_user",
+        "cost_by_model",
+        "cost_summary",
+    ] {
+        reading.push(format!("SELECT * FROM costsim_{function}({window})"));
+    }
+    let reading: Vec<&str> = reading.iter().map(String::as_str).collect();
+    does(&mut client, "meter", &[one_record, batch])?;
+    does(&mut client, "dashboard", &reading)?;
+    client.batch_execute("SELECT costsim_refresh_costs()")?;
+    does(&mut client, "dashboard", &reading)?;
+    client.batch_execute("SET ROLE dashboard")?;
+    assert_eq!(
+        one::<i64>(
+            &mut client,
+            "SELECT requests FROM costsim_cost_summary('acme', now() - interval '1 day', now())"
+        )?,
+        2
+    );
+    for refused in [
+        batch,
+        "DELETE FROM costsim_cost_records",
+        "SELECT costsim_refresh_costs()",
+        "SELECT costsim_detect_anomalies('acme')",
+    ] {
+        assert_eq!(sqlstate_of(&mut client, refused)?, "42501", "{refused}");
+    }
+    client.batch_execute("SET ROLE meter")?;
+    for refused in [
+        "DELETE FROM costsim_cost_records",
+        "UPDATE costsim_cost_records SET cost_cents = 0",
+        "SELECT * FROM costsim_cost_daily",
+    ] {
+        assert_eq!(sqlstate_of(&mut client, refused)?, "42501", "{refused}");
+    }
     Ok(())
 }
