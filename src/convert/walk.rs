@@ -82,8 +82,11 @@ impl<'a> JsonbWalk<'a> {
 
     /// The value, if it is true or false.
     pub fn boolean(&self) -> Option<bool> {
+        if self.value.type_ != kind::jbvBool {
+            return None;
+        }
         // SAFETY: the value says of itself that it is one.
-        (self.value.type_ == kind::jbvBool).then(|| unsafe { self.value.val.boolean })
+        Some(unsafe { self.value.val.boolean })
     }
 
     /// The key or value, if it is a text: its bytes in UTF-8.

@@ -1,4 +1,7 @@
 //! What a statement changes in the records, noted for the roll-ups in the same statement, whoever runs it.
+//!
+//! What is noted is a sum with a sign, so nothing about the records has to be read again when it is folded. TRUNCATE takes records out of older
+//! snapshots too, which is PostgreSQL's own exception to snapshots; the sums stay in those.
 
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;

@@ -44,6 +44,9 @@ const FILL: &str = r#"
     INSERT INTO costsim_skill_costs (model, version, skill, cost_cents) VALUES ('v1', '1.1.0', 'unknown', 0.1), ('v2', '2.0.0', 'mine', 1e308);
     UPDATE costsim_skill_costs SET cost_cents = 0.3 WHERE (model, skill) = ('v2', 'kv_get');
     SELECT costsim_activate_model('v1', '1.1.0');
+    SELECT costsim_create_feature_tag('acme', 'support.summarise', budget_cents => 5), costsim_set_cost_time_zone('acme', 'Asia/Kathmandu');
+    SELECT costsim_record_cost('acme', 'm', 0.0004, request_id => 'r1', feature_tag => 'support.summarise');
+    SELECT costsim_set_budget('acme', daily_limit_cents => 100, hard_limit_enabled => true);
     UPDATE costsim_backfill_staging SET state = 'error', error = '22023: nothing to know it by', processed_at = now() WHERE id = 2;
 "#;
 
@@ -51,7 +54,8 @@ fn tables(client: &mut Client) -> Result<Vec<String>> {
     let query = "SELECT c.relname::text FROM pg_depend d JOIN pg_class c ON c.oid = d.objid
                   WHERE d.deptype = 'e' AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'costsim_pg')
                     AND d.classid = 'pg_class'::regclass AND c.relkind = 'r'
-                    AND c.relname NOT IN ('costsim_drift_changes', 'costsim_drift_rollups') -- made anew of the rows
+                    AND c.relname NOT IN ('costsim_drift_changes', 'costsim_drift_rollups',
+                                          'costsim_cost_pending', 'costsim_cost_quarters', 'costsim_cost_daily') -- made anew of the rows
                   ORDER BY 1";
     Ok(client.query(query, &[])?.iter().map(|row| row.get(0)).collect())
 }
@@ -138,6 +142,13 @@ fn restored_database_has_every_row_and_goes_on_where_it_was() -> Result<()> {
     after.batch_execute("INSERT INTO costsim_cb_state (name) VALUES ('third')")?;
     assert!(!one::<bool>(&mut after, "SELECT costsim_is_open('third')")?);
     assert!(one::<bool>(&mut after, r#"SELECT costsim_resolve_alert('{"alertname": "fires"}')"#)?);
+    assert_eq!(
+        one::<String>(
+            &mut after,
+            "SELECT status FROM costsim_record_cost('acme', 'm', 7, request_id => 'r1')"
+        )?,
+        "duplicate"
+    );
     // Drift is answered from the rows until they are rolled up again.
     assert_eq!(one::<i64>(&mut after, "SELECT total FROM costsim_drift_stats()")?, 1);
     assert!(one::<bool>(&mut after, "SELECT EXISTS (SELECT FROM costsim_drift_changes WHERE hour IS NULL)")?);
