@@ -1,7 +1,8 @@
 //! What detection is worth, on made-up series of which is known what is odd about them, replayed day by day; and another implementation of
 //! the rules, in Python, that has to find the same at every moment.
 //!
-//! `COSTSIM_ANOMALY_ROUNDS` is how often all tenants are made anew by other seeds; `COSTSIM_ANOMALY_EVIDENCE` names a folder for the figures.
+//! `COSTSIM_ANOMALY_ROUNDS` is how often tenants of every habit are made anew by other seeds; without it there are tenants of three habits, once.
+//! `COSTSIM_ANOMALY_EVIDENCE` names a folder for the figures.
 
 use anyhow::{Context, Result, ensure};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
@@ -168,10 +169,10 @@ fn normal(rng: &mut Rng) -> f64 {
     (-2.0 * (1.0 - rng.f64()).ln()).sqrt() * (std::f64::consts::TAU * rng.f64()).cos()
 }
 
-/// One of every habit without events, one with bursts, and one that drifts.
-fn tenants(round: usize, rng: &mut Rng) -> Vec<Tenant> {
+/// Of every habit one without events, two to whom things happen, and one that drifts.
+fn tenants(round: usize, habits: &[Habit], rng: &mut Rng) -> Vec<Tenant> {
     let mut tenants = Vec::new();
-    for habit in Habit::ALL {
+    for &habit in habits {
         let name = |what: &str| format!("{habit:?}-{what}-{round}").to_lowercase();
         tenants.push(Tenant { name: name("calm"), habit, events: Vec::new() });
         // Three weeks between two, so that one is out of the other's baseline; on any day of the week but one that is not worked on.
@@ -645,20 +646,20 @@ fn report(
 
 #[test]
 fn rules_find_what_another_implementation_finds_and_what_nobody_may_miss() -> Result<()> {
-    let rounds = std::env::var("COSTSIM_ANOMALY_ROUNDS").map_or(Ok(1), |rounds| rounds.parse())?;
+    let (rounds, habits): (usize, &[Habit]) = match std::env::var("COSTSIM_ANOMALY_ROUNDS") {
+        Ok(rounds) => (rounds.parse()?, &Habit::ALL),
+        Err(_) => (1, &[Habit::Quiet, Habit::Seasonal, Habit::Ahead]),
+    };
     let mut rng = Rng::with_seed(66);
-    let tenants: Vec<_> = (0..rounds).flat_map(|round| tenants(round, &mut rng)).collect();
+    let tenants: Vec<_> = (0..rounds).flat_map(|round| tenants(round, habits, &mut rng)).collect();
     let records: Vec<_> = tenants.iter().flat_map(|tenant| tenant.records(&mut rng)).collect();
     let moments: Vec<_> = (WARM_UP..DAYS).flat_map(|day| LOOKS.map(|minute| day * DAY + minute)).collect();
 
     let cluster = Cluster::builder().conf("fsync", "off").start()?;
     let mut client = cluster.create_database_with_extension("anomalies")?;
     plant(&mut client, &tenants, &records)?;
-    let started = std::time::Instant::now();
     let found = detected(&mut client, &moments)?;
-    println!("detected in {:?}", started.elapsed());
     let compared = agree(&moments, &found, &in_python(&tenants, &records, &moments)?)?;
-    println!("compared after {:?}", started.elapsed());
     ensure!(compared > 100, "only {compared} findings");
 
     let mut all = Vec::new();
