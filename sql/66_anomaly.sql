@@ -114,7 +114,7 @@ CREATE FUNCTION _costsim_anomaly_days(tenants text[], as_of timestamptz)
     RETURNS TABLE (tenant_id text, time_zone text, day date, day_end timestamptz, whole_to timestamptz)
     LANGUAGE sql STABLE STRICT PARALLEL SAFE ROWS 100
 BEGIN ATOMIC
-    SELECT u.tenant_id, z.time_zone, d.day, (d.day + 1)::timestamp AT TIME ZONE z.time_zone,
+    SELECT u.tenant_id, z.time_zone, d.day, _costsim_midnight(d.day + 1, z.time_zone),
            CASE WHEN date_bin(INTERVAL '15 minutes', $2, TIMESTAMPTZ '2000-01-01 00:00:00+00') = $2 THEN $2
                 ELSE date_bin(INTERVAL '15 minutes', $2, TIMESTAMPTZ '2000-01-01 00:00:00+00') + INTERVAL '15 minutes' END
       FROM unnest($1) AS u (tenant_id)
@@ -160,7 +160,7 @@ BEGIN ATOMIC
               FROM days t
               JOIN costsim_cost_pending p
                 ON p.tenant_id = t.tenant_id
-               AND p.bucket_start >= (t.day - $5 + 1)::timestamp AT TIME ZONE t.time_zone AND p.bucket_start < t.whole_to
+               AND p.bucket_start >= _costsim_midnight(t.day - $5 + 1, t.time_zone) AND p.bucket_start < t.whole_to
              CROSS JOIN LATERAL (VALUES ('tenant', ''), ('feature', p.feature_tag), ('user', p.user_id), ('model', p.model)) e (dimension, entity_id)
             UNION ALL
             SELECT r.tenant_id, e.dimension, e.entity_id, 0, -r.cost_cents
@@ -191,7 +191,7 @@ BEGIN ATOMIC
            EXISTS (SELECT FROM costsim_cost_daily d
                     WHERE d.tenant_id = t.tenant_id AND d.dimension = 'tenant' AND d.entity_id = '' AND d.day <= t.day - $3 AND d.requests > 0)
            OR EXISTS (SELECT FROM costsim_cost_pending p
-                       WHERE p.tenant_id = t.tenant_id AND p.bucket_start < (t.day - $3 + 1)::timestamp AT TIME ZONE t.time_zone AND p.requests > 0),
+                       WHERE p.tenant_id = t.tenant_id AND p.bucket_start < _costsim_midnight(t.day - $3 + 1, t.time_zone) AND p.requests > 0),
            coalesce(s.days_ago, '{}'::integer[]), coalesce(s.spends, '{}'::bigint[])
       FROM _costsim_anomaly_days($1, $2) t
       LEFT JOIN series s ON s.tenant_id = t.tenant_id
@@ -215,7 +215,7 @@ BEGIN ATOMIC
             SELECT p.tenant_id, e.dimension, e.entity_id, p.cost_cents
               FROM t
               JOIN costsim_cost_pending p
-                ON p.tenant_id = t.tenant_id AND p.bucket_start >= t.day::timestamp AT TIME ZONE t.time_zone AND p.bucket_start < t.day_end
+                ON p.tenant_id = t.tenant_id AND p.bucket_start >= _costsim_midnight(t.day, t.time_zone) AND p.bucket_start < t.day_end
              CROSS JOIN LATERAL (VALUES ('feature', p.feature_tag), ('user', p.user_id), ('model', p.model)) e (dimension, entity_id)) s
      WHERE (s.tenant_id, s.dimension, s.entity_id) > ($4, $5, $6)
      GROUP BY s.tenant_id, s.dimension, s.entity_id
@@ -274,16 +274,16 @@ BEGIN ATOMIC
      CROSS JOIN LATERAL (
             SELECT coalesce(sum(p.requests), 0::numeric)::bigint AS requests, coalesce(sum(p.retries), 0::numeric)::bigint AS retries,
                    coalesce(sum(p.input_tokens), 0::numeric)::bigint AS input_tokens
-              FROM _costsim_cost_pieces(u.tenant_id, u.dimension, u.entity_id, t.day::timestamp AT TIME ZONE t.time_zone, $4) p) n
+              FROM _costsim_cost_pieces(u.tenant_id, u.dimension, u.entity_id, _costsim_midnight(t.day, t.time_zone), $4) p) n
      CROSS JOIN LATERAL (
             SELECT coalesce(sum(p.requests), 0::numeric)::bigint AS requests, coalesce(sum(p.retries), 0::numeric)::bigint AS retries,
                    coalesce(sum(p.input_tokens), 0::numeric)::bigint AS input_tokens
-              FROM _costsim_cost_pieces(u.tenant_id, u.dimension, u.entity_id, (t.day - 1)::timestamp AT TIME ZONE t.time_zone,
+              FROM _costsim_cost_pieces(u.tenant_id, u.dimension, u.entity_id, _costsim_midnight(t.day - 1, t.time_zone),
                                         ($4 AT TIME ZONE t.time_zone - INTERVAL '1 day') AT TIME ZONE t.time_zone) p) y
       LEFT JOIN LATERAL (
             SELECT g.entity_id, g.cost_cents AS top_cents, sum(g.cost_cents) OVER () AS tagged_cents
               FROM (SELECT p.entity_id, sum(p.cost_cents) AS cost_cents
-                      FROM _costsim_cost_pieces(u.tenant_id, 'feature', NULL::text, t.day::timestamp AT TIME ZONE t.time_zone, $4) p
+                      FROM _costsim_cost_pieces(u.tenant_id, 'feature', NULL::text, _costsim_midnight(t.day, t.time_zone), $4) p
                      WHERE u.dimension = 'tenant' AND p.entity_id <> 'unclassified'
                      GROUP BY p.entity_id) g
              ORDER BY g.cost_cents DESC, g.entity_id

@@ -94,7 +94,10 @@ impl Ledger {
     /// Counts a record against these limits, by their places, or refuses it by the first that it would pass. A sum beyond every
     /// decimal is past every limit.
     pub fn admit(&mut self, places: &[usize], cost: Decimal) -> Result<(), Box<Refusal>> {
-        let passes = |limit: &&Limit| limit.spent.checked_add(cost).is_none_or(|sum| sum > limit.amount);
+        // What costs nothing takes no limit past its amount, not even one that others have passed.
+        let passes = |limit: &&Limit| {
+            !cost.is_zero() && limit.spent.checked_add(cost).is_none_or(|sum| sum > limit.amount)
+        };
         if let Some(limit) = places.iter().filter_map(|&place| self.limits.get(place)).find(passes) {
             return Err(Box::new(Refusal { limit: limit.clone(), cost }));
         }

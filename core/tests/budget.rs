@@ -44,9 +44,10 @@ fn budget_of_nothing_refuses_whatever_costs_something() {
 }
 
 #[test]
-fn budget_past_its_limit_refuses_what_is_free_too() {
+fn budget_past_its_limit_lets_pass_what_is_free_and_nothing_else() {
     let mut ledger = Ledger::new(vec![limit(1, Period::Month, "1", "2")]);
-    assert!(ledger.admit(&[0], Decimal::ZERO).is_err());
+    assert!(ledger.admit(&[0], decimal("0.000001")).is_err());
+    assert_eq!(ledger.admit(&[0], Decimal::ZERO), Ok(()));
 }
 
 #[test]
@@ -107,7 +108,7 @@ proptest! {
         let mut spent: Vec<i64> = limits.iter().map(|limit| limit.1).collect();
         for (cost, covered) in records {
             let places: Vec<usize> = (0..covered.len()).filter(|&place| covered[place]).collect();
-            let first = places.iter().copied().find(|&place| spent[place] + cost > limits[place].0);
+            let first = places.iter().copied().find(|&place| cost > 0 && spent[place] + cost > limits[place].0);
             match ledger.admit(&places, millionths(cost)) {
                 Ok(()) => {
                     prop_assert_eq!(first, None);
