@@ -351,24 +351,30 @@ CREATE FUNCTION _costsim_projection_facts(tenant_id text, lookback_days integer,
     RETURNS TABLE (days double precision[], today_cents numeric, month_to_date_cents numeric, monthly_limit_cents numeric, day_gone double precision, days_left integer)
     LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
 BEGIN ATOMIC
-    SELECT ARRAY(SELECT coalesce(sum(c.cost_cents), 0::numeric)::double precision
-                   FROM (SELECT d.day, sum(d.cost_cents) AS cost_cents, sum(d.requests) AS requests
-                           FROM _costsim_cost_days($1, 'tenant', '', s.day - $2, s.day) d GROUP BY d.day HAVING sum(d.requests) <> 0::numeric) c
-                  RIGHT JOIN generate_series(0, $2 - 1) g (n) ON c.day = s.day - $2 + g.n
-                  WHERE s.day - $2 + g.n >= f.first_day
-                  GROUP BY g.n ORDER BY g.n),
+    WITH s AS MATERIALIZED (
+        SELECT e.day, e.month, e.daily_cents, e.monthly_cents, costsim_cost_time_zone($1) AS zone
+          FROM _costsim_entity_spend($1, 'tenant', '', $3) e
+    ), known AS MATERIALIZED (
+        SELECT d.day, sum(d.cost_cents)::double precision AS cents
+          FROM s CROSS JOIN LATERAL _costsim_cost_days($1, 'tenant', '', s.day - $2, s.day) d
+         GROUP BY d.day
+        HAVING sum(d.requests) <> 0::numeric
+    ), older AS MATERIALIZED (
+        SELECT coalesce(sum(d.requests), 0::numeric) <> 0::numeric AS is_any
+          FROM s CROSS JOIN LATERAL _costsim_cost_days($1, 'tenant', '', DATE '-infinity', s.day - $2) d
+    )
+    SELECT ARRAY(SELECT coalesce(k.cents, 0::double precision)
+                   FROM generate_series(0, $2 - 1) g (n)
+                   LEFT JOIN known k ON k.day = s.day - $2 + g.n
+                  WHERE o.is_any OR s.day - $2 + g.n >= (SELECT min(f.day) FROM known f)
+                  ORDER BY g.n),
            s.daily_cents, s.monthly_cents, b.monthly_limit_cents,
-           extract(epoch FROM $3 - _costsim_midnight(s.day, z.zone))::double precision
-           / extract(epoch FROM _costsim_midnight(s.day + 1, z.zone) - _costsim_midnight(s.day, z.zone))::double precision,
+           extract(epoch FROM $3 - _costsim_midnight(s.day, s.zone))::double precision
+           / extract(epoch FROM _costsim_midnight(s.day + 1, s.zone) - _costsim_midnight(s.day, s.zone))::double precision,
            (s.month::timestamp + INTERVAL '1 month')::date - s.day - 1
-      FROM (SELECT costsim_cost_time_zone($1) AS zone OFFSET 0) z
-     CROSS JOIN _costsim_entity_spend($1, 'tenant', '', $3) s
-      LEFT JOIN costsim_cost_budgets b ON b.tenant_id = $1 AND b.budget_type = 'tenant' AND b.is_active
-     CROSS JOIN LATERAL (
-            SELECT least((SELECT min(d.day) FROM costsim_cost_daily d
-                           WHERE d.tenant_id = $1 AND d.dimension = 'tenant' AND d.entity_id = '' AND d.requests > 0::bigint),
-                         (SELECT (min(p.bucket_start) AT TIME ZONE z.zone)::date FROM costsim_cost_pending p
-                           WHERE p.tenant_id = $1 AND p.requests > 0::bigint)) AS first_day) f;
+      FROM s
+     CROSS JOIN older o
+      LEFT JOIN costsim_cost_budgets b ON b.tenant_id = $1 AND b.budget_type = 'tenant' AND b.is_active;
 END;
 COMMENT ON FUNCTION _costsim_projection_facts(text, integer, timestamptz) IS 'The spends of the whole days before as_of, from the tenant''s first day on; how the month stands, how much of the day is over (0 to 1), and how many days of the month follow it.';
 

@@ -306,10 +306,10 @@ BEGIN ATOMIC
     SELECT d.tenant_id
       FROM ((SELECT b.tenant_id FROM pending b WHERE b.tenant_id IS NOT NULL LIMIT $2)
             UNION
-            (SELECT n.tenant_id FROM costsim_cost_tenants n
+            (SELECT n.tenant_id FROM costsim_cost_detection n
               WHERE n.tenant_id > $1
-                AND (n.is_detection_due
-                     OR (n.detected_day IS DISTINCT FROM (now() AT TIME ZONE n.time_zone)::date
+                AND (n.is_due
+                     OR (n.detected_day IS DISTINCT FROM (now() AT TIME ZONE costsim_cost_time_zone(n.tenant_id))::date
                          AND EXISTS (SELECT FROM costsim_cost_anomalies a WHERE a.tenant_id = n.tenant_id AND a.status IN ('open', 'acknowledged'))))
               ORDER BY n.tenant_id
               LIMIT $2)) d

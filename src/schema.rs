@@ -95,7 +95,7 @@ extension_sql_file!("../sql/58_schedule.sql", name = "schedule", requires = ["di
 extension_sql_file!(
     "../sql/60_cost.sql",
     name = "cost",
-    requires = ["schedule", cost::pending::_costsim_cost_changed]
+    requires = ["schedule", cost::pending::_costsim_cost_changed, cost::zone::_costsim_cost_zone_changed]
 );
 extension_sql_file!(
     "../sql/61_cost_access.sql",
@@ -108,7 +108,7 @@ extension_sql_file!(
         cost::tag::costsim_create_feature_tag,
         cost::tag::costsim_update_feature_tag,
         cost::upkeep::costsim_rebuild_costs,
-        cost::upkeep::costsim_set_cost_time_zone,
+        cost::zone::costsim_set_cost_time_zone,
         cost::upkeep::costsim_purge_cost_records
     ]
 );

@@ -21,7 +21,7 @@ pub type Day = i32;
 
 static TENANTS_AFTER: Statement = Statement::deciding(
     "SELECT u.tenant_id
-       FROM ((SELECT n.tenant_id FROM @schema@.costsim_cost_tenants AS n WHERE n.tenant_id > $1 ORDER BY n.tenant_id LIMIT $2)
+       FROM ((SELECT n.tenant_id FROM @schema@.costsim_cost_detection AS n WHERE n.tenant_id > $1 ORDER BY n.tenant_id LIMIT $2)
              UNION
              (SELECT DISTINCT p.tenant_id FROM @schema@.costsim_cost_pending AS p WHERE p.tenant_id > $1 ORDER BY p.tenant_id LIMIT $2)) AS u
       ORDER BY u.tenant_id
@@ -227,12 +227,12 @@ static DUE: Statement = Statement::deciding(
 
 /// In the order of the key, as whoever folds does.
 static TAKE_UP: Statement = Statement::deciding(
-    "INSERT INTO @schema@.costsim_cost_tenants AS n (tenant_id, detected_at, detected_day)
-     SELECT u.tenant_id, now(), (now() AT TIME ZONE @schema@.costsim_cost_time_zone(u.tenant_id))::date
+    "INSERT INTO @schema@.costsim_cost_detection AS n (tenant_id, is_due, detected_at, detected_day)
+     SELECT u.tenant_id, false, now(), (now() AT TIME ZONE @schema@.costsim_cost_time_zone(u.tenant_id))::date
        FROM unnest($1) AS u (tenant_id)
       ORDER BY u.tenant_id
      ON CONFLICT (tenant_id) DO UPDATE
-        SET is_detection_due = false, detected_at = excluded.detected_at, detected_day = excluded.detected_day",
+        SET is_due = false, detected_at = excluded.detected_at, detected_day = excluded.detected_day",
     &[TEXTARRAYOID],
 );
 

@@ -123,9 +123,9 @@ static FOLD: Statement = Statement::current(
               GROUP BY 1, 2, 3, 4, 5
              ON CONFLICT (tenant_id, dimension, entity_id, day, is_purged)", added_to!("c"), "
          ), due AS (
-             INSERT INTO @schema@.costsim_cost_tenants AS n (tenant_id, is_detection_due)
-             SELECT t.tenant_id, true FROM tenants t
-             ON CONFLICT (tenant_id) DO UPDATE SET is_detection_due = true WHERE NOT n.is_detection_due
+             INSERT INTO @schema@.costsim_cost_detection AS n (tenant_id)
+             SELECT t.tenant_id FROM tenants t ORDER BY t.tenant_id
+             ON CONFLICT (tenant_id) DO UPDATE SET is_due = true WHERE NOT n.is_due
          )
          SELECT (SELECT count(*) FROM gone), (SELECT max(place)::text FROM gone),
                 (SELECT array_agg(q.empty) FROM quarters q WHERE q.empty IS NOT NULL),

@@ -4,7 +4,7 @@
 //! statement, so that in any snapshot roll-ups and what is pending are together what the records are. Money is decimal from end to end.
 //!
 //! `record` what may be written · `write` each request once, and within hard limits · `tag` feature tags · `pending` what a statement changes ·
-//! `fold` into the roll-ups · `upkeep` roll-ups anew, time zones, the purge · `store` the records' statements
+//! `fold` into the roll-ups · `upkeep` roll-ups anew, the purge · `zone` when days begin · `store` the records' statements
 
 mod fold;
 mod pending;
@@ -13,6 +13,7 @@ mod store;
 mod tag;
 mod upkeep;
 mod write;
+mod zone;
 
 pub use fold::fold_some;
 pub use upkeep::purge_some;

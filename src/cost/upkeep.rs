@@ -1,4 +1,4 @@
-//! Roll-ups made anew, another time zone, and the purge.
+//! Roll-ups made anew, and the purge.
 //!
 //! What changes roll-ups does so under the lock of the fold, and in one transaction: a snapshot shows them before or after. The purge changes
 //! records alone; that their sums stay is noted by their trigger, as every change is.
@@ -6,13 +6,12 @@
 use std::cell::Cell;
 
 use chrono::TimeDelta;
-use costsim_core::cost::text_fault;
-use costsim_core::schedule::zone;
 use pgrx::pg_sys::BuiltinOid::{INT8OID, TEXTOID, TIMESTAMPTZOID};
 use pgrx::prelude::*;
 
 use super::fold::{be_the_only_one, sums_of};
-use crate::db::{self, Statement, column};
+use super::zone::days_of;
+use crate::db::{self, Statement};
 use crate::error::{Answer, Error, Result, required};
 use crate::provenance::{self, Task};
 use crate::{clock, convert};
@@ -32,10 +31,10 @@ static SUM_UP: Statement = Statement::current(
     concat!(
         "WITH gone AS (
              DELETE FROM @schema@.costsim_cost_pending p WHERE ($1 IS NULL OR p.tenant_id = $1) AND NOT p.is_purged
-         ), tenants AS (
-             INSERT INTO @schema@.costsim_cost_tenants AS n (tenant_id, is_detection_due)
-             SELECT r.tenant_id, true FROM @schema@.costsim_cost_records r WHERE $1 IS NULL OR r.tenant_id = $1 GROUP BY 1
-             ON CONFLICT (tenant_id) DO UPDATE SET is_detection_due = true WHERE NOT n.is_detection_due
+         ), due AS (
+             INSERT INTO @schema@.costsim_cost_detection AS n (tenant_id)
+             SELECT DISTINCT r.tenant_id FROM @schema@.costsim_cost_records r WHERE $1 IS NULL OR r.tenant_id = $1 ORDER BY 1
+             ON CONFLICT (tenant_id) DO UPDATE SET is_due = true WHERE NOT n.is_due
          )
          INSERT INTO @schema@.costsim_cost_quarters
          SELECT f.tenant_id, d.dimension, d.entity_id, f.bucket_start, false, ",
@@ -56,39 +55,8 @@ static SUM_UP: Statement = Statement::current(
     &[TEXTOID],
 );
 
-/// Days of the quarters of one kind, or of both.
-static SUM_UP_DAYS: Statement = Statement::current(
-    concat!(
-        "INSERT INTO @schema@.costsim_cost_daily
-         SELECT q.tenant_id, q.dimension, q.entity_id, (q.bucket_start AT TIME ZONE coalesce(t.time_zone, 'UTC'))::date, q.is_purged, ",
-        sums_of!("q"),
-        "  FROM @schema@.costsim_cost_quarters q LEFT JOIN @schema@.costsim_cost_tenants t ON t.tenant_id = q.tenant_id
-          WHERE ($1 IS NULL OR q.tenant_id = $1) AND ($2 OR NOT q.is_purged)
-          GROUP BY 1, 2, 3, 4, 5"
-    ),
-    &[TEXTOID, pgrx::pg_sys::BuiltinOid::BOOLOID],
-);
-
-static FORGET_ALL_DAYS: Statement =
-    Statement::current("DELETE FROM @schema@.costsim_cost_daily WHERE tenant_id = $1", &[TEXTOID]);
-
-static TIME_ZONE: Statement = Statement::current(
-    "SELECT coalesce((SELECT t.time_zone FROM @schema@.costsim_cost_tenants t WHERE t.tenant_id = $1), 'UTC')",
-    &[TEXTOID],
-);
-
-static SET_TIME_ZONE: Statement = Statement::current(
-    "INSERT INTO @schema@.costsim_cost_tenants AS t (tenant_id, time_zone, is_detection_due) VALUES ($1, $2, true)
-     ON CONFLICT (tenant_id) DO UPDATE SET time_zone = excluded.time_zone, is_detection_due = true",
-    &[TEXTOID, TEXTOID],
-);
-
-/// Whether every day of a zone, in winter and summer, is made of whole quarters of an hour. (Before 1972 one was not that is now.)
-static IS_OF_QUARTERS: Statement = Statement::reading(
-    "SELECT bool_and(extract(epoch FROM (m.moment AT TIME ZONE $1) - (m.moment AT TIME ZONE 'UTC')) % 900 = 0)
-       FROM generate_series(TIMESTAMPTZ '1975-01-01 00:00:00+00', TIMESTAMPTZ '2038-01-01 00:00:00+00', INTERVAL '3 months') AS m (moment)",
-    &[TEXTOID],
-);
+static SUM_UP_DAYS: Statement =
+    Statement::current(days_of!("($1 IS NULL OR q.tenant_id = $1) AND NOT q.is_purged"), &[TEXTOID]);
 
 static PURGE: Statement = Statement::deciding(
     "DELETE FROM ONLY @schema@.costsim_cost_records r
@@ -118,39 +86,8 @@ fn costsim_rebuild_costs(tenant_id: default!(Option<&str>, "NULL")) -> Answer<i6
     FORGET_QUARTERS.run(&[tenant_id.into()])?;
     FORGET_DAYS.run(&[tenant_id.into()])?;
     let rows = SUM_UP.run(&[tenant_id.into()])?;
-    SUM_UP_DAYS.run(&[tenant_id.into(), false.into()])?;
+    SUM_UP_DAYS.run(&[tenant_id.into()])?;
     Ok(convert::count(rows))
-}
-
-/// Says in which time zone a tenant's days begin: whether that is another than before.
-#[pg_extern(volatile, parallel_unsafe, security_definer, requires = ["cost"])]
-#[search_path(pg_catalog, pg_temp)]
-fn costsim_set_cost_time_zone(tenant_id: Option<&str>, time_zone: Option<&str>) -> Answer<bool> {
-    db::require_writable(c"costsim_set_cost_time_zone()");
-    let (tenant_id, time_zone) = (required(tenant_id, "tenant_id")?, required(time_zone, "time_zone")?);
-    if let Some(fault) = text_fault(tenant_id.as_bytes()) {
-        return Err(Error::invalid(format!("tenant_id {fault}"), "Pass the tenant's own name.").into());
-    }
-    zone(convert::beginning(time_zone, 100)).map_err(|why| {
-        Error::invalid(why, "Pass a name of the IANA database, such as Europe/Berlin, or UTC.")
-    })?;
-    let is_of_quarters: Option<bool> = IS_OF_QUARTERS.row(&[time_zone.into()], |row| column(row, 1))?;
-    if is_of_quarters != Some(true) {
-        return Err(Error::invalid(
-            "time_zone must be a whole number of quarters of an hour from UTC",
-            "Sums are kept by quarters of an hour; take a zone next to it.",
-        )
-        .into());
-    }
-    be_the_only_one("costsim_set_cost_time_zone()")?;
-    let before: Option<String> = TIME_ZONE.row(&[tenant_id.into()], |row| column(row, 1))?;
-    if before.as_deref() == Some(time_zone) {
-        return Ok(false);
-    }
-    SET_TIME_ZONE.run(&[tenant_id.into(), time_zone.into()])?;
-    FORGET_ALL_DAYS.run(&[tenant_id.into()])?;
-    SUM_UP_DAYS.run(&[tenant_id.into(), true.into()])?;
-    Ok(true)
 }
 
 /// Deletes records that are older than that, the oldest first, at most so many: how many.

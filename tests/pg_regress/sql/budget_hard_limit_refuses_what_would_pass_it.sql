@@ -27,7 +27,7 @@ SELECT pg_temp.rec(11, '2026-03-04 00:00+00', NULL, 'a.b', 'big');
 SELECT pg_temp.rec(14.000001, '2026-03-31 23:59+00', NULL, 'a.b');
 -- Records of another month count there, late or not.
 SELECT pg_temp.rec(20, '2026-02-28 23:59+00', 'bob');
--- Without enforce everything is recorded, and counts.
+-- Without enforce everything is recorded, and counts. What costs nothing takes no limit past its amount.
 SELECT pg_temp.rec(14.5, '2026-03-31 23:59+00', NULL, 'a.b', enforce => false);
 SELECT pg_temp.rec(0, '2026-03-31 23:59+00', NULL, 'a.b');
 -- Soft ones and inactive ones do not enforce.

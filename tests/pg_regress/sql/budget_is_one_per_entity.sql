@@ -1,6 +1,6 @@
 -- A tenant, and each feature, user and model, has one budget; setting it again changes it and keeps its id. [B-70, B-71]
 BEGIN;
-SELECT id, tenant_id, budget_type, entity_id, daily_limit_cents, monthly_limit_cents, warn_threshold_pct, hard_limit_enabled, is_active
+SELECT tenant_id, budget_type, entity_id, daily_limit_cents, monthly_limit_cents, warn_threshold_pct, hard_limit_enabled, is_active
   FROM costsim_set_budget('acme', daily_limit_cents => 100, monthly_limit_cents => 0.0000005, hard_limit_enabled => true);
 SELECT id AS first FROM costsim_cost_budgets \gset
 -- All settings are those of the call: what it leaves out is as in a new one.

@@ -30,5 +30,5 @@ SELECT is_purged, sum(requests), sum(cost_cents) FROM costsim_cost_daily WHERE d
 SELECT task, last_rows, total_rows, last_error FROM costsim_maintenance ORDER BY 1;
 DROP VIEW sums;
 SET client_min_messages = warning;
-TRUNCATE costsim_cost_records, costsim_cost_pending, costsim_cost_quarters, costsim_cost_daily, costsim_cost_tenants, costsim_feature_tags RESTART IDENTITY;
+TRUNCATE costsim_cost_records, costsim_cost_pending, costsim_cost_quarters, costsim_cost_daily, costsim_cost_tenants, costsim_cost_detection, costsim_feature_tags RESTART IDENTITY;
 DELETE FROM costsim_maintenance WHERE task IN ('refresh_costs', 'purge_costs');

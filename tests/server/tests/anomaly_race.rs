@@ -172,10 +172,11 @@ fn worker_looks_at_tenants_with_something_new_and_at_no_others() -> Result<()> {
     wait_for(
         &mut client,
         "all tenants to be looked at",
-        "SELECT count(*) = 250 AND bool_and(NOT is_detection_due AND detected_at IS NOT NULL) FROM costsim_cost_tenants",
+        "SELECT count(*) = 250 AND bool_and(NOT is_due AND detected_at IS NOT NULL) FROM costsim_cost_detection",
     )?;
     check_one_set(&mut client, 250)?;
-    let before: Option<String> = one(&mut client, "SELECT max(detected_at)::text FROM costsim_cost_tenants")?;
+    let before: Option<String> =
+        one(&mut client, "SELECT max(detected_at)::text FROM costsim_cost_detection")?;
     let before = before.context("nobody looked")?;
     client.batch_execute(
         "INSERT INTO costsim_cost_records (tenant_id, user_id, model, cost_cents) VALUES ('tenant 7', 'ada', 'm', 1)",
@@ -183,12 +184,12 @@ fn worker_looks_at_tenants_with_something_new_and_at_no_others() -> Result<()> {
     wait_for(
         &mut client,
         "one of them to be looked at again",
-        &format!("SELECT detected_at > '{before}' FROM costsim_cost_tenants WHERE tenant_id = 'tenant 7'"),
+        &format!("SELECT detected_at > '{before}' FROM costsim_cost_detection WHERE tenant_id = 'tenant 7'"),
     )?;
     let others: i64 = one(
         &mut client,
         &format!(
-            "SELECT count(*) FROM costsim_cost_tenants WHERE detected_at > '{before}' AND tenant_id <> 'tenant 7'"
+            "SELECT count(*) FROM costsim_cost_detection WHERE detected_at > '{before}' AND tenant_id <> 'tenant 7'"
         ),
     )?;
     ensure!(others == 0, "{others} others were looked at without a reason");
@@ -216,7 +217,7 @@ fn worker_leaves_it_to_who_leads_the_lock_and_goes_on_after_a_crash() -> Result<
         )?;
     }
     ensure!(
-        one::<i64>(&mut client, "SELECT count(*) FROM costsim_cost_tenants WHERE detected_at IS NOT NULL")?
+        one::<i64>(&mut client, "SELECT count(*) FROM costsim_cost_detection WHERE detected_at IS NOT NULL")?
             == 0
     );
     ensure!(
@@ -232,7 +233,7 @@ fn worker_leaves_it_to_who_leads_the_lock_and_goes_on_after_a_crash() -> Result<
     wait_for(
         &mut client,
         "all tenants to be looked at",
-        "SELECT count(*) = 3 AND bool_and(detected_at IS NOT NULL) FROM costsim_cost_tenants",
+        "SELECT count(*) = 3 AND bool_and(detected_at IS NOT NULL) FROM costsim_cost_detection",
     )?;
     check_one_set(&mut client, 3)
 }
@@ -247,7 +248,7 @@ fn worker_and_hands_look_together_and_find_one_set() -> Result<()> {
     // Whoever looks by hand meets the worker that looks by its interval.
     wait_until(LIMIT, "both to have looked", || {
         ensure!(one::<i64>(&mut client, "SELECT count(*) FROM costsim_detect_anomalies()")? == 120);
-        let all = "SELECT bool_and(detected_at IS NOT NULL) FROM costsim_cost_tenants";
+        let all = "SELECT bool_and(detected_at IS NOT NULL) FROM costsim_cost_detection";
         Ok(one::<bool>(&mut client, all)?.then_some(()))
     })?;
     check_one_set(&mut client, 30)

@@ -6,19 +6,29 @@ use costsim_server_tests::one;
 use fastrand::Rng;
 use postgres::Client;
 
-/// The tenants are named after their zones: a day ahead, a day behind, days of 23, 23.5, 24.5 and 25 hours, an offset of quarters.
-const ZONES: [&str; 7] = [
+/// The tenants are named after their zones: a day ahead, a day behind, days of 23, 23.5, 24.5 and 25 hours, days that have midnight twice, an offset
+/// of quarters.
+const ZONES: [&str; 9] = [
     "Pacific/Tongatapu",
     "Pacific/Apia",
     "Pacific/Pago_Pago",
     "America/New_York",
     "Australia/Lord_Howe",
+    "America/Havana",
+    "Atlantic/Azores",
     "Asia/Kathmandu",
     "UTC",
 ];
 
-/// Days around which records lie: clocks change in New York, on Lord Howe, and nowhere.
-const AROUND: [&str; 4] = ["2026-03-08", "2026-04-05", "2026-10-04", "2026-11-01"];
+/// Days around which records lie: clocks change in New York and Havana, on Lord Howe, and on the Azores.
+const AROUND: [&str; 5] = ["2026-03-08", "2026-04-05", "2026-10-04", "2026-10-25", "2026-11-01"];
+
+/// Where a bucket begins. Where clocks go back over midnight the server truncates to the second one: the first is found by looking around.
+const BUCKET_OF: &str = "CREATE FUNCTION bucket_of(bucket text, at timestamptz, zone text) RETURNS timestamptz LANGUAGE sql STABLE AS $f$
+     SELECT CASE bucket WHEN 'hour' THEN date_trunc('hour', at, zone)
+            ELSE (SELECT min(m) FROM generate_series(-4, 0) n,
+                         LATERAL (SELECT (date_trunc(bucket, at AT TIME ZONE zone) AT TIME ZONE zone) + n * interval '15 minutes') s (m)
+                   WHERE date_trunc(bucket, m AT TIME ZONE zone) = date_trunc(bucket, at AT TIME ZONE zone)) END $f$";
 
 /// Some records of every tenant around one of those days, from three weeks before to two after.
 fn fill(client: &mut Client, rng: &mut Rng, count: usize) -> Result<()> {
@@ -42,6 +52,7 @@ fn fill(client: &mut Client, rng: &mut Rng, count: usize) -> Result<()> {
 /// A database in which a part is rolled up, a part is pending, and a part was corrected or deleted.
 fn filled(cluster: &Cluster, name: &str, rng: &mut Rng) -> Result<Client> {
     let mut client = cluster.create_database_with_extension(name)?;
+    client.batch_execute(BUCKET_OF)?;
     for zone in ZONES {
         client.batch_execute(&format!(
             "SELECT costsim_set_cost_time_zone('{zone}', '{zone}'), costsim_create_feature_tag('{zone}', 'a.b', 'AB', budget_cents => 77),
@@ -74,7 +85,7 @@ const READS: [(&str, &str, &str); 15] = [
     (
         "cost_spend",
         "SELECT * FROM costsim_cost_spend($t, $f, $e, $b, $z)",
-        "SELECT date_trunc($b, created_at, coalesce($z, $t)), sum(cost_cents), count(*), sum(input_tokens), sum(output_tokens)
+        "SELECT bucket_of($b, created_at, coalesce($z, $t)), sum(cost_cents), count(*), sum(input_tokens), sum(output_tokens)
            FROM $r WHERE created_at >= $f AND created_at < $e GROUP BY 1",
     ),
     (
@@ -85,29 +96,29 @@ const READS: [(&str, &str, &str); 15] = [
     (
         "cost_metrics",
         "SELECT * FROM costsim_cost_metrics($t, $f, $e, $b, $z)",
-        "SELECT date_trunc($b, created_at, coalesce($z, $t)), count(*), sum(input_tokens + output_tokens)
+        "SELECT bucket_of($b, created_at, coalesce($z, $t)), count(*), sum(input_tokens + output_tokens)
            FROM $r WHERE created_at >= $f AND created_at < $e GROUP BY 1",
     ),
     (
         "llm_usage",
         "SELECT * FROM costsim_llm_usage($t, $f, $e, $b, $z)",
-        "SELECT date_trunc($b, created_at, coalesce($z, $t)), count(*), sum(input_tokens + output_tokens), sum(input_tokens), sum(output_tokens),
+        "SELECT bucket_of($b, created_at, coalesce($z, $t)), count(*), sum(input_tokens + output_tokens), sum(input_tokens), sum(output_tokens),
                 sum(cached_tokens), sum(reasoning_tokens), count(*) FILTER (WHERE is_retry)
            FROM $r WHERE created_at >= $f AND created_at < $e GROUP BY 1",
     ),
     (
         "worker_execution",
         "SELECT * FROM costsim_worker_execution($t, $f, $e, $b, $z)",
-        "SELECT date_trunc($b, created_at, coalesce($z, $t)), count(*)
+        "SELECT bucket_of($b, created_at, coalesce($z, $t)), count(*)
            FROM $r WHERE created_at >= $f AND created_at < $e AND (workflow_id IS NOT NULL OR skill_id IS NOT NULL) GROUP BY 1",
     ),
     (
         "cost_spend with empty buckets",
         "SELECT bucket_start, spend_cents FROM costsim_cost_spend($t, $f, $e, $b, $z, true)",
         "SELECT m.b, coalesce(sum(r.cost_cents), 0)
-           FROM (SELECT DISTINCT date_trunc($b, g, coalesce($z, $t)) AS b
+           FROM (SELECT DISTINCT bucket_of($b, g, coalesce($z, $t)) AS b
                    FROM (SELECT generate_series($f, $e - interval '1 microsecond', '5 minutes') UNION ALL SELECT $e - interval '1 microsecond' WHERE $f < $e) g (g)) m
-           LEFT JOIN $r ON date_trunc($b, r.created_at, coalesce($z, $t)) = m.b AND r.created_at >= $f AND r.created_at < $e
+           LEFT JOIN $r ON bucket_of($b, r.created_at, coalesce($z, $t)) = m.b AND r.created_at >= $f AND r.created_at < $e
           GROUP BY 1",
     ),
     (
@@ -164,7 +175,7 @@ const READS: [(&str, &str, &str); 15] = [
                 round(avg(input_tokens) FILTER (WHERE is_today), 6), round(avg(input_tokens) FILTER (WHERE was_yesterday), 6), f.feature, round(f.share, 6)
            FROM (VALUES ('model'), ('tenant')) x (dimension)
            LEFT JOIN (SELECT r.*, day = $d AND created_at < $a AS is_today,
-                             created_at >= ($d - 1)::timestamp AT TIME ZONE $t AND created_at < ($a AT TIME ZONE $t - interval '1 day') AT TIME ZONE $t AS was_yesterday
+                             created_at >= bucket_of('day', ($d - 1)::timestamp AT TIME ZONE $t, $t) AND created_at < ($a AT TIME ZONE $t - interval '1 day') AT TIME ZONE $t AS was_yesterday
                         FROM $r) r ON dimension = 'tenant' OR model = 'm1'
            LEFT JOIN (SELECT feature, sum(cost_cents) / sum(sum(cost_cents)) OVER () AS share FROM $r
                        WHERE day = $d AND created_at < $a AND feature <> 'unclassified' GROUP BY feature ORDER BY 2 DESC, 1 LIMIT 1) f ON dimension = 'tenant'
@@ -230,8 +241,7 @@ fn spend_reads_equal_plain_sql_over_the_records() -> Result<()> {
         };
         let (from, to, at) = (moment(&mut rng), moment(&mut rng), moment(&mut rng));
         let bucket = ["hour", "day", "week", "month"][rng.usize(..4)];
-        let other =
-            ["NULL", "'Asia/Kathmandu'", "'Australia/Lord_Howe'", "'America/New_York'"][rng.usize(..4)];
+        let other = ["NULL", "'Asia/Kathmandu'", "'Australia/Lord_Howe'", "'America/Havana'"][rng.usize(..4)];
         let places = [
             ("$t", format!("'{zone}'")),
             ("$f", format!("least({from}, {to})")),
@@ -298,13 +308,14 @@ fn projection(client: &mut Client, places: &[(&str, String)]) -> Result<()> {
 fn spend_of_a_day_is_that_of_the_tenants_own() -> Result<()> {
     let cluster = Cluster::builder().conf("timezone", "America/Los_Angeles").start()?;
     let mut client = cluster.create_database_with_extension("days")?;
+    client.batch_execute(BUCKET_OF)?;
     for zone in ZONES {
         client.batch_execute(&format!("SELECT costsim_set_cost_time_zone('{zone}', '{zone}')"))?;
         for (number, day) in AROUND.iter().enumerate() {
             // One cent in the last minute of the day before, ten in the first of the day, a hundred in its last, a thousand in the next.
             client.batch_execute(&format!(
                 "INSERT INTO costsim_cost_records (tenant_id, model, cost_cents, created_at)
-                 SELECT '{zone}', 'm', v.cents, v.local AT TIME ZONE '{zone}' + v.back
+                 SELECT '{zone}', 'm', v.cents, bucket_of('day', v.local AT TIME ZONE '{zone}', '{zone}') + v.back
                    FROM (VALUES (1, timestamp '{day}', interval '-1 minute'), (10, timestamp '{day}', '0'),
                                 (100, timestamp '{day}' + interval '1 day', '-1 minute'), (1000, timestamp '{day}' + interval '1 day', '0'))
                      AS v (cents, local, back)"
@@ -338,8 +349,8 @@ fn spend_of_a_day_is_that_of_the_tenants_own() -> Result<()> {
                 let by_quarters: String = one(
                     &mut client,
                     &format!(
-                        "SELECT sum(cost_cents)::integer::text FROM _costsim_cost_pieces('{zone}', 'model', 'm', date '{day}'::timestamp AT TIME ZONE '{zone}',
-                                                                                         (date '{day}' + 1)::timestamp AT TIME ZONE '{zone}')"
+                        "SELECT sum(cost_cents)::integer::text FROM _costsim_cost_pieces('{zone}', 'model', 'm', bucket_of('day', date '{day}'::timestamp AT TIME ZONE '{zone}', '{zone}'),
+                                                                                         bucket_of('day', (date '{day}' + 1)::timestamp AT TIME ZONE '{zone}', '{zone}'))"
                     ),
                 )?;
                 ensure!(
