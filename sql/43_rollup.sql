@@ -52,7 +52,6 @@ COMMENT ON COLUMN costsim_maintenance.last_error IS 'Why it failed the last time
 -- Roll-ups are made of the rows, so a dump leaves them out. Where the extension is created, everything counts as changed: whatever is restored,
 -- with or without its triggers, is answered from the rows until it is rolled up.
 INSERT INTO costsim_drift_changes (hour) VALUES (NULL);
-SELECT pg_catalog.pg_extension_config_dump('costsim_maintenance', '');
 
 -- The summaries that make up a range: those of whole days and hours that hold, and for the rest new ones made of the rows. Each is named by the
 -- hour, or the day, in which it begins. $5 is the length in hours of the longest roll-up that may be used. (Literals bear their types, so that

@@ -9,7 +9,10 @@ use chrono::{DateTime, Datelike, Utc};
 pub const LONGEST_TEXT: usize = 512;
 
 /// The most tokens of one kind in one request.
-pub const MOST_TOKENS: i64 = 1_000_000_000_000;
+pub const MOST_TOKENS: i64 = 1_000_000_000;
+
+/// The first year that a record may be of: there was nothing to be paid for before, and room is left for every zone.
+const FIRST_YEAR: i32 = 2000;
 
 /// The digits before the point of the largest cost: a hundred billion dollars.
 const MOST_DIGITS: usize = 13;
@@ -46,21 +49,28 @@ pub fn tokens_fault(tokens: i64) -> Option<String> {
     (!(0..=MOST_TOKENS).contains(&tokens)).then(|| format!("must be between 0 and {MOST_TOKENS}"))
 }
 
-/// Why a text, which must be RFC 3339, cannot be when a request was made: it may be a day ahead, for clocks differ.
+/// Why a text, which must be RFC 3339 to the letter, cannot be when a request was made.
 #[must_use]
 pub fn moment_fault(text: &str, now: DateTime<Utc>) -> Option<String> {
+    // The library reads more than that: a space for the T, and the minus sign of typographers, which the server does not.
+    let is_exact = text.is_ascii() && matches!(text.as_bytes().get(10), Some(b'T' | b't'));
     match DateTime::parse_from_rfc3339(text) {
-        Err(_) => Some("must be a time as RFC 3339 writes it, such as 2025-03-01T12:34:56.789Z".into()),
-        Ok(at) if at.offset().local_minus_utc().abs() >= WIDEST_OFFSET || at.year() < 1 => {
-            Some("must be a time that the server knows".into())
+        Ok(at) if is_exact && at.offset().local_minus_utc().abs() < WIDEST_OFFSET => {
+            time_fault(at.to_utc(), now)
         }
-        Ok(at) => ahead_fault(at.to_utc(), now),
+        Ok(at) if is_exact => {
+            Some(format!("must be a time that the server knows, not one at {}", at.offset()))
+        }
+        _ => Some("must be a time as RFC 3339 writes it, such as 2025-03-01T12:34:56.789Z".into()),
     }
 }
 
-/// Why a moment cannot be when a request was made.
+/// Why a moment cannot be when a request was made: it may be a day ahead, for clocks differ.
 #[must_use]
-pub fn ahead_fault(at: DateTime<Utc>, now: DateTime<Utc>) -> Option<String> {
+pub fn time_fault(at: DateTime<Utc>, now: DateTime<Utc>) -> Option<String> {
+    if at.year() < FIRST_YEAR {
+        return Some(format!("must not be before the year {FIRST_YEAR}"));
+    }
     ((at - now).num_milliseconds() > 86_400_000).then(|| "must not be more than a day ahead".into())
 }
 

@@ -1,7 +1,7 @@
 //! What a record of cost may hold.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use costsim_core::cost::{ahead_fault, cost_fault, is_feature_tag, moment_fault, text_fault, tokens_fault};
+use costsim_core::cost::{cost_fault, is_feature_tag, moment_fault, text_fault, time_fault, tokens_fault};
 
 #[test]
 fn cost_is_a_finite_decimal_that_is_not_negative() {
@@ -16,7 +16,7 @@ fn cost_is_a_finite_decimal_that_is_not_negative() {
 #[test]
 fn tokens_have_bounds() {
     for (tokens, is_fine) in
-        [(0, true), (1_000_000_000_000, true), (-1, false), (1_000_000_000_001, false), (i64::MAX, false)]
+        [(0, true), (1_000_000_000, true), (-1, false), (1_000_000_000_001, false), (i64::MAX, false)]
     {
         assert_eq!(tokens_fault(tokens).is_none(), is_fine, "{tokens}");
     }
@@ -32,12 +32,7 @@ fn identifier_has_between_1_and_512_bytes() {
 #[test]
 fn moment_is_rfc_3339_and_not_more_than_a_day_ahead() {
     let now: DateTime<Utc> = "2025-03-01T12:00:00Z".parse().unwrap();
-    for fine in [
-        "2025-03-01T12:00:00Z",
-        "1970-01-01T00:00:00.123456789+05:45",
-        "2025-03-02T12:00:00Z",
-        "0001-01-01T00:00:00Z",
-    ] {
+    for fine in ["2025-03-01T12:00:00Z", "2000-01-01T05:45:00.123456789+05:45", "2025-03-02T12:00:00Z"] {
         assert_eq!(moment_fault(fine, now), None, "{fine}");
     }
     for bad in [
@@ -48,13 +43,17 @@ fn moment_is_rfc_3339_and_not_more_than_a_day_ahead() {
         "",
         "infinity",
         "0000-01-01T00:00:00Z",
+        "1999-12-31T23:59:59Z",
+        "2000-01-01T05:44:59+05:45",
+        "2025-03-01 12:00:00Z",
+        "2025-03-01T12:00:00\u{2212}05:00",
         "2025-03-01T12:00:00+16:00",
         "2025-02-30T12:00:00Z",
     ] {
         assert!(moment_fault(bad, now).is_some(), "{bad}");
     }
-    assert!(ahead_fault(now + TimeDelta::days(2), now).is_some());
-    assert_eq!(ahead_fault(now - TimeDelta::days(2_000_000), now), None);
+    assert!(time_fault(now + TimeDelta::days(2), now).is_some());
+    assert!(time_fault(now - TimeDelta::days(2_000_000), now).is_some());
 }
 
 #[test]

@@ -104,27 +104,27 @@ static FOLD: Statement = Statement::current(
               WHERE p.ctid = ANY (ARRAY(SELECT o.ctid FROM @schema@.costsim_cost_pending o WHERE o.ctid > $2::tid LIMIT $1))
              RETURNING p.*, p.ctid AS place
          ), facts AS MATERIALIZED (
-             SELECT g.tenant_id, d.dimension, d.entity_id, g.bucket_start, g.is_purged, ", sums_of!("g"), "
+             SELECT g.tenant_id, d.dimension, d.entity_id, g.bucket_start, ", sums_of!("g"), "
                FROM gone g
               CROSS JOIN LATERAL (VALUES ('tenant', ''), ('feature', g.feature_tag), ('user', g.user_id), ('model', g.model))
                 AS d (dimension, entity_id)
-              GROUP BY 1, 2, 3, 4, 5
+              GROUP BY 1, 2, 3, 4
          ), quarters AS (
              INSERT INTO @schema@.costsim_cost_quarters AS q
              SELECT f.* FROM facts f
-             ON CONFLICT (tenant_id, dimension, entity_id, bucket_start, is_purged)", added_to!("q"), "
+             ON CONFLICT (tenant_id, dimension, entity_id, bucket_start)", added_to!("q"), "
          ), tenants AS MATERIALIZED (
              SELECT g.tenant_id, coalesce((SELECT t.time_zone FROM @schema@.costsim_cost_tenants t WHERE t.tenant_id = g.tenant_id), 'UTC') AS time_zone
                FROM gone g GROUP BY 1
          ), days AS (
              INSERT INTO @schema@.costsim_cost_daily AS c
-             SELECT f.tenant_id, f.dimension, f.entity_id, (f.bucket_start AT TIME ZONE t.time_zone)::date, f.is_purged, ", sums_of!("f"), "
+             SELECT f.tenant_id, f.dimension, f.entity_id, (f.bucket_start AT TIME ZONE t.time_zone)::date, ", sums_of!("f"), "
                FROM facts f JOIN tenants t ON t.tenant_id = f.tenant_id
-              GROUP BY 1, 2, 3, 4, 5
-             ON CONFLICT (tenant_id, dimension, entity_id, day, is_purged)", added_to!("c"), "
+              GROUP BY 1, 2, 3, 4
+             ON CONFLICT (tenant_id, dimension, entity_id, day)", added_to!("c"), "
          ), due AS (
              INSERT INTO @schema@.costsim_cost_detection AS n (tenant_id)
-             SELECT t.tenant_id FROM tenants t ORDER BY t.tenant_id
+             SELECT t.tenant_id FROM tenants t ORDER BY t.tenant_id COLLATE \"C\"
              ON CONFLICT (tenant_id) DO UPDATE SET is_due = true WHERE NOT n.is_due
          )
          SELECT (SELECT count(*) FROM gone), (SELECT max(place)::text FROM gone),

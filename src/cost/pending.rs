@@ -3,6 +3,7 @@
 //! What is noted is a sum with a sign, so nothing about the records has to be read again when it is folded. TRUNCATE takes records out of older
 //! snapshots too, which is PostgreSQL's own exception to snapshots; the sums stay in those.
 
+use pgrx::pg_sys::BuiltinOid::TIMESTAMPTZOID;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use pgrx::trigger_support::PgTriggerError;
@@ -10,7 +11,6 @@ use pgrx::trigger_support::PgTriggerError;
 use super::upkeep;
 use crate::db::{self, Statement};
 use crate::error::{Error, Result};
-use crate::lock;
 
 /// A quarter of an hour, and whom its records are counted under.
 macro_rules! key {
@@ -44,37 +44,65 @@ macro_rules! sums {
     };
 }
 
-macro_rules! note {
-    ($sign:literal, $table:literal, $is_purged:literal) => {
+macro_rules! sum_up {
+    ($into:literal, $sign:literal, $table:literal, $which:literal) => {
         concat!(
-            "INSERT INTO @schema@.costsim_cost_pending SELECT ",
+            "INSERT INTO @schema@.",
+            $into,
+            " SELECT ",
             key!(),
-            ", ",
-            $is_purged,
             ", ",
             sums!($sign),
             " FROM ",
             $table,
-            " r GROUP BY 1, 2, 3, 4, 5"
+            " r ",
+            $which,
+            " GROUP BY 1, 2, 3, 4, 5"
         )
     };
 }
 
-static ADD: Statement = Statement::deciding(note!("", "added", "false"), &[]);
-static TAKE_AWAY: Statement = Statement::deciding(note!("-", "removed", "false"), &[]);
+static ADD: Statement = Statement::deciding(sum_up!("costsim_cost_pending", "", "added", ""), &[]);
+static TAKE_AWAY: Statement = Statement::deciding(sum_up!("costsim_cost_pending", "-", "removed", ""), &[]);
 
-/// Records are purged, and what they came to stays.
-static KEEP: Statement = Statement::deciding(note!("", "removed", "true"), &[]);
+/// What records came to that are purged. What else is deleted meanwhile, by a trigger of the application's say, is not.
+static KEEP: Statement = Statement::deciding(
+    sum_up!("costsim_cost_purged", "", "removed", "WHERE r.created_at < $1"),
+    &[TIMESTAMPTZOID],
+);
 
-/// Records are gone, but not the sums of those that were purged before.
-static FORGET_PENDING: Statement =
-    Statement::current("DELETE FROM @schema@.costsim_cost_pending WHERE NOT is_purged", &[]);
-static FORGET_QUARTERS: Statement =
-    Statement::current("DELETE FROM @schema@.costsim_cost_quarters WHERE NOT is_purged", &[]);
-static FORGET_DAYS: Statement =
-    Statement::current("DELETE FROM @schema@.costsim_cost_daily WHERE NOT is_purged", &[]);
+/// Sums of purged records are of one key already.
+macro_rules! pass_on {
+    ($sign:literal, $table:literal) => {
+        concat!(
+            "INSERT INTO @schema@.costsim_cost_pending
+             SELECT r.tenant_id, r.bucket_start, r.feature_tag, r.user_id, r.model, ",
+            $sign,
+            "r.cost_cents, ",
+            $sign,
+            "r.requests, ",
+            $sign,
+            "r.retries, ",
+            $sign,
+            "r.executions, ",
+            $sign,
+            "r.input_tokens, ",
+            $sign,
+            "r.output_tokens, ",
+            $sign,
+            "r.cached_tokens, ",
+            $sign,
+            "r.reasoning_tokens FROM ",
+            $table,
+            " r"
+        )
+    };
+}
 
-/// After a statement has changed costsim_cost_records.
+static ADD_PURGED: Statement = Statement::deciding(pass_on!("", "added"), &[]);
+static TAKE_AWAY_PURGED: Statement = Statement::deciding(pass_on!("-", "removed"), &[]);
+
+/// After a statement has changed costsim_cost_records or costsim_cost_purged.
 #[pg_trigger]
 fn _costsim_cost_changed<'a>(
     trigger: &'a PgTrigger<'a>,
@@ -87,29 +115,32 @@ fn _costsim_cost_changed<'a>(
 
 fn changed(trigger: &PgTrigger<'_>) -> Result<()> {
     let table = trigger.relid().map_err(|error| Error::Internal(error.to_string()))?;
-    if table != db::relation(c"costsim_cost_records")? {
+    let event = trigger.event();
+    let (add, take_away) = if table == db::relation(c"costsim_cost_records")? {
+        (&ADD, &TAKE_AWAY)
+    } else if table == db::relation(c"costsim_cost_purged")? {
+        (&ADD_PURGED, &TAKE_AWAY_PURGED)
+    } else {
         return Err(Error::invalid(
             "_costsim_cost_changed() is for changes of the cost records",
             "Leave the extension's trigger functions to its own tables.",
         ));
-    }
-    let event = trigger.event();
+    };
     if event.fired_by_truncate() {
-        // What is being folded just now must not come back.
-        lock::wait_to_be_the_only_folder();
-        FORGET_PENDING.run(&[])?;
-        FORGET_QUARTERS.run(&[])?;
-        FORGET_DAYS.run(&[])?;
-        return Ok(());
+        // What is left is in the other table.
+        return upkeep::rebuild(None).map(drop);
     }
     if event.fired_by_delete() || event.fired_by_update() {
-        TAKE_AWAY.run_on(trigger)?;
+        take_away.run_on(trigger, &[])?;
     }
-    if event.fired_by_delete() && upkeep::keeps_sums() {
-        KEEP.run_on(trigger)?;
+    if let Some(before) = upkeep::kept_before()
+        && event.fired_by_delete()
+        && std::ptr::eq(take_away, &TAKE_AWAY)
+    {
+        KEEP.run_on(trigger, &[before.into()])?;
     }
     if event.fired_by_insert() || event.fired_by_update() {
-        ADD.run_on(trigger)?;
+        add.run_on(trigger, &[])?;
     }
     Ok(())
 }

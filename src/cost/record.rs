@@ -5,7 +5,7 @@
 //! A null is the same as no key.
 
 use chrono::{DateTime, Utc};
-use costsim_core::cost::{self, ahead_fault, cost_fault, moment_fault, text_fault, tokens_fault};
+use costsim_core::cost::{self, cost_fault, moment_fault, text_fault, time_fault, tokens_fault};
 use pgrx::pg_sys::JsonbIteratorToken as token;
 use pgrx::prelude::*;
 
@@ -65,7 +65,7 @@ impl Record<'_> {
             refuse(name, tokens_fault(tokens))?;
         }
         if let Some(at) = self.created_at {
-            refuse("created_at", ahead_fault(convert::finite_moment(at, "created_at")?, clock::now()))?;
+            refuse("created_at", time_fault(convert::finite_moment(at, "created_at")?, clock::now()))?;
         }
         Ok(())
     }

@@ -14,15 +14,18 @@ use super::zone::days_of;
 use crate::db::{self, Statement};
 use crate::error::{Answer, Error, Result, required};
 use crate::provenance::{self, Task};
-use crate::{clock, convert};
+use crate::{clock, convert, lock};
+
+/// A quarter of an hour in microseconds.
+const QUARTER: i64 = 15 * 60 * 1_000_000;
 
 static FORGET_QUARTERS: Statement = Statement::current(
-    "DELETE FROM @schema@.costsim_cost_quarters WHERE ($1 IS NULL OR tenant_id = $1) AND NOT is_purged",
+    "DELETE FROM @schema@.costsim_cost_quarters WHERE ($1 IS NULL OR tenant_id = $1)",
     &[TEXTOID],
 );
 
 static FORGET_DAYS: Statement = Statement::current(
-    "DELETE FROM @schema@.costsim_cost_daily WHERE ($1 IS NULL OR tenant_id = $1) AND NOT is_purged",
+    "DELETE FROM @schema@.costsim_cost_daily WHERE ($1 IS NULL OR tenant_id = $1)",
     &[TEXTOID],
 );
 
@@ -30,14 +33,15 @@ static FORGET_DAYS: Statement = Statement::current(
 static SUM_UP: Statement = Statement::current(
     concat!(
         "WITH gone AS (
-             DELETE FROM @schema@.costsim_cost_pending p WHERE ($1 IS NULL OR p.tenant_id = $1) AND NOT p.is_purged
+             DELETE FROM @schema@.costsim_cost_pending p WHERE ($1 IS NULL OR p.tenant_id = $1)
          ), due AS (
              INSERT INTO @schema@.costsim_cost_detection AS n (tenant_id)
-             SELECT DISTINCT r.tenant_id FROM @schema@.costsim_cost_records r WHERE $1 IS NULL OR r.tenant_id = $1 ORDER BY 1
+             SELECT r.tenant_id FROM (SELECT DISTINCT o.tenant_id FROM @schema@.costsim_cost_records o WHERE $1 IS NULL OR o.tenant_id = $1) r
+              ORDER BY r.tenant_id COLLATE \"C\"
              ON CONFLICT (tenant_id) DO UPDATE SET is_due = true WHERE NOT n.is_due
          )
          INSERT INTO @schema@.costsim_cost_quarters
-         SELECT f.tenant_id, d.dimension, d.entity_id, f.bucket_start, false, ",
+         SELECT f.tenant_id, d.dimension, d.entity_id, f.bucket_start, ",
         sums_of!("f"),
         "  FROM (SELECT r.tenant_id, date_bin(INTERVAL '15 minutes', r.created_at, TIMESTAMPTZ '2000-01-01 00:00:00+00') AS bucket_start,
                         coalesce(r.feature_tag, 'unclassified') AS feature_tag, coalesce(r.user_id, 'anonymous') AS user_id, r.model,
@@ -47,7 +51,12 @@ static SUM_UP: Statement = Statement::current(
                         sum(r.cached_tokens) AS cached_tokens, sum(r.reasoning_tokens) AS reasoning_tokens
                    FROM @schema@.costsim_cost_records r
                   WHERE $1 IS NULL OR r.tenant_id = $1
-                  GROUP BY 1, 2, 3, 4, 5) f
+                  GROUP BY 1, 2, 3, 4, 5
+                 UNION ALL
+                 SELECT r.tenant_id, r.bucket_start, r.feature_tag, r.user_id, r.model, r.cost_cents, r.requests, r.retries, r.executions,
+                        r.input_tokens, r.output_tokens, r.cached_tokens, r.reasoning_tokens
+                   FROM @schema@.costsim_cost_purged r
+                  WHERE $1 IS NULL OR r.tenant_id = $1) f
           CROSS JOIN LATERAL (VALUES ('tenant', ''), ('feature', f.feature_tag), ('user', f.user_id), ('model', f.model))
             AS d (dimension, entity_id)
           GROUP BY 1, 2, 3, 4"
@@ -55,8 +64,7 @@ static SUM_UP: Statement = Statement::current(
     &[TEXTOID],
 );
 
-static SUM_UP_DAYS: Statement =
-    Statement::current(days_of!("($1 IS NULL OR q.tenant_id = $1) AND NOT q.is_purged"), &[TEXTOID]);
+static SUM_UP_DAYS: Statement = Statement::current(days_of!("($1 IS NULL OR q.tenant_id = $1)"), &[TEXTOID]);
 
 static PURGE: Statement = Statement::deciding(
     "DELETE FROM ONLY @schema@.costsim_cost_records r
@@ -68,21 +76,28 @@ static PURGE: Statement = Statement::deciding(
 );
 
 thread_local! {
-    /// Whether the records that are deleted just now are purged, and their sums stay.
-    static KEEPS_SUMS: Cell<bool> = const { Cell::new(false) };
+    /// Before which moment records that are deleted just now are purged, and their sums stay.
+    static KEPT_BEFORE: Cell<Option<TimestampWithTimeZone>> = const { Cell::new(None) };
 }
 
-/// Whether the sums of the records that are deleted just now stay.
-pub fn keeps_sums() -> bool {
-    KEEPS_SUMS.get()
+/// Before which moment the sums of the records that are deleted just now stay, if any do.
+pub fn kept_before() -> Option<TimestampWithTimeZone> {
+    KEPT_BEFORE.get()
 }
 
-/// Makes the roll-ups of live records anew, of a tenant or of all: how many rows of quarters.
+/// Makes the roll-ups anew, of a tenant or of all: how many rows of quarters.
 #[pg_extern(volatile, parallel_unsafe, security_definer, requires = ["cost"])]
 #[search_path(pg_catalog, pg_temp)]
 fn costsim_rebuild_costs(tenant_id: default!(Option<&str>, "NULL")) -> Answer<i64> {
     db::require_writable(c"costsim_rebuild_costs()");
     be_the_only_one("costsim_rebuild_costs()")?;
+    Ok(rebuild(tenant_id)?)
+}
+
+/// The same under whatever snapshot, once nobody else changes them.
+pub fn rebuild(tenant_id: Option<&str>) -> Result<i64> {
+    // What is being folded just now must not come back.
+    lock::wait_to_be_the_only_folder();
     FORGET_QUARTERS.run(&[tenant_id.into()])?;
     FORGET_DAYS.run(&[tenant_id.into()])?;
     let rows = SUM_UP.run(&[tenant_id.into()])?;
@@ -91,8 +106,9 @@ fn costsim_rebuild_costs(tenant_id: default!(Option<&str>, "NULL")) -> Answer<i6
 }
 
 /// Deletes records that are older than that, the oldest first, at most so many: how many.
-#[pg_extern(volatile, parallel_unsafe, security_definer, requires = ["cost"])]
-#[search_path(pg_catalog, pg_temp)]
+///
+/// It becomes the owner only after the caller's own deferred triggers have run: as the caller.
+#[pg_extern(volatile, parallel_unsafe, requires = ["cost"])]
 fn costsim_purge_cost_records(
     older_than: default!(Option<Interval>, "'90 days'"),
     max_rows: default!(Option<i64>, 10_000),
@@ -108,23 +124,26 @@ fn costsim_purge_cost_records(
     if max_rows < 1 {
         return Err(Error::invalid("max_rows must be at least 1", "Leave it out for 10,000.").into());
     }
-    Ok(purge(older_than, max_rows, keep_sums)?)
+    // What is put off to the commit cannot be, where the server watches over what is done.
+    db::check_deferred_constraints()?;
+    Ok(db::as_owner(|| purge(older_than, max_rows, keep_sums))?)
 }
 
 /// Deletes some of what is too old, and keeps its sums: how many rows.
 pub fn purge_some(older_than: TimeDelta, max_rows: i64) -> Result<i64> {
+    db::check_deferred_constraints()?;
     purge(older_than, max_rows, true)
 }
 
 fn purge(older_than: TimeDelta, max_rows: i64, keep_sums: bool) -> Result<i64> {
-    // Older than the calendar is nothing.
-    let before = clock::now().checked_sub_signed(older_than).map(convert::timestamptz);
-    let Some(Ok(before)) = before else { return Ok(0) };
-    // What is put off to the commit cannot be, where the server watches over what is done.
-    db::check_deferred_constraints()?;
+    // Older than the calendar is nothing. Quarters of an hour go whole: one that is cut would be read from records that are gone.
+    let Some(before) = clock::now().checked_sub_signed(older_than) else { return Ok(0) };
+    let Ok(before) = convert::timestamp(convert::micros(before).div_euclid(QUARTER) * QUARTER) else {
+        return Ok(0);
+    };
     // An application may have put triggers of its own on the table, or own it: they must not run as whoever calls, or as the worker.
     let deleted = db::as_owner_of(db::relation(c"costsim_cost_records")?, || {
-        let _keeping = Keeping::begin(keep_sums);
+        let _keeping = Keeping::begin(keep_sums.then_some(before));
         PURGE.run(&[before.into(), max_rows.into()])
     })?;
     let rows = convert::count(deleted);
@@ -136,14 +155,14 @@ fn purge(older_than: TimeDelta, max_rows: i64, keep_sums: bool) -> Result<i64> {
 struct Keeping;
 
 impl Keeping {
-    fn begin(keep_sums: bool) -> Self {
-        KEEPS_SUMS.set(keep_sums);
+    fn begin(before: Option<TimestampWithTimeZone>) -> Self {
+        KEPT_BEFORE.set(before);
         Self
     }
 }
 
 impl Drop for Keeping {
     fn drop(&mut self) {
-        KEEPS_SUMS.set(false);
+        KEPT_BEFORE.set(None);
     }
 }

@@ -20,12 +20,12 @@ macro_rules! days_of {
     ($which:literal) => {
         concat!(
             "INSERT INTO @schema@.costsim_cost_daily
-             SELECT q.tenant_id, q.dimension, q.entity_id, (q.bucket_start AT TIME ZONE coalesce(t.time_zone, 'UTC'))::date, q.is_purged, ",
+             SELECT q.tenant_id, q.dimension, q.entity_id, (q.bucket_start AT TIME ZONE coalesce(t.time_zone, 'UTC'))::date, ",
             $crate::cost::fold::sums_of!("q"),
             "  FROM @schema@.costsim_cost_quarters q LEFT JOIN @schema@.costsim_cost_tenants t ON t.tenant_id = q.tenant_id
               WHERE ",
             $which,
-            " GROUP BY 1, 2, 3, 4, 5"
+            " GROUP BY 1, 2, 3, 4"
         )
     };
 }
@@ -84,9 +84,15 @@ fn costsim_set_cost_time_zone(tenant_id: Option<&str>, time_zone: Option<&str>) 
     if let Some(fault) = text_fault(tenant_id.as_bytes()) {
         return Err(Error::invalid(format!("tenant_id {fault}"), "Pass the tenant's own name.").into());
     }
-    zone(convert::beginning(time_zone, 100)).map_err(|why| {
-        Error::invalid(why, "Pass a name of the IANA database, such as Europe/Berlin, or UTC.")
-    })?;
+    let hint = "Pass a name of the IANA database with its continent, such as Europe/Berlin, or UTC.";
+    zone(convert::beginning(time_zone, 100)).map_err(|why| Error::invalid(why, hint))?;
+    if !time_zone.contains('/') && time_zone != "UTC" {
+        return Err(Error::invalid(
+            "time_zone must not be an abbreviation: a session may read it otherwise",
+            hint,
+        )
+        .into());
+    }
     let is_of_quarters: Option<bool> = IS_OF_QUARTERS.row(&[time_zone.into()], |row| column(row, 1))?;
     if is_of_quarters != Some(true) {
         return Err(Error::invalid(
@@ -131,14 +137,14 @@ fn changed(trigger: &PgTrigger<'_>) -> Result<()> {
         return Ok(());
     }
     if event.fired_by_delete() || event.fired_by_update() {
-        FORGET_REMOVED.run_on(trigger)?;
-        SUM_UP_REMOVED.run_on(trigger)?;
+        FORGET_REMOVED.run_on(trigger, &[])?;
+        SUM_UP_REMOVED.run_on(trigger, &[])?;
     }
     if event.fired_by_insert() || event.fired_by_update() {
-        TRY.run_on(trigger)?;
-        FORGET_ADDED.run_on(trigger)?;
-        SUM_UP_ADDED.run_on(trigger)?;
-        LOOK_AGAIN.run_on(trigger)?;
+        TRY.run_on(trigger, &[])?;
+        FORGET_ADDED.run_on(trigger, &[])?;
+        SUM_UP_ADDED.run_on(trigger, &[])?;
+        LOOK_AGAIN.run_on(trigger, &[])?;
     }
     Ok(())
 }

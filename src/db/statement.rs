@@ -91,9 +91,9 @@ impl Statement {
         self.execute(arguments, |_, count| Ok(count))
     }
 
-    /// Runs a statement without arguments that names the transition tables of a trigger, and answers how many rows it touched.
-    pub fn run_on(&'static self, trigger: &PgTrigger<'_>) -> Result<usize> {
-        self.execute_on(Some(trigger), &[], |_, count| Ok(count))
+    /// Runs a statement that names the transition tables of a trigger, and answers how many rows it touched.
+    pub fn run_on(&'static self, trigger: &PgTrigger<'_>, arguments: &[DatumWithOid<'_>]) -> Result<usize> {
+        self.execute_on(Some(trigger), arguments, |_, count| Ok(count))
     }
 
     /// Runs the statement and hands over its rows, which live as long as the call, and how many it touched.

@@ -58,8 +58,9 @@ impl Task {
 }
 
 /// Deletes provenance that is older than that, the oldest first, at most so many rows: how many.
-#[pg_extern(volatile, parallel_unsafe, security_definer)]
-#[search_path(pg_catalog, pg_temp)]
+///
+/// It becomes the owner only after the caller's own deferred triggers have run: as the caller.
+#[pg_extern(volatile, parallel_unsafe)]
 fn costsim_purge_provenance(
     older_than: default!(Option<Interval>, "'90 days'"),
     max_rows: default!(Option<i64>, 10_000),
@@ -73,12 +74,17 @@ fn costsim_purge_provenance(
     if max_rows < 1 {
         return Err(Error::invalid("max_rows must be at least 1", "Leave it out for 10,000.").into());
     }
-    turn::take(ARCHIVER)?;
-    Ok(purge(older_than, max_rows)?)
+    // What is put off to the commit cannot be, where the server watches over what is done.
+    db::check_deferred_constraints()?;
+    Ok(db::as_owner(|| {
+        turn::take(ARCHIVER)?;
+        purge(older_than, max_rows)
+    })?)
 }
 
 /// Deletes some of what is too old, unless another session archives: how many rows.
 pub fn purge_some(older_than: TimeDelta, max_rows: i64) -> Result<i64> {
+    db::check_deferred_constraints()?;
     match turn::take(ARCHIVER) {
         Ok(()) => purge(older_than, max_rows),
         Err(Error::LockHeld { .. }) => Ok(0),
@@ -90,8 +96,6 @@ fn purge(older_than: TimeDelta, max_rows: i64) -> Result<i64> {
     // Older than the calendar is nothing.
     let before = clock::now().checked_sub_signed(older_than).map(convert::timestamptz);
     let Some(Ok(before)) = before else { return Ok(0) };
-    // What is put off to the commit cannot be, where the server watches over what is done.
-    db::check_deferred_constraints()?;
     // An application may have put triggers of its own on the table, or own it: they must not run as whoever calls, or as the worker.
     let deleted = db::as_owner_of(db::relation(c"costsim_provenance")?, || {
         PURGE.run(&[before.into(), max_rows.into()])

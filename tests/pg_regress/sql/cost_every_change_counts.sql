@@ -25,7 +25,7 @@ SELECT costsim_refresh_costs(3), costsim_refresh_costs(1);
 SELECT * FROM difference;
 COPY costsim_cost_records (tenant_id, model, cost_cents, created_at) FROM STDIN;
 a	copied	0.5	2025-03-02 00:00+00
-b	copied	0.25	1999-12-31 23:59:59.999999+00
+b	copied	0.25	2009-12-31 23:59:59.999999+00
 \.
 MERGE INTO costsim_cost_records r USING (VALUES ('copied', 7.0)) v (model, cents) ON r.model = v.model
   WHEN MATCHED AND r.tenant_id = 'a' THEN UPDATE SET cost_cents = v.cents WHEN MATCHED THEN DELETE;
@@ -57,5 +57,5 @@ SELECT sum(requests) FROM _costsim_cost_pieces('a', 'tenant', '', NULL, NULL);
 SELECT sum(requests) FROM _costsim_cost_days('a', 'tenant', '', '-infinity', 'infinity');
 DROP VIEW difference;
 SET client_min_messages = warning;
-TRUNCATE costsim_cost_records, costsim_cost_pending, costsim_cost_quarters, costsim_cost_daily, costsim_cost_tenants, costsim_cost_detection, costsim_feature_tags RESTART IDENTITY;
+TRUNCATE costsim_cost_records, costsim_cost_purged, costsim_cost_pending, costsim_cost_quarters, costsim_cost_daily, costsim_cost_tenants, costsim_cost_detection, costsim_feature_tags RESTART IDENTITY;
 DELETE FROM costsim_maintenance WHERE task IN ('refresh_costs', 'purge_costs');

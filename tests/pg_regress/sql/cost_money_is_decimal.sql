@@ -8,5 +8,5 @@ SELECT cost_cents FROM costsim_cost_records WHERE tenant_id = 'b' ORDER BY cost_
 DROP TABLE c;
 SELECT sum(cost_cents) FROM _costsim_cost_days('b', 'tenant', '', '-infinity', 'infinity');
 SET client_min_messages = warning;
-TRUNCATE costsim_cost_records, costsim_cost_pending, costsim_cost_quarters, costsim_cost_daily, costsim_cost_tenants, costsim_cost_detection, costsim_feature_tags RESTART IDENTITY;
+TRUNCATE costsim_cost_records, costsim_cost_purged, costsim_cost_pending, costsim_cost_quarters, costsim_cost_daily, costsim_cost_tenants, costsim_cost_detection, costsim_feature_tags RESTART IDENTITY;
 DELETE FROM costsim_maintenance WHERE task IN ('refresh_costs', 'purge_costs');

@@ -21,5 +21,5 @@ SELECT sum(requests) FROM _costsim_cost_pieces('acme', 'tenant', '', NULL, NULL)
 DROP OWNED BY cost_writer;
 DROP ROLE cost_writer;
 SET client_min_messages = warning;
-TRUNCATE costsim_cost_records, costsim_cost_pending, costsim_cost_quarters, costsim_cost_daily, costsim_cost_tenants, costsim_cost_detection, costsim_feature_tags RESTART IDENTITY;
+TRUNCATE costsim_cost_records, costsim_cost_purged, costsim_cost_pending, costsim_cost_quarters, costsim_cost_daily, costsim_cost_tenants, costsim_cost_detection, costsim_feature_tags RESTART IDENTITY;
 DELETE FROM costsim_maintenance WHERE task IN ('refresh_costs', 'purge_costs');

@@ -31,5 +31,5 @@ SELECT input_tokens, output_tokens, feature_tag, user_id, request_id, is_retry, 
 SELECT costsim_purge_cost_records('0');
 SELECT status FROM costsim_record_cost('acme', 'm', 1, request_id => 'r1');
 SET client_min_messages = warning;
-TRUNCATE costsim_cost_records, costsim_cost_pending, costsim_cost_quarters, costsim_cost_daily, costsim_cost_tenants, costsim_cost_detection, costsim_feature_tags RESTART IDENTITY;
+TRUNCATE costsim_cost_records, costsim_cost_purged, costsim_cost_pending, costsim_cost_quarters, costsim_cost_daily, costsim_cost_tenants, costsim_cost_detection, costsim_feature_tags RESTART IDENTITY;
 DELETE FROM costsim_maintenance WHERE task IN ('refresh_costs', 'purge_costs');

@@ -20,5 +20,5 @@ SELECT ordinal, feature_tag FROM costsim_record_costs('[{"tenant_id": "acme", "m
     {"tenant_id": "globex", "model": "m", "cost_cents": 128, "feature_tag": "support.summarise"}]');
 SELECT entity_id, sum(cost_cents) FROM _costsim_cost_pieces('acme', 'feature', NULL, '-infinity', 'infinity') GROUP BY 1 ORDER BY 1;
 SET client_min_messages = warning;
-TRUNCATE costsim_cost_records, costsim_cost_pending, costsim_cost_quarters, costsim_cost_daily, costsim_cost_tenants, costsim_cost_detection, costsim_feature_tags RESTART IDENTITY;
+TRUNCATE costsim_cost_records, costsim_cost_purged, costsim_cost_pending, costsim_cost_quarters, costsim_cost_daily, costsim_cost_tenants, costsim_cost_detection, costsim_feature_tags RESTART IDENTITY;
 DELETE FROM costsim_maintenance WHERE task IN ('refresh_costs', 'purge_costs');

@@ -79,6 +79,9 @@ SELECT costsim_record_cost('acme', 'm', 1, created_at => 'infinity');
 \echo :LAST_ERROR_SQLSTATE
 SELECT costsim_record_cost('acme', 'm', 1, created_at => '-infinity');
 \echo :LAST_ERROR_SQLSTATE
+SELECT costsim_record_cost('acme', 'm', 1, created_at => '1999-12-31 23:59:59.9+00');
+SELECT costsim_record_cost('acme', 'm', 1, created_at => '4714-11-24 00:00:00+00 BC');
+\echo :LAST_ERROR_SQLSTATE
 
 SELECT costsim_record_costs(NULL);
 \echo :LAST_ERROR_SQLSTATE
@@ -121,6 +124,10 @@ SELECT costsim_record_costs('[{"tenant_id": "acme", "model": "m", "cost_cents": 
 SELECT costsim_record_costs('[{"tenant_id": "acme", "model": "m", "cost_cents": 1, "created_at": "yesterday"}]');
 \echo :LAST_ERROR_SQLSTATE
 SELECT costsim_record_costs('[{"tenant_id": "acme", "model": "m", "cost_cents": 1, "created_at": 7}]');
+SELECT costsim_record_costs('[{"tenant_id": "acme", "model": "m", "cost_cents": 1, "created_at": "2025-03-01T12:00:00−05:00"}]');
+SELECT costsim_record_costs('[{"tenant_id": "acme", "model": "m", "cost_cents": 1, "created_at": "2025-03-01 12:00:00Z"}]');
+SELECT costsim_set_cost_time_zone('acme', 'EST');
+SELECT costsim_set_cost_time_zone('acme', 'CET');
 \echo :LAST_ERROR_SQLSTATE
 SELECT costsim_record_costs('[{"tenant_id": "acme", "model": "m", "cost_cents": 1, "created_at": "2999-01-01T00:00:00Z"}]');
 \echo :LAST_ERROR_SQLSTATE
@@ -201,5 +208,5 @@ SELECT costsim_cost_time_zone('acme');
 SELECT sum(cost_cents) FROM _costsim_cost_pieces('acme', 'tenant', '', NULL, NULL);
 ROLLBACK;
 SET client_min_messages = warning;
-TRUNCATE costsim_cost_records, costsim_cost_pending, costsim_cost_quarters, costsim_cost_daily, costsim_cost_tenants, costsim_cost_detection, costsim_feature_tags RESTART IDENTITY;
+TRUNCATE costsim_cost_records, costsim_cost_purged, costsim_cost_pending, costsim_cost_quarters, costsim_cost_daily, costsim_cost_tenants, costsim_cost_detection, costsim_feature_tags RESTART IDENTITY;
 DELETE FROM costsim_maintenance WHERE task IN ('refresh_costs', 'purge_costs');

@@ -104,9 +104,9 @@ SELECT costsim_input_hash('{"a": 1}');
 SELECT tag FROM costsim_create_feature_tag('acme', 'a.b');
 SELECT status, feature_tag FROM costsim_record_cost('acme', 'm', 1.5, 10, 20, 'a.b', 'u', 'r1');
 SELECT status, feature_tag FROM costsim_record_cost('acme', 'm', 2, feature_tag => 'a.c', enforce => true);
-SELECT ordinal, status FROM costsim_record_costs('[{"tenant_id": "acme", "model": "m", "cost_cents": 1, "request_id": "r1"}, {"tenant_id": "acme", "model": "m", "cost_cents": 1, "feature_tag": "a.b"}]');
+SELECT ordinal, status FROM costsim_record_costs('[{"tenant_id": "acme", "model": "m", "cost_cents": 1, "request_id": "r1"}, {"tenant_id": "acme", "model": "m", "cost_cents": 1, "feature_tag": "a.b", "created_at": "2020-01-01T00:00:00Z"}]');
 SELECT ordinal, status FROM costsim_record_costs('[{"tenant_id": "acme", "model": "m", "cost_cents": 1}]', true);
-SELECT costsim_refresh_costs() OPERATOR(pg_catalog.>) 0 AS folded, costsim_set_cost_time_zone('acme', 'Asia/Kathmandu'), costsim_purge_cost_records('0'), costsim_rebuild_costs();
+SELECT costsim_refresh_costs() OPERATOR(pg_catalog.>) 0 AS folded, costsim_set_cost_time_zone('acme', 'Asia/Kathmandu'), costsim_purge_cost_records('1 day'), costsim_rebuild_costs();
 SELECT sum(cost_cents) FROM costsim_cost_daily WHERE dimension OPERATOR(pg_catalog.=) 'tenant';
 INSERT INTO public.costsim_cost_records (tenant_id, user_id, feature_tag, model, cost_cents, created_at)
 SELECT 't', 'u', 'f.g', 'm', CASE WHEN d OPERATOR(pg_catalog.<) 2 THEN 900 ELSE 300 END, pg_catalog.now() OPERATOR(pg_catalog.-) (d OPERATOR(pg_catalog.*) interval '24 hours') OPERATOR(pg_catalog.-) interval '1 microsecond' FROM generate_series(0, 20) d;

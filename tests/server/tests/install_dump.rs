@@ -49,6 +49,8 @@ const FILL: &str = r#"
     SELECT costsim_detect_anomalies();
     SELECT costsim_acknowledge_anomaly('t', min(id), 'me', 'seen'), costsim_dismiss_anomaly('t', max(id), 'me') FROM costsim_cost_anomalies;
     SELECT costsim_create_feature_tag('acme', 'support.summarise', budget_cents => 5), costsim_set_cost_time_zone('acme', 'Asia/Kathmandu');
+    SELECT costsim_record_cost('acme', 'm', 7, created_at => '2020-01-01 00:00+00');
+    SELECT costsim_purge_cost_records('1000 days');
     SELECT costsim_record_cost('acme', 'm', 0.0004, request_id => 'r1', feature_tag => 'support.summarise');
     SELECT costsim_set_budget('acme', daily_limit_cents => 100, hard_limit_enabled => true);
     UPDATE costsim_backfill_staging SET state = 'error', error = '22023: nothing to know it by', processed_at = now() WHERE id = 2;
@@ -59,7 +61,8 @@ fn tables(client: &mut Client) -> Result<Vec<String>> {
                   WHERE d.deptype = 'e' AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'costsim_pg')
                     AND d.classid = 'pg_class'::regclass AND c.relkind = 'r'
                     AND c.relname NOT IN ('costsim_drift_changes', 'costsim_drift_rollups',
-                                          'costsim_cost_detection', 'costsim_cost_pending', 'costsim_cost_quarters', 'costsim_cost_daily') -- made anew of the rows
+                                          'costsim_cost_detection', 'costsim_cost_pending', 'costsim_cost_quarters', 'costsim_cost_daily', -- made anew of the rows
+                                          'costsim_maintenance') -- of that server
                   ORDER BY 1";
     Ok(client.query(query, &[])?.iter().map(|row| row.get(0)).collect())
 }
