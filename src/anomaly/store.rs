@@ -342,6 +342,9 @@ pub fn spenders(
 
 /// The series of entities; those that have never spent are left out.
 pub fn entities(asked: &[Entity], as_of: DateTime<Utc>, length: usize) -> Result<Vec<(Entity, Series)>> {
+    if asked.is_empty() {
+        return Ok(Vec::new());
+    }
     let [tenants, dimensions, ids] = columns(asked);
     let arguments = [
         tenants.into(),
