@@ -31,7 +31,8 @@ SELECT pg_catalog.pg_extension_config_dump('costsim_cost_budgets', '');
 SELECT pg_catalog.pg_extension_config_dump('costsim_cost_budgets_id_seq', '');
 
 -- What one entity of a tenant has spent on the day of as_of and in its month, before as_of. Whole days come from roll-ups, and so do the quarters of an
--- hour of the last day; the quarter that as_of cuts is read from the records. It asks for one entity by the whole key of each index.
+-- hour of the last day; the quarter that as_of cuts is read from the records. The entity is compared together with the time, so that no index answers but
+-- the one that has both: by time alone the planner would read every user of a tenant for one of them.
 CREATE FUNCTION _costsim_entity_spend(tenant_id text, dimension text, entity_id text, as_of timestamptz)
     RETURNS TABLE (day date, month date, daily_cents numeric, monthly_cents numeric)
     LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
@@ -46,8 +47,8 @@ BEGIN ATOMIC
      CROSS JOIN LATERAL (
             SELECT coalesce(sum(p.cost_cents), 0::numeric) AS cents
               FROM (SELECT q.cost_cents FROM costsim_cost_quarters q
-                     WHERE q.tenant_id = $1 AND q.dimension = $2 AND q.entity_id = $3
-                       AND q.bucket_start >= m.midnight AND q.bucket_start < m.quarter
+                     WHERE q.tenant_id = $1 AND q.dimension = $2
+                       AND (q.entity_id, q.bucket_start) >= ($3, m.midnight) AND (q.entity_id, q.bucket_start) < ($3, m.quarter)
                     UNION ALL
                     SELECT p.cost_cents FROM costsim_cost_pending p
                      WHERE p.tenant_id = $1 AND p.bucket_start >= m.midnight AND p.bucket_start < m.quarter
@@ -61,7 +62,8 @@ BEGIN ATOMIC
      CROSS JOIN LATERAL (
             SELECT coalesce(sum(p.cost_cents), 0::numeric) AS cents
               FROM (SELECT d.cost_cents FROM costsim_cost_daily d
-                     WHERE d.tenant_id = $1 AND d.dimension = $2 AND d.entity_id = $3 AND d.day >= m.month AND d.day < m.day
+                     WHERE d.tenant_id = $1 AND d.dimension = $2
+                       AND (d.entity_id, d.day) >= ($3, m.month) AND (d.entity_id, d.day) < ($3, m.day)
                     UNION ALL
                     SELECT p.cost_cents FROM costsim_cost_pending p
                      WHERE p.tenant_id = $1 AND p.bucket_start >= m.first_midnight AND p.bucket_start < m.midnight

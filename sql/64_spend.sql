@@ -1,26 +1,36 @@
 -- What was spent, as dashboards ask for it: by buckets of time, by model, feature and user, in sum, against what was usual, and record by record.
 --
 -- Every window is half-open, [from_ts, to_ts), and open where an end is NULL. Days are those of the tenant's time zone unless another is named. Whole days
--- of it come from the daily roll-ups, what is left at the edges from quarters of an hour, and the records are read only where the window cuts a quarter:
--- sums of purged records are missing there. What is not rolled up yet is counted in.
+-- of it come from the daily roll-ups, what is left at the edges from quarters of an hour, and the records are read only where the window cuts a quarter.
+-- A day in which the window ends may be read whole, and what lies behind the end taken away: sums are exact, and behind now there is next to nothing.
+-- Sums of purged records cannot be cut: those of a quarter that is cut are missing where it is added up, and all there where its rest is taken away. What is
+-- not rolled up yet is counted in.
 
--- A window as whole days of the tenant's zone and what is left before and after them. Without a whole day, all is left before.
+-- A window as whole days of the tenant's zone, what is left before them, and what is left after them or, where that is less to read, what the last of them
+-- has too much: after_sign is -1 then. Without a whole day, all is left before.
 CREATE FUNCTION _costsim_cost_window(tenant_id text, from_ts timestamptz, to_ts timestamptz)
-    RETURNS TABLE (first_day date, end_day date, before_from timestamptz, before_to timestamptz, after_from timestamptz, after_to timestamptz)
+    RETURNS TABLE (first_day date, end_day date, before_from timestamptz, before_to timestamptz, after_from timestamptz, after_to timestamptz, after_sign bigint)
     LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
 BEGIN ATOMIC
     SELECT CASE WHEN d.is_any THEN d.first_day END, CASE WHEN d.is_any THEN d.end_day END,
            d.from_ts, CASE WHEN d.is_any THEN _costsim_midnight(d.first_day, d.zone) ELSE d.to_ts END,
-           CASE WHEN d.is_any THEN _costsim_midnight(d.end_day, d.zone) ELSE d.to_ts END, d.to_ts
-      FROM (SELECT w.zone, w.from_ts, w.to_ts, w.first_day, w.end_day, w.first_day < w.end_day AS is_any
-              FROM (SELECT z.zone, z.from_ts, z.to_ts,
-                           CASE WHEN _costsim_midnight((z.from_ts AT TIME ZONE z.zone)::date, z.zone) >= z.from_ts
-                                THEN (z.from_ts AT TIME ZONE z.zone)::date ELSE (z.from_ts AT TIME ZONE z.zone)::date + 1 END AS first_day,
-                           (z.to_ts AT TIME ZONE z.zone)::date AS end_day
-                      FROM (SELECT costsim_cost_time_zone($1) AS zone, coalesce($2, TIMESTAMPTZ '-infinity') AS from_ts,
-                                   coalesce($3, TIMESTAMPTZ 'infinity') AS to_ts OFFSET 0) z OFFSET 0) w OFFSET 0) d;
+           CASE WHEN d.is_whole OR NOT d.is_any THEN d.to_ts ELSE d.last_midnight END, CASE WHEN d.is_whole THEN d.last_end ELSE d.to_ts END,
+           CASE WHEN d.is_whole THEN -1::bigint ELSE 1::bigint END
+      FROM (SELECT l.zone, l.from_ts, l.to_ts, l.first_day, l.last_midnight, l.last_end, l.is_whole,
+                   CASE WHEN l.is_whole THEN l.last_day + 1 ELSE l.last_day END AS end_day, l.first_day < l.last_day OR l.is_whole AS is_any
+              FROM (SELECT w.zone, w.from_ts, w.to_ts, w.first_day, w.last_day, w.last_midnight, w.last_end,
+                           CASE WHEN w.last_midnight < w.to_ts AND w.first_day <= w.last_day
+                                THEN least(w.last_end, now()) - w.to_ts < w.to_ts - w.last_midnight ELSE false END AS is_whole
+                      FROM (SELECT z.zone, z.from_ts, z.to_ts,
+                                   CASE WHEN _costsim_midnight((z.from_ts AT TIME ZONE z.zone)::date, z.zone) >= z.from_ts
+                                        THEN (z.from_ts AT TIME ZONE z.zone)::date ELSE (z.from_ts AT TIME ZONE z.zone)::date + 1 END AS first_day,
+                                   (z.to_ts AT TIME ZONE z.zone)::date AS last_day,
+                                   _costsim_midnight((z.to_ts AT TIME ZONE z.zone)::date, z.zone) AS last_midnight,
+                                   _costsim_midnight((z.to_ts AT TIME ZONE z.zone)::date + 1, z.zone) AS last_end
+                              FROM (SELECT costsim_cost_time_zone($1) AS zone, coalesce($2, TIMESTAMPTZ '-infinity') AS from_ts,
+                                           coalesce($3, TIMESTAMPTZ 'infinity') AS to_ts OFFSET 0) z OFFSET 0) w OFFSET 0) l OFFSET 0) d;
 END;
-COMMENT ON FUNCTION _costsim_cost_window(text, timestamptz, timestamptz) IS 'A window as whole days of the tenant''s time zone, and what is left before and after them.';
+COMMENT ON FUNCTION _costsim_cost_window(text, timestamptz, timestamptz) IS 'A window as whole days of the tenant''s time zone, and what is to be added before them, and added or taken away after them.';
 
 -- What each entity of a dimension comes to in a window.
 CREATE FUNCTION _costsim_cost_entities(tenant_id text, dimension text, from_ts timestamptz, to_ts timestamptz)
@@ -33,8 +43,8 @@ BEGIN ATOMIC
             SELECT d.entity_id, d.cost_cents, d.requests, d.input_tokens, d.output_tokens
               FROM _costsim_cost_days($1, $2, NULL::text, w.first_day, w.end_day) d
             UNION ALL
-            SELECT q.entity_id, q.cost_cents, q.requests, q.input_tokens, q.output_tokens
-              FROM (VALUES (w.before_from, w.before_to), (w.after_from, w.after_to)) e (from_ts, to_ts)
+            SELECT q.entity_id, q.cost_cents * e.sign::numeric, q.requests * e.sign, q.input_tokens * e.sign, q.output_tokens * e.sign
+              FROM (VALUES (w.before_from, w.before_to, 1::bigint), (w.after_from, w.after_to, w.after_sign)) e (from_ts, to_ts, sign)
              CROSS JOIN LATERAL _costsim_cost_pieces($1, $2, NULL::text, e.from_ts, e.to_ts) q WHERE e.from_ts < e.to_ts) p
      GROUP BY p.entity_id
     HAVING sum(p.requests) <> 0::numeric;
@@ -56,11 +66,11 @@ BEGIN ATOMIC
                             ELSE $4 || ' (hour, day, week or month)' END AS unit,
                        coalesce($5, costsim_cost_time_zone($1)) AS zone OFFSET 0) u
     ), w AS MATERIALIZED (
-        SELECT b.checked, b.unit, b.zone, v.first_day, v.end_day, v.before_from, v.before_to, v.after_from, v.after_to
+        SELECT b.checked, b.unit, b.zone, v.first_day, v.end_day, v.before_from, v.before_to, v.after_from, v.after_to, v.after_sign
           FROM b CROSS JOIN LATERAL _costsim_cost_window($1, $2, $3) v WHERE b.is_by_days
         UNION ALL
         SELECT b.checked, b.unit, b.zone, NULL::date, NULL::date, coalesce($2, TIMESTAMPTZ '-infinity'), coalesce($3, TIMESTAMPTZ 'infinity'),
-               TIMESTAMPTZ 'infinity', TIMESTAMPTZ 'infinity'
+               TIMESTAMPTZ 'infinity', TIMESTAMPTZ 'infinity', 1::bigint
           FROM b WHERE NOT b.is_by_days
     ), found AS MATERIALIZED (
         SELECT p.bucket_start, sum(p.cost_cents) AS cost_cents, sum(p.requests)::bigint AS requests, sum(p.retries)::bigint AS retries,
@@ -74,9 +84,10 @@ BEGIN ATOMIC
                   FROM _costsim_cost_days($1, 'tenant', '', w.first_day, w.end_day) d
                 UNION ALL
                 SELECT CASE w.unit WHEN 'hour' THEN date_trunc('hour', q.bucket_start, w.zone)
-                                   ELSE _costsim_midnight(date_trunc(w.unit, q.bucket_start AT TIME ZONE w.zone)::date, w.zone) END, q.cost_cents, q.requests, q.retries,
-                       q.executions, q.input_tokens, q.output_tokens, q.cached_tokens, q.reasoning_tokens
-                  FROM (VALUES (w.before_from, w.before_to), (w.after_from, w.after_to)) e (from_ts, to_ts)
+                                   ELSE _costsim_midnight(date_trunc(w.unit, q.bucket_start AT TIME ZONE w.zone)::date, w.zone) END,
+                       q.cost_cents * e.sign::numeric, q.requests * e.sign, q.retries * e.sign, q.executions * e.sign, q.input_tokens * e.sign,
+                       q.output_tokens * e.sign, q.cached_tokens * e.sign, q.reasoning_tokens * e.sign
+                  FROM (VALUES (w.before_from, w.before_to, 1::bigint), (w.after_from, w.after_to, w.after_sign)) e (from_ts, to_ts, sign)
                  CROSS JOIN LATERAL _costsim_cost_pieces($1, 'tenant', '', e.from_ts, e.to_ts) q WHERE e.from_ts < e.to_ts) p
          GROUP BY p.bucket_start
         HAVING sum(p.requests) <> 0::numeric
@@ -242,18 +253,18 @@ CREATE FUNCTION costsim_cost_baseline(tenant_id text, dimension text DEFAULT 'te
     LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
     WITH m AS MATERIALIZED (
-        SELECT d.today, _costsim_midnight(d.today, d.zone) AS midnight, d.moment
+        SELECT d.today, _costsim_midnight(d.today + 1, d.zone) AS today_end, d.moment
           FROM (SELECT (z.moment AT TIME ZONE z.zone)::date AS today, z.zone, z.moment
                   FROM (SELECT costsim_cost_time_zone($1) AS zone, coalesce($3, now()) AS moment OFFSET 0) z OFFSET 0) d
     ), days AS MATERIALIZED (
-        SELECT p.entity_id, p.day, sum(p.cost_cents) AS cents, sum(p.requests) AS requests
-          FROM m CROSS JOIN LATERAL _costsim_cost_days($1, $2, NULL::text, m.today - 28, m.today) p
+        -- Today whole, less what lies behind the moment.
+        SELECT p.entity_id, p.day, sum(p.cost_cents) AS cents
+          FROM (SELECT c.entity_id, c.day, c.cost_cents, c.requests
+                  FROM m CROSS JOIN LATERAL _costsim_cost_days($1, $2, NULL::text, m.today - 28, m.today + 1) c
+                UNION ALL
+                SELECT c.entity_id, m.today, -c.cost_cents, -c.requests
+                  FROM m CROSS JOIN LATERAL _costsim_cost_pieces($1, $2, NULL::text, m.moment, m.today_end) c) p
          GROUP BY p.entity_id, p.day
-        HAVING sum(p.requests) <> 0::numeric
-        UNION ALL
-        SELECT p.entity_id, m.today, sum(p.cost_cents), sum(p.requests)
-          FROM m CROSS JOIN LATERAL _costsim_cost_pieces($1, $2, NULL::text, m.midnight, m.moment) p
-         GROUP BY p.entity_id, m.today
         HAVING sum(p.requests) <> 0::numeric
     ), earlier AS MATERIALIZED (
         -- Who has spent before those days, and is not rolled up yet.

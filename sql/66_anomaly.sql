@@ -125,52 +125,60 @@ END;
 COMMENT ON FUNCTION _costsim_anomaly_days(text[], timestamptz) IS 'The day in which a moment lies, for each of these tenants by its own zone.';
 
 CREATE FUNCTION _costsim_anomaly_asked(tenants text[], dimensions text[], entities text[], as_of timestamptz)
-    RETURNS TABLE (tenant_id text, dimension text, entity_id text, time_zone text, day date, day_end timestamptz, whole_to timestamptz)
+    RETURNS TABLE (place integer, tenant_id text, dimension text, entity_id text, day date, day_end timestamptz, whole_to timestamptz)
     LANGUAGE sql STABLE STRICT PARALLEL SAFE ROWS 1000
 BEGIN ATOMIC
-    SELECT u.tenant_id, u.dimension, u.entity_id, t.time_zone, t.day, t.day_end, t.whole_to
-      FROM ROWS FROM (unnest($1), unnest($2), unnest($3)) AS u (tenant_id, dimension, entity_id)
+    SELECT u.place::integer, u.tenant_id, u.dimension, u.entity_id, t.day, t.day_end, t.whole_to
+      FROM ROWS FROM (unnest($1), unnest($2), unnest($3)) WITH ORDINALITY AS u (tenant_id, dimension, entity_id, place)
       JOIN _costsim_anomaly_days(ARRAY(SELECT DISTINCT s.s FROM unnest($1) AS s (s)), $4) t ON t.tenant_id = u.tenant_id;
 END;
-COMMENT ON FUNCTION _costsim_anomaly_asked(text[], text[], text[], timestamptz) IS 'Entities with the day in which a moment lies.';
+COMMENT ON FUNCTION _costsim_anomaly_asked(text[], text[], text[], timestamptz) IS 'Entities by their places, with the day in which a moment lies.';
 
--- What is spent by some entities on days ago, up to the moment. Rows of one day are to be added up; those that take away are negative.
+-- What is spent by some entities on days ago, up to the moment. Rows of one day are to be added up; those that take away are negative. The planner does not
+-- know how few are asked for, nor how many entities a tenant has. So that it looks up each one by the whole key, whatever it believes, looks stand behind
+-- an OFFSET, and the entity is compared together with the time, which no other index can answer.
 CREATE FUNCTION _costsim_anomaly_pieces(tenants text[], dimensions text[], entities text[], as_of timestamptz, days_back integer)
-    RETURNS TABLE (tenant_id text, dimension text, entity_id text, days_ago integer, cost_cents numeric)
+    RETURNS TABLE (place integer, days_ago integer, cost_cents numeric)
     LANGUAGE sql STABLE STRICT PARALLEL SAFE ROWS 10000
 BEGIN ATOMIC
     WITH asked AS MATERIALIZED (
         SELECT a.* FROM _costsim_anomaly_asked($1, $2, $3, $4) a
     ), days AS MATERIALIZED (
-        SELECT t.* FROM _costsim_anomaly_days(ARRAY(SELECT DISTINCT s.s FROM unnest($1) AS s (s)), $4) t
+        SELECT t.tenant_id, t.time_zone, t.day, t.whole_to, _costsim_midnight(t.day - $5 + 1, t.time_zone) AS first_midnight
+          FROM _costsim_anomaly_days(ARRAY(SELECT DISTINCT s.s FROM unnest($1) AS s (s)), $4) t
     )
-    SELECT a.tenant_id, a.dimension, a.entity_id, a.day - d.day, d.cost_cents
+    SELECT a.place, a.day - d.day, d.cost_cents
       FROM asked a
-      JOIN costsim_cost_daily d
-        ON d.tenant_id = a.tenant_id AND d.dimension = a.dimension AND d.entity_id = a.entity_id AND d.day > a.day - $5 AND d.day <= a.day
+     CROSS JOIN LATERAL (
+            SELECT d.day, d.cost_cents FROM costsim_cost_daily d
+             WHERE d.tenant_id = a.tenant_id AND d.dimension = a.dimension
+               AND (d.entity_id, d.day) > (a.entity_id, a.day - $5) AND (d.entity_id, d.day) <= (a.entity_id, a.day) OFFSET 0) d
     UNION ALL
-    SELECT a.tenant_id, a.dimension, a.entity_id, 0, -q.cost_cents
+    SELECT a.place, 0, -q.cost_cents
       FROM asked a
-      JOIN costsim_cost_quarters q
-        ON q.tenant_id = a.tenant_id AND q.dimension = a.dimension AND q.entity_id = a.entity_id
-       AND q.bucket_start >= a.whole_to AND q.bucket_start < a.day_end
+     CROSS JOIN LATERAL (
+            SELECT q.cost_cents FROM costsim_cost_quarters q
+             WHERE q.tenant_id = a.tenant_id AND q.dimension = a.dimension
+               AND (q.entity_id, q.bucket_start) >= (a.entity_id, a.whole_to) AND (q.entity_id, q.bucket_start) < (a.entity_id, a.day_end) OFFSET 0) q
     UNION ALL
-    SELECT a.tenant_id, a.dimension, a.entity_id, s.days_ago, s.cost_cents
-      FROM (SELECT p.tenant_id, e.dimension, e.entity_id, t.day - (p.bucket_start AT TIME ZONE t.time_zone)::date AS days_ago, p.cost_cents
+    SELECT a.place, s.days_ago, s.cost_cents
+      FROM (SELECT t.tenant_id, e.dimension, e.entity_id, t.day - (p.bucket_start AT TIME ZONE t.time_zone)::date AS days_ago, p.cost_cents
               FROM days t
-              JOIN costsim_cost_pending p
-                ON p.tenant_id = t.tenant_id
-               AND p.bucket_start >= _costsim_midnight(t.day - $5 + 1, t.time_zone) AND p.bucket_start < t.whole_to
+             CROSS JOIN LATERAL (
+                    SELECT p.bucket_start, p.feature_tag, p.user_id, p.model, p.cost_cents FROM costsim_cost_pending p
+                     WHERE p.tenant_id = t.tenant_id AND p.bucket_start >= t.first_midnight AND p.bucket_start < t.whole_to OFFSET 0) p
              CROSS JOIN LATERAL (VALUES ('tenant', ''), ('feature', p.feature_tag), ('user', p.user_id), ('model', p.model)) e (dimension, entity_id)
             UNION ALL
-            SELECT r.tenant_id, e.dimension, e.entity_id, 0, -r.cost_cents
+            SELECT t.tenant_id, e.dimension, e.entity_id, 0, -r.cost_cents
               FROM days t
-              JOIN costsim_cost_records r ON r.tenant_id = t.tenant_id AND r.created_at >= $4 AND r.created_at < t.whole_to
+             CROSS JOIN LATERAL (
+                    SELECT r.feature_tag, r.user_id, r.model, r.cost_cents FROM costsim_cost_records r
+                     WHERE r.tenant_id = t.tenant_id AND r.created_at >= $4 AND r.created_at < t.whole_to OFFSET 0) r
              CROSS JOIN LATERAL (VALUES ('tenant', ''), ('feature', coalesce(r.feature_tag, 'unclassified')), ('user', coalesce(r.user_id, 'anonymous')),
                                         ('model', r.model)) e (dimension, entity_id)) s
       JOIN asked a ON a.tenant_id = s.tenant_id AND a.dimension = s.dimension AND a.entity_id = s.entity_id;
 END;
-COMMENT ON FUNCTION _costsim_anomaly_pieces(text[], text[], text[], timestamptz, integer) IS 'What these entities spent on each of the last days, the last one up to a moment, in rows to be added up.';
+COMMENT ON FUNCTION _costsim_anomaly_pieces(text[], text[], text[], timestamptz, integer) IS 'What these entities, by their places, spent on each of the last days, the last one up to a moment, in rows to be added up.';
 
 -- The series of some tenants. Millionths of a cent; a day of more than nine billion dollars counts as that.
 CREATE FUNCTION _costsim_anomaly_tenants(tenants text[], as_of timestamptz, days_back integer)
@@ -178,14 +186,14 @@ CREATE FUNCTION _costsim_anomaly_tenants(tenants text[], as_of timestamptz, days
     LANGUAGE sql STABLE PARALLEL SAFE ROWS 100
 BEGIN ATOMIC
     WITH spends AS MATERIALIZED (
-        SELECT p.tenant_id, p.days_ago, sum(p.cost_cents) AS cost_cents
+        SELECT p.place, p.days_ago, sum(p.cost_cents) AS cost_cents
           FROM _costsim_anomaly_pieces($1, array_fill('tenant'::text, ARRAY[cardinality($1)]), array_fill(''::text, ARRAY[cardinality($1)]), $2, $3) p
-         GROUP BY p.tenant_id, p.days_ago
+         GROUP BY p.place, p.days_ago
     ), series AS (
-        SELECT s.tenant_id, array_agg(s.days_ago) AS days_ago,
+        SELECT ($1)[s.place] AS tenant_id, array_agg(s.days_ago) AS days_ago,
                array_agg((least(greatest(s.cost_cents, 0::numeric), 900000000000::numeric) * 1000000::numeric)::bigint) AS spends
           FROM spends s
-         GROUP BY s.tenant_id
+         GROUP BY s.place
     )
     SELECT t.tenant_id, t.day, t.day = (now() AT TIME ZONE t.time_zone)::date,
            EXISTS (SELECT FROM costsim_cost_daily d
@@ -205,17 +213,22 @@ CREATE FUNCTION _costsim_anomaly_spenders(tenants text[], as_of timestamptz, lea
     LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
 BEGIN ATOMIC
     WITH t AS MATERIALIZED (
-        SELECT d.tenant_id, d.time_zone, d.day, d.day_end FROM _costsim_anomaly_days($1, $2) d WHERE d.tenant_id >= $4
+        SELECT d.tenant_id, d.day, _costsim_midnight(d.day, d.time_zone) AS midnight, d.day_end
+          FROM _costsim_anomaly_days($1, $2) d WHERE d.tenant_id >= $4
     )
     SELECT s.tenant_id, s.dimension, s.entity_id
-      FROM (SELECT c.tenant_id, c.dimension, c.entity_id, c.cost_cents
-              FROM t CROSS JOIN (VALUES ('feature'), ('user'), ('model')) k (dimension)
-              JOIN costsim_cost_daily c ON c.tenant_id = t.tenant_id AND c.dimension = k.dimension AND c.day = t.day
-            UNION ALL
-            SELECT p.tenant_id, e.dimension, e.entity_id, p.cost_cents
+      FROM (SELECT t.tenant_id, k.dimension, c.entity_id, c.cost_cents
               FROM t
-              JOIN costsim_cost_pending p
-                ON p.tenant_id = t.tenant_id AND p.bucket_start >= _costsim_midnight(t.day, t.time_zone) AND p.bucket_start < t.day_end
+             CROSS JOIN (VALUES ('feature'), ('user'), ('model')) k (dimension)
+             CROSS JOIN LATERAL (
+                    SELECT c.entity_id, c.cost_cents FROM costsim_cost_daily c
+                     WHERE c.tenant_id = t.tenant_id AND c.dimension = k.dimension AND c.day = t.day OFFSET 0) c
+            UNION ALL
+            SELECT t.tenant_id, e.dimension, e.entity_id, p.cost_cents
+              FROM t
+             CROSS JOIN LATERAL (
+                    SELECT p.feature_tag, p.user_id, p.model, p.cost_cents FROM costsim_cost_pending p
+                     WHERE p.tenant_id = t.tenant_id AND p.bucket_start >= t.midnight AND p.bucket_start < t.day_end OFFSET 0) p
              CROSS JOIN LATERAL (VALUES ('feature', p.feature_tag), ('user', p.user_id), ('model', p.model)) e (dimension, entity_id)) s
      WHERE (s.tenant_id, s.dimension, s.entity_id) > ($4, $5, $6)
      GROUP BY s.tenant_id, s.dimension, s.entity_id
@@ -231,15 +244,15 @@ CREATE FUNCTION _costsim_anomaly_entities(tenants text[], dimensions text[], ent
     LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000
 BEGIN ATOMIC
     WITH spends AS MATERIALIZED (
-        SELECT p.tenant_id, p.dimension, p.entity_id, p.days_ago, sum(p.cost_cents) AS cost_cents
+        SELECT p.place, p.days_ago, sum(p.cost_cents) AS cost_cents
           FROM _costsim_anomaly_pieces($1, $2, $3, $4, $5) p
-         GROUP BY p.tenant_id, p.dimension, p.entity_id, p.days_ago
+         GROUP BY p.place, p.days_ago
     )
-    SELECT s.tenant_id, s.dimension, s.entity_id, array_agg(s.days_ago),
+    SELECT ($1)[s.place], ($2)[s.place], ($3)[s.place], array_agg(s.days_ago),
            array_agg((least(greatest(s.cost_cents, 0::numeric), 900000000000::numeric) * 1000000::numeric)::bigint)
       FROM spends s
-     GROUP BY s.tenant_id, s.dimension, s.entity_id
-     ORDER BY s.tenant_id, s.dimension, s.entity_id;
+     GROUP BY s.place
+     ORDER BY s.place;
 END;
 COMMENT ON FUNCTION _costsim_anomaly_entities(text[], text[], text[], timestamptz, integer) IS 'What these entities spent on each of the last days, the last one up to a moment.';
 
@@ -260,6 +273,32 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION _costsim_anomaly_budgets(text[], timestamptz) IS 'Where the budgets of these tenants stand.';
 
+-- What one entity has asked for from the beginning of a quarter of an hour on, looked up by the whole key.
+CREATE FUNCTION _costsim_anomaly_used(tenant_id text, dimension text, entity_id text, from_ts timestamptz, to_ts timestamptz)
+    RETURNS TABLE (requests bigint, retries bigint, input_tokens bigint)
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+BEGIN ATOMIC
+    SELECT coalesce(sum(p.requests), 0::numeric)::bigint, coalesce(sum(p.retries), 0::numeric)::bigint, coalesce(sum(p.input_tokens), 0::numeric)::bigint
+      FROM (SELECT date_bin(INTERVAL '15 minutes', $5, TIMESTAMPTZ '2000-01-01 00:00:00+00') AS quarter OFFSET 0) m
+     CROSS JOIN LATERAL (
+            SELECT q.requests, q.retries, q.input_tokens
+              FROM costsim_cost_quarters q
+             WHERE q.tenant_id = $1 AND q.dimension = $2
+               AND (q.entity_id, q.bucket_start) >= ($3, $4) AND (q.entity_id, q.bucket_start) < ($3, m.quarter)
+            UNION ALL
+            SELECT p.requests, p.retries, p.input_tokens
+              FROM costsim_cost_pending p
+             WHERE p.tenant_id = $1 AND p.bucket_start >= $4 AND p.bucket_start < m.quarter
+               AND CASE $2 WHEN 'tenant' THEN '' WHEN 'feature' THEN p.feature_tag WHEN 'user' THEN p.user_id WHEN 'model' THEN p.model END = $3
+            UNION ALL
+            SELECT 1::bigint, r.is_retry::integer::bigint, r.input_tokens
+              FROM costsim_cost_records r
+             WHERE r.tenant_id = $1 AND r.created_at >= m.quarter AND r.created_at < $5
+               AND CASE $2 WHEN 'tenant' THEN '' WHEN 'feature' THEN coalesce(r.feature_tag, 'unclassified')
+                           WHEN 'user' THEN coalesce(r.user_id, 'anonymous') WHEN 'model' THEN r.model END = $3) p;
+END;
+COMMENT ON FUNCTION _costsim_anomaly_used(text, text, text, timestamptz, timestamptz) IS 'Requests, retries and tokens of one entity, from the beginning of a quarter of an hour up to a moment.';
+
 -- Today beside yesterday, both up to the same time of day.
 CREATE FUNCTION _costsim_anomaly_usage(tenants text[], dimensions text[], entities text[], as_of timestamptz)
     RETURNS TABLE (
@@ -271,15 +310,9 @@ BEGIN ATOMIC
            f.entity_id, f.top_cents, f.tagged_cents
       FROM ROWS FROM (unnest($1), unnest($2), unnest($3)) AS u (tenant_id, dimension, entity_id)
       JOIN _costsim_anomaly_days(ARRAY(SELECT DISTINCT s.s FROM unnest($1) AS s (s)), $4) t ON t.tenant_id = u.tenant_id
-     CROSS JOIN LATERAL (
-            SELECT coalesce(sum(p.requests), 0::numeric)::bigint AS requests, coalesce(sum(p.retries), 0::numeric)::bigint AS retries,
-                   coalesce(sum(p.input_tokens), 0::numeric)::bigint AS input_tokens
-              FROM _costsim_cost_pieces(u.tenant_id, u.dimension, u.entity_id, _costsim_midnight(t.day, t.time_zone), $4) p) n
-     CROSS JOIN LATERAL (
-            SELECT coalesce(sum(p.requests), 0::numeric)::bigint AS requests, coalesce(sum(p.retries), 0::numeric)::bigint AS retries,
-                   coalesce(sum(p.input_tokens), 0::numeric)::bigint AS input_tokens
-              FROM _costsim_cost_pieces(u.tenant_id, u.dimension, u.entity_id, _costsim_midnight(t.day - 1, t.time_zone),
-                                        ($4 AT TIME ZONE t.time_zone - INTERVAL '1 day') AT TIME ZONE t.time_zone) p) y
+     CROSS JOIN LATERAL _costsim_anomaly_used(u.tenant_id, u.dimension, u.entity_id, _costsim_midnight(t.day, t.time_zone), $4) n
+     CROSS JOIN LATERAL _costsim_anomaly_used(u.tenant_id, u.dimension, u.entity_id, _costsim_midnight(t.day - 1, t.time_zone),
+                                              ($4 AT TIME ZONE t.time_zone - INTERVAL '1 day') AT TIME ZONE t.time_zone) y
       LEFT JOIN LATERAL (
             SELECT g.entity_id, g.cost_cents AS top_cents, sum(g.cost_cents) OVER () AS tagged_cents
               FROM (SELECT p.entity_id, sum(p.cost_cents) AS cost_cents
@@ -382,6 +415,7 @@ REVOKE ALL ON FUNCTION
     _costsim_anomaly_tenants(text[], timestamptz, integer),
     _costsim_anomaly_spenders(text[], timestamptz, numeric, text, text, text, integer),
     _costsim_anomaly_entities(text[], text[], text[], timestamptz, integer),
+    _costsim_anomaly_used(text, text, text, timestamptz, timestamptz),
     _costsim_anomaly_usage(text[], text[], text[], timestamptz),
     _costsim_anomaly_due(text, integer),
     costsim_query_anomalies(text, timestamptz, boolean, text, integer, timestamptz, bigint),

@@ -146,14 +146,18 @@ impl Look<'_> {
         let known: BTreeSet<Entity> = open.iter().filter_map(entity_of_open).collect();
         let mut page: Vec<Entity> = known.iter().cloned().collect();
         let mut after: Option<Entity> = None;
+        let mut is_last = false;
         loop {
             for (entity, series) in store::entities(&page, as_of, ENTITY_DAYS)? {
                 self.judge_entity(&entity, &series, known.contains(&entity));
             }
+            if is_last {
+                return Ok(());
+            }
             pgrx::check_for_interrupts!();
             page = store::spenders(ids, as_of, &self.floor.cents, after.as_ref(), ENTITIES_AT_ONCE)?;
-            let Some(last) = page.last() else { return Ok(()) };
-            after = Some(last.clone());
+            is_last = page.len() < ENTITIES_AT_ONCE;
+            after = page.last().cloned();
             page.retain(|entity| !known.contains(entity));
         }
     }

@@ -72,7 +72,8 @@ static OPEN: Statement = Statement::deciding(
 );
 
 /// A key that is known is brought up to date, unless an operator has spoken of it or it was over by the calendar. One that is new goes on
-/// from the row before it, if somebody knows of that; one that comes late, behind a row of a later day, is over already.
+/// from the row before it, if somebody knows of that; one that comes late, behind a row of a later day, is over already. The rows before and
+/// behind are asked for in their order, for which only the index of the key will do.
 static WRITE: Statement = Statement::deciding(
     "INSERT INTO @schema@.costsim_cost_anomalies AS a (
             tenant_id, anomaly_type, severity, entity_type, entity_id, period, period_start, current_value_cents, expected_value_cents,
@@ -95,12 +96,14 @@ static WRITE: Statement = Statement::deciding(
                AND o.period_start < DATE '2000-01-01' + f.day AND o.status = 'acknowledged' AND NOT f.is_of_budget
              ORDER BY o.period_start DESC
              LIMIT 1) AS p ON true
-      CROSS JOIN LATERAL (
-            SELECT EXISTS (
-                   SELECT FROM @schema@.costsim_cost_anomalies AS o
-                    WHERE o.tenant_id = f.tenant_id AND o.anomaly_type = f.anomaly_type AND o.entity_type = f.entity_type
-                      AND coalesce(o.entity_id, '') = coalesce(f.entity_id, '') AND o.period = f.period
-                      AND o.period_start > DATE '2000-01-01' + f.day)) AS l (is_late)
+       LEFT JOIN LATERAL (
+            SELECT true AS is_late
+              FROM @schema@.costsim_cost_anomalies AS o
+             WHERE o.tenant_id = f.tenant_id AND o.anomaly_type = f.anomaly_type AND o.entity_type = f.entity_type
+               AND coalesce(o.entity_id, '') = coalesce(f.entity_id, '') AND o.period = f.period
+               AND o.period_start > DATE '2000-01-01' + f.day
+             ORDER BY o.period_start DESC
+             LIMIT 1) AS l ON true
      ON CONFLICT (tenant_id, anomaly_type, entity_type, coalesce(entity_id, ''), period, period_start) DO UPDATE
         SET severity = excluded.severity, current_value_cents = excluded.current_value_cents,
             expected_value_cents = excluded.expected_value_cents, deviation_pct = excluded.deviation_pct,
@@ -342,6 +345,9 @@ pub fn spenders(
 
 /// The series of entities; those that have never spent are left out.
 pub fn entities(asked: &[Entity], as_of: DateTime<Utc>, length: usize) -> Result<Vec<(Entity, Series)>> {
+    if asked.is_empty() {
+        return Ok(Vec::new());
+    }
     let [tenants, dimensions, ids] = columns(asked);
     let arguments = [
         tenants.into(),
