@@ -37,11 +37,7 @@ pub struct Gate {
     limits: Vec<Vec<usize>>,
     /// The pairs of each record; empty where no hard budget covers any.
     pairs: Vec<Vec<usize>>,
-    pending: i64,
 }
-
-/// More than this many pending rows cost each call more than to fold them once.
-const MUCH: i64 = 1_000;
 
 impl Gate {
     /// Waits for the hard budgets that cover these records, holds them, and looks what is spent of them: what is committed, and what this
@@ -56,12 +52,7 @@ impl Gate {
             loop {
                 let held = store::lock(tenant_id, &names)?;
                 if held.is_empty() {
-                    return Ok(Self {
-                        ledger: Ledger::default(),
-                        limits: Vec::new(),
-                        pairs: Vec::new(),
-                        pending: 0,
-                    });
+                    return Ok(Self { ledger: Ledger::default(), limits: Vec::new(), pairs: Vec::new() });
                 }
                 let asked = Asked::new(records, &held)?;
                 let spent = store::spent(tenant_id, &names, asked.budgets, asked.quarters, &held)?;
@@ -88,12 +79,7 @@ impl Gate {
                 limits.push(place);
             }
         }
-        Self { ledger: Ledger::new(ledger), limits, pairs, pending: spent.pending }
-    }
-
-    /// Whether so much is pending that it should be folded, for the sake of the next call.
-    pub fn has_much_pending(&self) -> bool {
-        self.pending > MUCH
+        Self { ledger: Ledger::new(ledger), limits, pairs }
     }
 
     /// Counts the record of that place, or says why it may not be written.

@@ -110,7 +110,6 @@ static SPENT: Statement = Statement::current(
                      WHERE n.budget_type = p.budget_type AND n.entity_id = p.entity_id AND n.day >= p.from_day AND n.day < p.to_day) q
          )
          SELECT w.ordinal, s.id, s.budget_type, s.entity_id, s.period, to_char(s.from_day, 'YYYY-MM-DD'), s.amount::text, s.cents::text,
-                (SELECT count(*) FROM noted),
                 (SELECT EXISTS (SELECT FROM @schema@.costsim_cost_budgets b WHERE ",
         covering!(),
         " AND b.id <> ALL ($7)))
@@ -188,8 +187,6 @@ pub struct Found {
 /// What is spent of limits.
 pub struct Spent {
     pub found: Vec<Found>,
-    /// The rows that had to be added up because they are not in the roll-ups.
-    pub pending: i64,
     /// Whether there are more budgets than those that were locked.
     pub is_incomplete: bool,
 }
@@ -212,10 +209,9 @@ pub fn spent(
         quarters.into(),
         held.into(),
     ];
-    let (mut pending, mut is_incomplete) = (0, false);
+    let mut is_incomplete = false;
     let found = SPENT.rows(&arguments, |row| {
-        pending = pending.max(column(row, 9)?);
-        is_incomplete |= column::<bool>(row, 10)?;
+        is_incomplete |= column::<bool>(row, 9)?;
         let pair = usize::try_from(column::<i64>(row, 1)? - 1)
             .map_err(|_| Error::Internal("a pair has no place".into()))?;
         let (budget_type, entity_id): (String, String) = (column(row, 3)?, column(row, 4)?);
@@ -232,7 +228,7 @@ pub fn spent(
         };
         Ok(Found { pair, limit })
     })?;
-    Ok(Spent { found, pending, is_incomplete })
+    Ok(Spent { found, is_incomplete })
 }
 
 fn amount(text: String) -> Result<rust_decimal::Decimal> {

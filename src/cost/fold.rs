@@ -12,7 +12,7 @@ use crate::lock;
 use crate::provenance::{self, Task};
 
 /// Pending rows of one step.
-pub const STEP: i64 = 10_000;
+const STEP: i64 = 10_000;
 
 /// Before everything that is pending.
 const BEGINNING: &str = "(0,0)";

@@ -8,11 +8,9 @@ use std::collections::{BTreeMap, HashSet};
 
 use rust_decimal::Decimal;
 
-use super::fold;
 use super::record::{ANONYMOUS, Batch, Key, Record, UNCLASSIFIED};
 use super::store::{self, Given, Stored, Written};
 use crate::budget::{Gate, Labels, Refusal};
-use crate::db;
 use crate::error::{Error, Result};
 
 /// How often one may be overtaken: each round somebody else's record came, and went again before it could be found.
@@ -40,7 +38,6 @@ pub fn one(record: &Record<'_>, is_enforced: bool) -> Result<Outcome> {
         let given = store::given(record)?;
         let labels = labels(&given, record.user_id, record.model)?;
         let mut gate = Gate::open(record.tenant_id, &[labels])?;
-        fold_if_much(&gate)?;
         if let Some(known) = look()? {
             return Ok(Outcome::Duplicate(known));
         }
@@ -105,9 +102,7 @@ fn enforce(batch: &Batch<'_>, outcomes: &mut [Option<Outcome>]) -> Result<()> {
                 labels(&record.given, record.user_id.as_deref(), &record.model)
             })
             .collect::<Result<Vec<_>>>()?;
-        let gate = Gate::open(tenant_id, &labels)?;
-        fold_if_much(&gate)?;
-        gates.push((gate, places));
+        gates.push((Gate::open(tenant_id, &labels)?, places));
     }
     let known = store::known(&batch.keys)?;
     let (mut admitted, mut requests) = (Vec::new(), HashSet::new());
@@ -211,14 +206,6 @@ fn labels<'a>(given: &'a Given, user_id: Option<&'a str>, model: &'a str) -> Res
 /// A cost as it will be stored.
 fn money(text: &str) -> Result<Decimal> {
     text.parse().map_err(|_| Error::Internal(format!("no decimal number: {text}")))
-}
-
-/// Each look at a hard limit adds up what is pending. Where the worker does not keep up, or there is none, one call folds for all.
-fn fold_if_much(gate: &Gate) -> Result<()> {
-    if gate.has_much_pending() {
-        db::as_owner(|| fold::fold_some(&mut None, fold::STEP))?;
-    }
-    Ok(())
 }
 
 fn overtaken() -> Error {
