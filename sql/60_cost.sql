@@ -16,12 +16,14 @@ COMMENT ON COLUMN costsim_cost_tenants.time_zone IS 'In which its days and month
 CREATE TABLE costsim_cost_detection (
     tenant_id    text PRIMARY KEY,
     is_due       boolean NOT NULL DEFAULT true,
+    due_from     timestamptz,
     detected_at  timestamptz,
     detected_day date
 ) WITH (fillfactor = 70);
 
 COMMENT ON TABLE costsim_cost_detection IS 'Tenants with spend, and when the worker last looked for their anomalies. Made of what is recorded, so a dump leaves it out.';
-COMMENT ON COLUMN costsim_cost_detection.is_due IS 'Whether spend has changed since.';
+COMMENT ON COLUMN costsim_cost_detection.is_due IS 'Whether spend, a budget or the time zone has changed since.';
+COMMENT ON COLUMN costsim_cost_detection.due_from IS 'The earliest quarter of an hour whose spend has changed since; NULL none. Where that was before today the end of yesterday is looked at as well.';
 COMMENT ON COLUMN costsim_cost_detection.detected_at IS 'When; NULL never.';
 COMMENT ON COLUMN costsim_cost_detection.detected_day IS 'The tenant''s day of then.';
 

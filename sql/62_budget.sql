@@ -27,6 +27,23 @@ COMMENT ON COLUMN costsim_cost_budgets.hard_limit_enabled IS 'Whether costsim_re
 COMMENT ON COLUMN costsim_cost_budgets.is_active IS 'Whether it counts at all.';
 COMMENT ON COLUMN costsim_cost_budgets.updated_at IS 'When it was last set.';
 
+-- A limit that is set, raised or gone may be an anomaly, or none any more.
+ALTER FUNCTION _costsim_budget_changed() SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+COMMENT ON FUNCTION _costsim_budget_changed() IS 'Trigger function: has the worker look for anomalies of tenants whose budgets have changed.';
+CREATE TRIGGER costsim_cost_budget_inserted AFTER INSERT ON costsim_cost_budgets
+    REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION _costsim_budget_changed();
+CREATE TRIGGER costsim_cost_budget_updated AFTER UPDATE ON costsim_cost_budgets
+    REFERENCING OLD TABLE AS removed NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION _costsim_budget_changed();
+CREATE TRIGGER costsim_cost_budget_deleted AFTER DELETE ON costsim_cost_budgets
+    REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION _costsim_budget_changed();
+CREATE TRIGGER costsim_cost_budget_truncated AFTER TRUNCATE ON costsim_cost_budgets
+    FOR EACH STATEMENT EXECUTE FUNCTION _costsim_budget_changed();
+ALTER TABLE costsim_cost_budgets
+    ENABLE ALWAYS TRIGGER costsim_cost_budget_inserted,
+    ENABLE ALWAYS TRIGGER costsim_cost_budget_updated,
+    ENABLE ALWAYS TRIGGER costsim_cost_budget_deleted,
+    ENABLE ALWAYS TRIGGER costsim_cost_budget_truncated;
+
 SELECT pg_catalog.pg_extension_config_dump('costsim_cost_budgets', '');
 SELECT pg_catalog.pg_extension_config_dump('costsim_cost_budgets_id_seq', '');
 
@@ -111,5 +128,6 @@ COMMENT ON FUNCTION costsim_budget_status(text, timestamptz) IS 'How far each li
 REVOKE ALL ON FUNCTION
     _costsim_entity_spend(text, text, text, timestamptz),
     costsim_current_spend(text, text, text, timestamptz),
-    costsim_budget_status(text, timestamptz)
+    costsim_budget_status(text, timestamptz),
+    _costsim_budget_changed()
     FROM PUBLIC;

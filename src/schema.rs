@@ -112,7 +112,11 @@ extension_sql_file!(
         cost::upkeep::costsim_purge_cost_records
     ]
 );
-extension_sql_file!("../sql/62_budget.sql", name = "budget", requires = ["cost_access"]);
+extension_sql_file!(
+    "../sql/62_budget.sql",
+    name = "budget",
+    requires = ["cost_access", budget::due::_costsim_budget_changed]
+);
 extension_sql_file!(
     "../sql/63_budget_access.sql",
     name = "budget_access",

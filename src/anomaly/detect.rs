@@ -67,14 +67,23 @@ struct Key {
     period: String,
 }
 
+/// Whom alerts are fired for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Telling {
+    /// Tenants for whom the moment is of today.
+    OfToday,
+    /// All: the moment is the end of a yesterday that is not told yet.
+    OfAll,
+}
+
 /// Looks at these tenants as they are at a moment, and writes what follows: the ids of what was found.
-pub fn detect(ids: &[String], as_of: DateTime<Utc>) -> Result<Vec<i64>> {
+pub fn detect(ids: &[String], as_of: DateTime<Utc>, telling: Telling) -> Result<Vec<i64>> {
     let floor = floor()?;
     let tenants: HashMap<String, Tenant> = store::tenants(ids, as_of, TENANT_DAYS)?
         .into_iter()
         .map(|tenant| (tenant.id.clone(), tenant))
         .collect();
-    let open = store::open(ids)?;
+    let open = store::open(ids, as_of)?;
     let mut look =
         Look { floor, tenants: &tenants, found: Vec::new(), breaches: Vec::new(), lasting: HashSet::new() };
     for tenant in tenants.values() {
@@ -92,12 +101,18 @@ pub fn detect(ids: &[String], as_of: DateTime<Utc>) -> Result<Vec<i64>> {
     let used = usage(&found, as_of)?;
     let rows =
         found.iter().enumerate().map(|(ordinal, judged)| row(ordinal, judged, &tenants, &used)).collect();
-    let written = store::write(rows)?;
+    let written = store::write(rows, as_of)?;
     store::write_breaches(breaches)?;
     write_drifts(&tenants, look_floor)?;
 
     let over = over(&open, &found, &lasting, &tenants);
-    store::close(&over)?;
+    store::close(&over, as_of)?;
+    let is_over: HashSet<i64> = over.iter().map(|(id, _)| *id).collect();
+    let has_begun =
+        |row: &&Open| tenants.get(&row.tenant).is_some_and(|tenant| row.period_start <= tenant.day);
+    let stay = open.iter().filter(has_begun).map(|row| row.id).filter(|id| !is_over.contains(id)).collect();
+    store::confirm(stay, as_of)?;
+    let is_live = |tenant: &Tenant| telling == Telling::OfAll || tenant.is_today;
     let mut without_alert: Vec<i64> = over.iter().map(|(id, _)| *id).collect();
     let mut fired = Vec::new();
     for stands in &written {
@@ -105,7 +120,7 @@ pub fn detect(ids: &[String], as_of: DateTime<Utc>) -> Result<Vec<i64>> {
         let is_grave = judged.judgement.severity == Some(Severity::High);
         if !is_grave || !stands.is_open {
             without_alert.extend(stands.alert.is_some().then_some(stands.id));
-        } else if tenants.get(&judged.entity.tenant).is_some_and(|tenant| tenant.is_today) {
+        } else if stands.is_current && tenants.get(&judged.entity.tenant).is_some_and(is_live) {
             let fingerprint = fire(judged, &used)?;
             if stands.alert.as_ref() != Some(&fingerprint) {
                 if let Some(former) = &stands.alert {
@@ -117,6 +132,7 @@ pub fn detect(ids: &[String], as_of: DateTime<Utc>) -> Result<Vec<i64>> {
     }
     store::note_alerts(fired)?;
     notice::end_alerts(without_alert)?;
+    tell(tenants.values().filter(|tenant| is_live(tenant)).map(|tenant| tenant.id.clone()).collect())?;
     Ok(written.iter().map(|stands| stands.id).collect())
 }
 
@@ -463,6 +479,24 @@ fn fire(judged: &Judged, used: &HashMap<Entity, Used>) -> Result<String> {
         cause: cause_of(judged, used).as_str(),
     }
     .fire()
+}
+
+/// Fires the alerts of grave anomalies that have none, such as what lasts since a day that nobody was told of.
+fn tell(tenants: Vec<String>) -> Result<()> {
+    let mut fired = Vec::new();
+    for untold in store::untold(tenants)? {
+        let notice = Notice {
+            tenant: &untold.tenant,
+            anomaly_type: &untold.anomaly_type,
+            entity_type: &untold.entity_type,
+            entity_id: untold.entity_id.as_deref(),
+            period: &untold.period,
+            message: &untold.message,
+            cause: &untold.cause,
+        };
+        fired.push((untold.id, notice.fire()?));
+    }
+    store::note_alerts(fired)
 }
 
 /// An amount as the server reads it.

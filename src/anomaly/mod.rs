@@ -2,7 +2,8 @@
 //!
 //! Detection reads the daily series of many tenants at once, has [`costsim_core::anomaly`] judge them, and writes what was found, what is over and
 //! what is to be told in the caller's transaction ([`detect`]). What it finds follows from the series alone: it may run any number of times, by
-//! anybody, and days without a run lose nothing. One transaction at a time does it, under lock 7005.
+//! anybody, and days without a run lose nothing. One transaction at a time does it, under lock 7005, and holds its tenants' rows in
+//! costsim_cost_detection, which operators share. What a later look has said no earlier one takes back.
 //!
 //! Does not: prevent spend (budgets with a hard limit do), or wait for the roll-ups, since what is pending counts.
 
@@ -20,6 +21,7 @@ use pgrx::prelude::*;
 
 use crate::error::{Error, Result, required};
 use crate::{clock, convert, db, lock, turn};
+use detect::Telling;
 pub use store::Anomaly;
 
 /// The lock of whoever looks for anomalies.
@@ -37,23 +39,35 @@ fn costsim_detect_anomalies(
 ) -> Result<SetOfIterator<'static, Anomaly>, ErrorReport> {
     db::require_writable(c"costsim_detect_anomalies()");
     let as_of = moment(as_of)?;
+    // Whoever waits for an operator must not have the lock that keeps all others from looking.
+    let chunks = held(tenant_id)?;
     lock::wait_to_be_the_only_detector();
     turn::take(DETECTOR)?;
     let mut found = Vec::new();
-    match tenant_id {
-        Some(tenant) => found.extend(detect::detect(&[tenant.to_owned()], as_of)?),
-        None => {
-            let mut after = String::new();
-            loop {
-                let tenants = store::tenants_after(&after, detect::TENANTS_AT_ONCE)?;
-                let Some(last) = tenants.last() else { break };
-                after.clone_from(last);
-                found.extend(detect::detect(&tenants, as_of)?);
-                pgrx::check_for_interrupts!();
-            }
-        }
+    for tenants in &chunks {
+        found.extend(detect::detect(tenants, as_of, Telling::OfToday)?);
+        pgrx::check_for_interrupts!();
     }
     Ok(SetOfIterator::new(store::anomalies(&found)?))
+}
+
+/// The tenants to be looked at, held to the end of this transaction.
+fn held(tenant_id: Option<&str>) -> Result<Vec<Vec<String>>> {
+    let mut chunks = Vec::new();
+    if let Some(tenant) = tenant_id {
+        let tenants = vec![tenant.to_owned()];
+        store::hold(&tenants)?;
+        return Ok(vec![tenants]);
+    }
+    let mut after = String::new();
+    loop {
+        let tenants = store::tenants_after(&after, detect::TENANTS_AT_ONCE)?;
+        let Some(last) = tenants.last() else { return Ok(chunks) };
+        after.clone_from(last);
+        store::hold(&tenants)?;
+        chunks.push(tenants);
+        pgrx::check_for_interrupts!();
+    }
 }
 
 /// A moment that is not to come.

@@ -1,4 +1,7 @@
 //! What operators say of an anomaly: they know of it, it is over, it is none.
+//!
+//! Whoever speaks holds the tenant against detection until the transaction ends: so neither waits for the other's rows or alerts in an order that
+//! could meet. The worker leaves such a tenant for later; detection by hand waits.
 
 use pgrx::prelude::*;
 
@@ -65,6 +68,7 @@ fn act(
     if let Some(note) = note {
         short_text(note, "note", LONGEST_NOTE, "Leave it out, or say something.")?;
     }
+    store::hold_as_operator(tenant)?;
     let is_changed = store::act(tenant, id, status, who, note)?;
     if is_changed {
         notice::end_alerts(vec![id])?;

@@ -46,9 +46,10 @@ static ENTITIES: Statement = Statement::deciding(
     &[TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID, INT4OID],
 );
 
+/// More than ten times the greatest limit counts as that.
 static BUDGETS: Statement = Statement::deciding(
     "SELECT b.tenant_id, b.budget_type, b.entity_id, b.period, b.period_start - DATE '2000-01-01', b.budget_id, b.hard_limit_enabled,
-            trunc(b.limit_cents * 1000000)::text, trunc(b.spent_cents * 1000000)::text, round(b.warn_threshold_pct * 100)::integer
+            trunc(b.limit_cents * 1000000)::text, trunc(least(greatest(b.spent_cents, 0), 1000000000000000) * 1000000)::text, round(b.warn_threshold_pct * 100)::integer
        FROM @schema@._costsim_anomaly_budgets($1, $2) AS b
       ORDER BY b.tenant_id, b.budget_id, b.period",
     &[TEXTARRAYOID, TIMESTAMPTZOID],
@@ -57,33 +58,34 @@ static BUDGETS: Statement = Statement::deciding(
 static USAGE: Statement = Statement::deciding(
     "SELECT u.tenant_id, u.dimension, u.entity_id, u.requests, u.retries, u.input_tokens,
             u.requests_yesterday, u.retries_yesterday, u.input_tokens_yesterday,
-            u.top_feature, trunc(u.top_cents * 1000000)::text, trunc(u.tagged_cents * 1000000)::text
+            u.top_feature, trunc(least(u.top_cents, 1000000000000000) * 1000000)::text, trunc(least(u.tagged_cents, 1000000000000000) * 1000000)::text
        FROM @schema@._costsim_anomaly_usage($1, $2, $3, $4) AS u",
     &[TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID],
 );
 
+/// Open anomalies of which no later look has said anything.
 static OPEN: Statement = Statement::deciding(
     "SELECT a.id, a.tenant_id, a.anomaly_type, a.entity_type, a.entity_id, a.period, a.period_start - DATE '2000-01-01',
             (a.period_start + CASE a.period WHEN 'month' THEN INTERVAL '1 month' ELSE INTERVAL '1 day' END)::date - DATE '2000-01-01'
        FROM @schema@.costsim_cost_anomalies AS a
-      WHERE a.tenant_id = ANY ($1) AND a.status IN ('open', 'acknowledged')
+      WHERE a.tenant_id = ANY ($1) AND a.status IN ('open', 'acknowledged') AND a.as_of <= $2
       ORDER BY a.id",
-    &[TEXTARRAYOID],
+    &[TEXTARRAYOID, TIMESTAMPTZOID],
 );
 
-/// A key that is known is brought up to date, unless an operator has spoken of it or it was over by the calendar. One that is new goes on
+/// A key that is known is brought up to date, unless a later look or an operator has spoken of it or it was over by the calendar. One that is new goes on
 /// from the row before it, if somebody knows of that; one that comes late, behind a row of a later day, is over already. The rows before and
 /// behind are asked for in their order, for which only the index of the key will do.
 static WRITE: Statement = Statement::deciding(
     "INSERT INTO @schema@.costsim_cost_anomalies AS a (
             tenant_id, anomaly_type, severity, entity_type, entity_id, period, period_start, current_value_cents, expected_value_cents,
             deviation_pct, threshold_pct, message, breach_count, derived_cause, metadata,
-            status, resolution, resolved_at, acknowledged_at, acknowledged_by, note)
+            status, resolution, resolved_at, acknowledged_at, acknowledged_by, note, as_of)
      SELECT f.tenant_id, f.anomaly_type, f.severity, f.entity_type, f.entity_id, f.period, DATE '2000-01-01' + f.day, f.current, f.expected,
             f.deviation, f.threshold, f.message, f.breach_count, f.cause, f.metadata,
             CASE WHEN l.is_late THEN 'resolved' ELSE coalesce(p.status, 'open') END,
             CASE WHEN l.is_late THEN CASE WHEN f.is_of_budget THEN 'period_over' ELSE 'continued' END END,
-            CASE WHEN l.is_late THEN now() END, p.acknowledged_at, p.acknowledged_by, p.note
+            CASE WHEN l.is_late THEN now() END, p.acknowledged_at, p.acknowledged_by, p.note, $2
        FROM jsonb_to_recordset($1) AS f (
             tenant_id text, anomaly_type text, severity text, entity_type text, entity_id text, period text, day integer, current numeric,
             expected numeric, deviation double precision, threshold double precision, message text, breach_count integer, cause text,
@@ -109,19 +111,22 @@ static WRITE: Statement = Statement::deciding(
             expected_value_cents = excluded.expected_value_cents, deviation_pct = excluded.deviation_pct,
             threshold_pct = excluded.threshold_pct, message = excluded.message, breach_count = excluded.breach_count,
             derived_cause = excluded.derived_cause, metadata = excluded.metadata,
-            status = CASE WHEN a.resolution IS NULL THEN a.status WHEN a.acknowledged_at IS NULL THEN 'open' ELSE 'acknowledged' END,
-            resolution = NULL, resolved_at = NULL, resolved_by = NULL, updated_at = now()
-      WHERE a.resolution IN ('cleared', 'superseded')
-         OR (a.resolution IS NULL
-             AND (a.severity, a.current_value_cents, a.expected_value_cents, a.deviation_pct, a.threshold_pct, a.message, a.breach_count,
-                  a.derived_cause, a.metadata)
-                 IS DISTINCT FROM (excluded.severity, excluded.current_value_cents, excluded.expected_value_cents, excluded.deviation_pct,
-                  excluded.threshold_pct, excluded.message, excluded.breach_count, excluded.derived_cause, excluded.metadata))",
-    &[JSONBOID],
+            status = CASE WHEN excluded.resolution IS NOT NULL THEN excluded.status WHEN a.resolution IS NULL THEN a.status
+                          WHEN a.acknowledged_at IS NULL THEN 'open' ELSE 'acknowledged' END,
+            resolution = excluded.resolution, resolved_at = excluded.resolved_at, resolved_by = NULL, as_of = excluded.as_of,
+            updated_at = CASE WHEN a.resolution IS NULL AND excluded.resolution IS NULL
+                                   AND (a.severity, a.current_value_cents, a.expected_value_cents, a.deviation_pct, a.threshold_pct, a.message,
+                                        a.breach_count, a.derived_cause, a.metadata)
+                                       IS NOT DISTINCT FROM (excluded.severity, excluded.current_value_cents, excluded.expected_value_cents,
+                                        excluded.deviation_pct, excluded.threshold_pct, excluded.message, excluded.breach_count,
+                                        excluded.derived_cause, excluded.metadata)
+                              THEN a.updated_at ELSE now() END
+      WHERE a.as_of <= excluded.as_of AND (a.resolution IS NULL OR a.resolution IN ('cleared', 'superseded'))",
+    &[JSONBOID, TIMESTAMPTZOID],
 );
 
 static FOUND: Statement = Statement::deciding(
-    "SELECT f.ordinal, a.id, a.status IN ('open', 'acknowledged'), a.alert_fingerprint
+    "SELECT f.ordinal, a.id, a.status IN ('open', 'acknowledged'), a.alert_fingerprint, a.as_of <= $2
        FROM jsonb_to_recordset($1) AS f (
             ordinal integer, tenant_id text, anomaly_type text, entity_type text, entity_id text, period text, day integer)
        JOIN @schema@.costsim_cost_anomalies AS a
@@ -129,15 +134,53 @@ static FOUND: Statement = Statement::deciding(
         AND coalesce(a.entity_id, '') = coalesce(f.entity_id, '') AND a.period = f.period
         AND a.period_start = DATE '2000-01-01' + f.day
       ORDER BY f.ordinal",
-    &[JSONBOID],
+    &[JSONBOID, TIMESTAMPTZOID],
 );
 
+/// Up to when a look has seen the period of a row: its spends after that are those of another.
+macro_rules! seen {
+    ($as_of:literal) => {
+        concat!(
+            "greatest(a.as_of, least(",
+            $as_of,
+            ", @schema@._costsim_midnight(
+                 (a.period_start + CASE a.period WHEN 'month' THEN INTERVAL '1 month' ELSE INTERVAL '1 day' END)::date,
+                 @schema@.costsim_cost_time_zone(a.tenant_id)) - INTERVAL '1 microsecond'))"
+        )
+    };
+}
+
 static CLOSE: Statement = Statement::deciding(
-    "UPDATE @schema@.costsim_cost_anomalies AS a
-        SET status = 'resolved', resolution = c.resolution, resolved_at = clock_timestamp(), updated_at = now()
-       FROM ROWS FROM (unnest($1), unnest($2)) AS c (id, resolution)
-      WHERE a.id = c.id AND a.status IN ('open', 'acknowledged')",
-    &[INT8ARRAYOID, TEXTARRAYOID],
+    concat!(
+        "UPDATE @schema@.costsim_cost_anomalies AS a
+            SET status = 'resolved', resolution = c.resolution, resolved_at = clock_timestamp(), updated_at = now(), as_of = ",
+        seen!("$3"),
+        "  FROM ROWS FROM (unnest($1), unnest($2)) AS c (id, resolution)
+          WHERE a.id = c.id AND a.status IN ('open', 'acknowledged') AND a.as_of <= $3"
+    ),
+    &[INT8ARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID],
+);
+
+/// What lasts though it was not found.
+static CONFIRM: Statement = Statement::deciding(
+    concat!(
+        "UPDATE @schema@.costsim_cost_anomalies AS a
+            SET as_of = ",
+        seen!("$2"),
+        " WHERE a.id = ANY ($1) AND a.status IN ('open', 'acknowledged') AND a.as_of < ",
+        seen!("$2")
+    ),
+    &[INT8ARRAYOID, TIMESTAMPTZOID],
+);
+
+/// Grave ones that nobody has been told of, or whose alert has ended.
+static UNTOLD: Statement = Statement::deciding(
+    "SELECT a.id, a.tenant_id, a.anomaly_type, a.entity_type, a.entity_id, a.period, a.message, a.derived_cause
+       FROM @schema@.costsim_cost_anomalies AS a
+      WHERE a.tenant_id = ANY ($1) AND a.status IN ('open', 'acknowledged') AND a.severity = 'HIGH'
+        AND NOT EXISTS (SELECT FROM @schema@.costsim_alerts AS f WHERE f.fingerprint = a.alert_fingerprint AND f.resolved_at IS NULL)
+      ORDER BY a.tenant_id, a.id",
+    &[TEXTARRAYOID],
 );
 
 static NOTE_ALERTS: Statement = Statement::deciding(
@@ -228,15 +271,52 @@ static DUE: Statement = Statement::deciding(
     &[TEXTOID, INT4OID],
 );
 
-/// In the order of the key, as whoever folds does.
-static TAKE_UP: Statement = Statement::deciding(
-    "INSERT INTO @schema@.costsim_cost_detection AS n (tenant_id, is_due, detected_at, detected_day)
-     SELECT u.tenant_id, false, now(), (now() AT TIME ZONE @schema@.costsim_cost_time_zone(u.tenant_id))::date
+/// The rows of tenants with spend that nobody has folded. Their mark is what is pending.
+static MAKE_ROWS: Statement = Statement::current(
+    "INSERT INTO @schema@.costsim_cost_detection (tenant_id, is_due)
+     SELECT u.tenant_id, false
        FROM unnest($1) AS u (tenant_id)
+      WHERE NOT EXISTS (SELECT FROM @schema@.costsim_cost_detection AS n WHERE n.tenant_id = u.tenant_id)
+        AND (EXISTS (SELECT FROM @schema@.costsim_cost_pending AS p WHERE p.tenant_id = u.tenant_id)
+             OR EXISTS (SELECT FROM @schema@.costsim_cost_daily AS d WHERE d.tenant_id = u.tenant_id)
+             OR EXISTS (SELECT FROM @schema@.costsim_cost_anomalies AS a WHERE a.tenant_id = u.tenant_id))
       ORDER BY u.tenant_id
-     ON CONFLICT (tenant_id) DO UPDATE
-        SET is_due = false, detected_at = excluded.detected_at, detected_day = excluded.detected_day",
+     ON CONFLICT (tenant_id) DO NOTHING",
     &[TEXTARRAYOID],
+);
+
+/// In the order of the key, as whoever folds does.
+static HOLD: Statement = Statement::current(
+    "SELECT n.tenant_id FROM @schema@.costsim_cost_detection AS n WHERE n.tenant_id = ANY ($1) ORDER BY n.tenant_id FOR UPDATE",
+    &[TEXTARRAYOID],
+);
+
+/// Those that nobody else holds, and the end of their yesterday where that has to be looked at.
+static HOLD_FREE: Statement = Statement::deciding(
+    "SELECT n.tenant_id,
+            CASE WHEN least(n.due_from, (SELECT min(p.bucket_start) FROM @schema@.costsim_cost_pending AS p WHERE p.tenant_id = n.tenant_id))
+                      < d.midnight THEN d.midnight - INTERVAL '1 microsecond' END
+       FROM @schema@.costsim_cost_detection AS n
+      CROSS JOIN LATERAL (SELECT @schema@.costsim_cost_time_zone(n.tenant_id)) AS z (time_zone)
+      CROSS JOIN LATERAL (SELECT @schema@._costsim_midnight(($2 AT TIME ZONE z.time_zone)::date, z.time_zone)) AS d (midnight)
+      WHERE n.tenant_id = ANY ($1)
+      ORDER BY n.tenant_id
+        FOR UPDATE OF n SKIP LOCKED",
+    &[TEXTARRAYOID, TIMESTAMPTZOID],
+);
+
+/// An operator keeps detection away from a tenant, and no other operator, and nobody who folds.
+static HOLD_AS_OPERATOR: Statement = Statement::current(
+    "SELECT n.tenant_id FROM @schema@.costsim_cost_detection AS n WHERE n.tenant_id = $1 FOR KEY SHARE",
+    &[TEXTOID],
+);
+
+static TAKE_UP: Statement = Statement::deciding(
+    "UPDATE @schema@.costsim_cost_detection AS n
+        SET is_due = false, due_from = NULL, detected_at = now(),
+            detected_day = ($2 AT TIME ZONE @schema@.costsim_cost_time_zone(n.tenant_id))::date
+      WHERE n.tenant_id = ANY ($1)",
+    &[TEXTARRAYOID, TIMESTAMPTZOID],
 );
 
 /// A tenant's series.
@@ -302,6 +382,27 @@ pub struct Found {
     pub id: i64,
     pub is_open: bool,
     pub alert: Option<String>,
+    /// Whether no later look has said something else of it.
+    pub is_current: bool,
+}
+
+/// A grave anomaly without an alert.
+pub struct Untold {
+    pub id: i64,
+    pub tenant: String,
+    pub anomaly_type: String,
+    pub entity_type: String,
+    pub entity_id: Option<String>,
+    pub period: String,
+    pub message: String,
+    pub cause: String,
+}
+
+/// A tenant that the worker holds.
+pub struct Held {
+    pub tenant: String,
+    /// The end of its yesterday, if that has to be looked at.
+    pub yesterday: Option<DateTime<Utc>>,
 }
 
 /// The tenants behind one of them, in order.
@@ -403,9 +504,9 @@ pub fn usage(asked: &[Entity], as_of: DateTime<Utc>) -> Result<Vec<Used>> {
     })
 }
 
-/// What is open of these tenants.
-pub fn open(tenants: &[String]) -> Result<Vec<Open>> {
-    OPEN.rows(&[tenants.to_vec().into()], |row| {
+/// What is open of these tenants, and was so for no later look.
+pub fn open(tenants: &[String], as_of: DateTime<Utc>) -> Result<Vec<Open>> {
+    OPEN.rows(&[tenants.to_vec().into(), convert::timestamptz(as_of)?.into()], |row| {
         Ok(Open {
             id: column(row, 1)?,
             tenant: column(row, 2)?,
@@ -420,30 +521,56 @@ pub fn open(tenants: &[String]) -> Result<Vec<Open>> {
 }
 
 /// Writes what was found, and answers where it stands.
-pub fn write(found: Vec<Value>) -> Result<Vec<Found>> {
+pub fn write(found: Vec<Value>, as_of: DateTime<Utc>) -> Result<Vec<Found>> {
     if found.is_empty() {
         return Ok(Vec::new());
     }
     let found = Jsonb::read(&Value::from(found).to_string())?;
-    WRITE.run(&[Jsonb::argument(Some(found))])?;
-    FOUND.rows(&[Jsonb::argument(Some(found))], |row| {
+    let as_of = convert::timestamptz(as_of)?;
+    WRITE.run(&[Jsonb::argument(Some(found)), as_of.into()])?;
+    FOUND.rows(&[Jsonb::argument(Some(found)), as_of.into()], |row| {
         let ordinal: i32 = column(row, 1)?;
         Ok(Found {
             ordinal: usize::try_from(ordinal).unwrap_or(usize::MAX),
             id: column(row, 2)?,
             is_open: column(row, 3)?,
             alert: nullable(row, 4)?,
+            is_current: column(row, 5)?,
         })
     })
 }
 
 /// Writes down that anomalies are over, and why.
-pub fn close(over: &[(i64, &'static str)]) -> Result<()> {
+pub fn close(over: &[(i64, &'static str)], as_of: DateTime<Utc>) -> Result<()> {
     if over.is_empty() {
         return Ok(());
     }
     let (ids, why): (Vec<_>, Vec<_>) = over.iter().copied().unzip();
-    CLOSE.run(&[ids.into(), why.into()]).map(drop)
+    CLOSE.run(&[ids.into(), why.into(), convert::timestamptz(as_of)?.into()]).map(drop)
+}
+
+/// Notes that these have been looked at, and stay.
+pub fn confirm(ids: Vec<i64>, as_of: DateTime<Utc>) -> Result<()> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    CONFIRM.run(&[ids.into(), convert::timestamptz(as_of)?.into()]).map(drop)
+}
+
+/// Grave anomalies of these tenants without an alert that fires.
+pub fn untold(tenants: Vec<String>) -> Result<Vec<Untold>> {
+    UNTOLD.rows(&[tenants.into()], |row| {
+        Ok(Untold {
+            id: column(row, 1)?,
+            tenant: column(row, 2)?,
+            anomaly_type: column(row, 3)?,
+            entity_type: column(row, 4)?,
+            entity_id: nullable(row, 5)?,
+            period: column(row, 6)?,
+            message: column(row, 7)?,
+            cause: column(row, 8)?,
+        })
+    })
 }
 
 /// Notes which alerts fire for which anomalies.
@@ -493,9 +620,36 @@ pub fn due(after: &str, most: i32) -> Result<Vec<String>> {
     DUE.rows(&[after.into(), most.into()], |row| column(row, 1))
 }
 
+/// Waits for whoever else holds these tenants, and holds them.
+pub fn hold(tenants: &[String]) -> Result<()> {
+    MAKE_ROWS.run(&[tenants.to_vec().into()])?;
+    HOLD.rows(&[tenants.to_vec().into()], |row| column::<String>(row, 1)).map(drop)
+}
+
+/// Holds those of these tenants that nobody else holds.
+pub fn hold_free(tenants: &[String], as_of: DateTime<Utc>) -> Result<Vec<Held>> {
+    MAKE_ROWS.run(&[tenants.to_vec().into()])?;
+    HOLD_FREE.rows(&[tenants.to_vec().into(), convert::timestamptz(as_of)?.into()], |row| {
+        let yesterday: Option<TimestampWithTimeZone> = nullable(row, 2)?;
+        let yesterday = yesterday.map(|end| convert::finite_moment(end, "yesterday")).transpose()?;
+        Ok(Held { tenant: column(row, 1)?, yesterday })
+    })
+}
+
+/// Keeps detection away from a tenant, and waits for one that is at it.
+pub fn hold_as_operator(tenant: &str) -> Result<()> {
+    let is_there = || HOLD_AS_OPERATOR.row(&[tenant.into()], |row| column::<String>(row, 1));
+    if is_there()?.is_none() {
+        // Its records have not been folded since a restore, or there is nothing at all.
+        MAKE_ROWS.run(&[vec![tenant].into()])?;
+        is_there()?;
+    }
+    Ok(())
+}
+
 /// Notes that tenants are looked at now.
-pub fn take_up(tenants: &[String]) -> Result<()> {
-    TAKE_UP.run(&[tenants.to_vec().into()]).map(drop)
+pub fn take_up(tenants: &[String], as_of: DateTime<Utc>) -> Result<()> {
+    TAKE_UP.run(&[tenants.to_vec().into(), convert::timestamptz(as_of)?.into()]).map(drop)
 }
 
 fn run_with(statement: &'static Statement, rows: Vec<Value>) -> Result<()> {

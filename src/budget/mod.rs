@@ -9,8 +9,9 @@
 //! for what is decided after its commit. The rows are locked in the order of their ids within a call; over several calls of one transaction two
 //! sessions can come to wait for each other, and the server ends one of them (40P01).
 //!
-//! `gate` decides · `store` the rows
+//! `due` has anomalies looked for · `gate` decides · `store` the rows
 
+mod due;
 mod gate;
 mod store;
 

@@ -123,9 +123,10 @@ static FOLD: Statement = Statement::current(
               GROUP BY 1, 2, 3, 4
              ON CONFLICT (tenant_id, dimension, entity_id, day)", added_to!("c"), "
          ), due AS (
-             INSERT INTO @schema@.costsim_cost_detection AS n (tenant_id)
-             SELECT t.tenant_id FROM tenants t ORDER BY t.tenant_id COLLATE \"C\"
-             ON CONFLICT (tenant_id) DO UPDATE SET is_due = true WHERE NOT n.is_due
+             INSERT INTO @schema@.costsim_cost_detection AS n (tenant_id, due_from)
+             SELECT g.tenant_id, min(g.bucket_start) FROM gone g GROUP BY g.tenant_id ORDER BY g.tenant_id
+             ON CONFLICT (tenant_id) DO UPDATE SET is_due = true, due_from = least(n.due_from, excluded.due_from)
+              WHERE NOT n.is_due OR n.due_from IS NULL OR n.due_from > excluded.due_from
          )
          SELECT (SELECT count(*) FROM gone), (SELECT max(place)::text FROM gone),
                 (SELECT array_agg(q.empty) FROM quarters q WHERE q.empty IS NOT NULL),

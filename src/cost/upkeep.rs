@@ -35,10 +35,10 @@ static SUM_UP: Statement = Statement::current(
         "WITH gone AS (
              DELETE FROM @schema@.costsim_cost_pending p WHERE ($1 IS NULL OR p.tenant_id = $1)
          ), due AS (
-             INSERT INTO @schema@.costsim_cost_detection AS n (tenant_id)
-             SELECT r.tenant_id FROM (SELECT DISTINCT o.tenant_id FROM @schema@.costsim_cost_records o WHERE $1 IS NULL OR o.tenant_id = $1) r
-              ORDER BY r.tenant_id COLLATE \"C\"
-             ON CONFLICT (tenant_id) DO UPDATE SET is_due = true WHERE NOT n.is_due
+             INSERT INTO @schema@.costsim_cost_detection AS n (tenant_id, due_from)
+             SELECT r.tenant_id, min(r.created_at) FROM @schema@.costsim_cost_records r WHERE $1 IS NULL OR r.tenant_id = $1 GROUP BY r.tenant_id
+              ORDER BY r.tenant_id
+             ON CONFLICT (tenant_id) DO UPDATE SET is_due = true, due_from = least(n.due_from, excluded.due_from)
          )
          INSERT INTO @schema@.costsim_cost_quarters
          SELECT f.tenant_id, d.dimension, d.entity_id, f.bucket_start, ",

@@ -18,6 +18,7 @@ pub enum Task {
     RefreshDrift,
     PurgeCosts,
     RefreshCosts,
+    DetectAnomalies,
 }
 
 static NOTE: Statement = Statement::deciding(
@@ -53,6 +54,7 @@ impl Task {
             Self::RefreshDrift => "refresh_drift",
             Self::PurgeCosts => "purge_costs",
             Self::RefreshCosts => "refresh_costs",
+            Self::DetectAnomalies => "detect_anomalies",
         }
     }
 }

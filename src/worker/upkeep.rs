@@ -13,11 +13,12 @@ use pgrx::prelude::*;
 use super::delivery::poll;
 use super::process;
 use crate::alert::store::upkeep;
+use crate::anomaly::schedule::{Failure, Outcome};
 use crate::canary::schedule::{self, Ending, Found, Run};
 use crate::db::Refusal;
 use crate::error::Result;
 use crate::provenance::Task;
-use crate::{anomaly, clock, cost, db, guc, lock, provenance};
+use crate::{anomaly, clock, convert, cost, db, guc, lock, provenance};
 
 /// What is over is cleared away, and provenance purged, this often.
 const HOURLY: Duration = Duration::from_secs(3_600);
@@ -37,6 +38,9 @@ const SETBACK: Duration = Duration::from_secs(60);
 
 /// No task waits longer for somebody's lock.
 const PATIENCE: TimeDelta = TimeDelta::seconds(1);
+
+/// Somebody's name in the log has no more characters.
+const LONGEST_NAME: usize = 200;
 
 /// Of alerts, so many rows at a time.
 const CLEARED_AT_ONCE: i64 = 1_000;
@@ -61,8 +65,7 @@ pub struct Upkeep {
     cost_records: Due,
     canary: Due,
     detection: Due,
-    /// The last tenant that was looked at in this round.
-    detected_to: String,
+    round: anomaly::schedule::Round,
     /// A run whose end is still to be written down.
     ended: Option<(Run, Ending)>,
     /// The settings under which the canary was looked after.
@@ -124,8 +127,8 @@ impl Upkeep {
             folded_to: None,
             cost_records: due("purging cost records", Some(Task::PurgeCosts)),
             canary: due("running the canary", None),
-            detection: due("looking for cost anomalies", None),
-            detected_to: String::new(),
+            detection: due("looking for cost anomalies", Some(Task::DetectAnomalies)),
+            round: anomaly::schedule::Round::new(),
             ended: None,
             settings_version: process::settings_version(),
             turned_at: Instant::now(),
@@ -219,21 +222,71 @@ impl Upkeep {
                 Ok(more_if(cost::purge_some(age, PURGED_AT_ONCE)? > 0))
             }),
             Chore::Canary => self.look_after_canary(),
-            Chore::Detection => {
-                let Some(interval) = guc::detect_interval().to_std().ok().filter(|pause| !pause.is_zero())
-                else {
-                    self.detection.at = Instant::now() + HOURLY;
-                    return Ok(());
-                };
-                let after = &mut self.detected_to;
-                self.detection.step(interval, || {
-                    let last = anomaly::schedule::look(after)?;
-                    let is_more = last.is_some();
-                    *after = last.unwrap_or_default();
-                    Ok(more_if(is_more))
-                })
-            }
+            Chore::Detection => self.look_for_anomalies(),
         }
+    }
+
+    /// Looks at the next tenants that are due; one for whom that fails keeps no other waiting.
+    fn look_for_anomalies(&mut self) -> Result<()> {
+        if self.detection.at > Instant::now() {
+            return Ok(());
+        }
+        let Some(interval) = guc::detect_interval().to_std().ok().filter(|pause| !pause.is_zero()) else {
+            self.detection.at = Instant::now() + HOURLY;
+            return Ok(());
+        };
+        process::show_activity(&format!("costsim: {}", self.detection.name));
+        let mut chunk = Vec::new();
+        let round = &self.round;
+        let why = match contained(|| round.look(&mut chunk))? {
+            Some(Ok(outcome)) => {
+                let rest = self.looked(&outcome, &chunk, interval)?;
+                self.detection.trouble = None;
+                self.detection.at = Instant::now() + rest;
+                return Ok(());
+            }
+            Some(Err(refusal)) => format!("{}: {}", refusal.sqlstate, refusal.message),
+            None => "55P03: somebody holds a lock for too long".into(),
+        };
+        let rest = match self.round.fail(&chunk, &why) {
+            Failure::Fewer => BREATH,
+            Failure::Of(tenant, is_new) => {
+                let trouble = format!("tenant {}: {why}", convert::beginning(&tenant, LONGEST_NAME));
+                if is_new {
+                    warning!("costsim: {} failed: {trouble}", self.detection.name);
+                }
+                // Where that fails too, the log has it.
+                contained(|| provenance::note_failure(Task::DetectAnomalies, &trouble))?;
+                BREATH
+            }
+            Failure::General => {
+                self.detection.regret(why)?;
+                SETBACK
+            }
+        };
+        self.detection.at = Instant::now() + rest;
+        Ok(())
+    }
+
+    /// How long detection has nothing to do after a look that came to this.
+    fn looked(&mut self, outcome: &Outcome, chunk: &[String], interval: Duration) -> Result<Duration> {
+        match outcome {
+            Outcome::Looked => {
+                self.round.go_on(chunk);
+                return Ok(BREATH);
+            }
+            Outcome::Held => {
+                let why = "55P03: somebody else is looking, or leads lock 7005";
+                contained(|| provenance::note_failure(Task::DetectAnomalies, why))?;
+            }
+            Outcome::Nothing if self.round.looked_at > 0 && !self.round.has_failed => {
+                let rows = self.round.looked_at;
+                contained(|| provenance::note(Task::DetectAnomalies, rows))?;
+            }
+            Outcome::Nothing => {}
+        }
+        self.round.begin_anew();
+        Ok(interval)
     }
 
     /// Runs the canary if it is due.

@@ -18,12 +18,17 @@ fn cluster() -> Result<Arc<Cluster>> {
     CLUSTER.get(|| Cluster::builder().start())
 }
 
+/// A zone in which it is about noon now: no test meets a midnight.
+const NOON: &str = "(SELECT 'Etc/GMT' || CASE WHEN u.hour < 12 THEN '-' ELSE '+' END || abs(u.hour - 12)
+                       FROM (SELECT extract(hour FROM now() AT TIME ZONE 'UTC')::integer AS hour) u)";
+
 /// Three weeks of the usual for some tenants, and two days of much more.
 fn plant(client: &mut Client, tenants: i32) -> Result<()> {
     client.batch_execute(&format!(
-        "INSERT INTO costsim_cost_records (tenant_id, user_id, feature_tag, model, cost_cents, created_at)
+        "INSERT INTO costsim_cost_tenants SELECT 'tenant ' || t, {NOON} FROM generate_series(1, {tenants}) t;
+         INSERT INTO costsim_cost_records (tenant_id, user_id, feature_tag, model, cost_cents, created_at)
          SELECT 'tenant ' || t, 'ada', 'chat.answer', 'm', CASE WHEN d < 2 THEN 1500 ELSE 1000 END,
-                date_trunc('day', now(), 'UTC') - d * interval '1 day'
+                date_trunc('day', now(), {NOON}) - d * interval '1 day'
            FROM generate_series(1, {tenants}) t, generate_series(0, 20) d;
          SELECT costsim_refresh_costs()"
     ))?;
@@ -130,7 +135,7 @@ fn many_who_look_at_once_while_records_come_in_and_some_are_killed_find_one_set(
     let apart = "SELECT count(*) FROM costsim_cost_anomalies a
                   WHERE a.entity_type = 'tenant' AND a.status = 'open' AND a.current_value_cents <>
                         (SELECT sum(r.cost_cents) FROM costsim_cost_records r
-                          WHERE r.tenant_id = a.tenant_id AND r.created_at >= a.period_start::timestamp AT TIME ZONE 'UTC')";
+                          WHERE r.tenant_id = a.tenant_id AND r.created_at >= a.period_start::timestamp AT TIME ZONE costsim_cost_time_zone(a.tenant_id))";
     ensure!(one::<i64>(&mut client, apart)? == 0, "an anomaly is not what was spent");
     Ok(())
 }
@@ -206,14 +211,14 @@ fn worker_leaves_it_to_who_leads_the_lock_and_goes_on_after_a_crash() -> Result<
     plant(&mut client, 3)?;
     // The session that leads may look itself; the worker has not, however often it was its turn.
     for _ in 0..3 {
-        client.batch_execute(
-            "INSERT INTO costsim_cost_records (tenant_id, model, cost_cents) VALUES ('tenant 1', 'm', 1)",
-        )?;
-        // Its rounds go on: what is pending it sums up.
+        let now: String = one(&mut client, "SELECT clock_timestamp()::text")?;
         wait_for(
             &mut client,
-            "a round of the worker",
-            "SELECT NOT EXISTS (SELECT FROM costsim_cost_pending)",
+            "a turn of the worker",
+            &format!(
+                "SELECT EXISTS (SELECT FROM costsim_maintenance
+                                 WHERE task = 'detect_anomalies' AND last_error LIKE '55P03: %7005' AND last_run_at > '{now}')"
+            ),
         )?;
     }
     ensure!(
@@ -235,6 +240,11 @@ fn worker_leaves_it_to_who_leads_the_lock_and_goes_on_after_a_crash() -> Result<
         "all tenants to be looked at",
         "SELECT count(*) = 3 AND bool_and(detected_at IS NOT NULL) FROM costsim_cost_detection",
     )?;
+    wait_for(
+        &mut client,
+        "the trouble to be over",
+        "SELECT last_error IS NULL AND last_rows > 0 FROM costsim_maintenance WHERE task = 'detect_anomalies'",
+    )?;
     check_one_set(&mut client, 3)
 }
 
@@ -252,4 +262,145 @@ fn worker_and_hands_look_together_and_find_one_set() -> Result<()> {
         Ok(one::<bool>(&mut client, all)?.then_some(()))
     })?;
     check_one_set(&mut client, 30)
+}
+
+/// The worker has looked at all that are due.
+const NOBODY_IS_DUE: &str = "SELECT NOT EXISTS (SELECT FROM _costsim_anomaly_due('', 1))";
+
+#[test]
+fn worker_judges_yesterday_to_its_end_and_tells_of_it() -> Result<()> {
+    let site = Site::start(Site::builder("").conf("costsim.detect_interval", "1s"))?;
+    let mut client = site.connect()?;
+    // The usual, up to yesterday.
+    client.batch_execute(&format!(
+        "INSERT INTO costsim_cost_tenants VALUES ('late', {NOON});
+         INSERT INTO costsim_cost_records (tenant_id, user_id, feature_tag, model, cost_cents, created_at)
+         SELECT 'late', 'ada', 'chat.answer', 'm', 1000, date_trunc('day', now(), {NOON}) - d * interval '1 day' FROM generate_series(0, 20) d"
+    ))?;
+    wait_for(
+        &mut client,
+        "a look",
+        "SELECT count(*) = 1 AND bool_and(detected_at IS NOT NULL) FROM costsim_cost_detection",
+    )?;
+    wait_for(&mut client, "a rest", NOBODY_IS_DUE)?;
+    ensure!(one::<i64>(&mut client, "SELECT count(*) FROM costsim_cost_anomalies")? == 0);
+    // Of the last second of yesterday, and heard of only now.
+    client.batch_execute(&format!(
+        "INSERT INTO costsim_cost_records (tenant_id, user_id, feature_tag, model, cost_cents, created_at)
+         VALUES ('late', 'ada', 'chat.answer', 'm', 5000, date_trunc('day', now(), {NOON}) - interval '1 second')"
+    ))?;
+    wait_for(
+        &mut client,
+        "yesterday to be told of",
+        &format!(
+            "SELECT count(*) = 4 AND bool_and(status = 'open' AND severity = 'HIGH' AND current_value_cents = 6000
+                                              AND period_start = (now() AT TIME ZONE {NOON})::date - 1)
+               FROM costsim_cost_anomalies a JOIN costsim_alerts f ON f.fingerprint = a.alert_fingerprint AND f.resolved_at IS NULL"
+        ),
+    )?;
+    wait_for(&mut client, "a rest", "SELECT NOT is_due AND due_from IS NULL FROM costsim_cost_detection")?;
+    check_one_set(&mut client, 1)
+}
+
+#[test]
+fn operator_who_does_not_commit_stops_detection_of_his_tenant_alone() -> Result<()> {
+    let site = Site::start(Site::builder("").conf("costsim.detect_interval", "1s"))?;
+    let mut client = site.connect()?;
+    plant(&mut client, 20)?;
+    wait_for(&mut client, "all to be looked at", "SELECT count(*) = 80 FROM costsim_cost_anomalies")?;
+    wait_for(&mut client, "a rest", NOBODY_IS_DUE)?;
+    let mut operator = site.connect()?;
+    operator.batch_execute(
+        "BEGIN;
+         SELECT costsim_acknowledge_anomaly(tenant_id, id, 'ann') FROM costsim_cost_anomalies WHERE tenant_id = 'tenant 7' AND entity_type = 'user'",
+    )?;
+    let before: String = one(&mut client, "SELECT clock_timestamp()::text")?;
+    client.batch_execute(
+        "INSERT INTO costsim_cost_records (tenant_id, model, cost_cents) SELECT 'tenant ' || t, 'm', 1 FROM generate_series(1, 20) t",
+    )?;
+    wait_for(
+        &mut client,
+        "all others to be looked at",
+        &format!(
+            "SELECT count(*) = 19 FROM costsim_cost_detection WHERE NOT is_due AND detected_at > '{before}'"
+        ),
+    )?;
+    // His own is neither looked at nor forgotten, and what is pending of it was folded all the same.
+    let his = "SELECT is_due FROM costsim_cost_detection WHERE tenant_id = 'tenant 7'";
+    wait_for(&mut client, "the fold", his)?;
+    // He may go on, in any order.
+    operator.batch_execute(
+        "SELECT costsim_resolve_anomaly(tenant_id, id, 'ann') FROM costsim_cost_anomalies WHERE tenant_id = 'tenant 7' ORDER BY id DESC; COMMIT",
+    )?;
+    wait_for(&mut client, "his tenant to be looked at", &format!("SELECT NOT d FROM ({his}) AS q (d)"))?;
+    let his = "SELECT count(*) FROM costsim_cost_anomalies WHERE tenant_id = 'tenant 7' AND resolution = 'operator'";
+    ensure!(one::<i64>(&mut client, his)? == 4, "the operator did not have the last word");
+    Ok(())
+}
+
+#[test]
+fn tenant_that_cannot_be_looked_at_stops_no_other() -> Result<()> {
+    let site = Site::start(Site::builder("").conf("costsim.detect_interval", "1s"))?;
+    let mut client = site.connect()?;
+    client.batch_execute(
+        "CREATE FUNCTION stumble() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE EXCEPTION 'a stone'; END$$;
+         CREATE TRIGGER stumble BEFORE INSERT ON costsim_cost_anomalies FOR EACH ROW
+            WHEN (new.tenant_id IN ('tenant 7', 'tenant 93')) EXECUTE FUNCTION stumble()",
+    )?;
+    plant(&mut client, 120)?;
+    wait_for(
+        &mut client,
+        "all others to be looked at",
+        "SELECT count(*) = 118 AND bool_and(detected_at IS NOT NULL) FROM costsim_cost_detection WHERE tenant_id NOT IN ('tenant 7', 'tenant 93')",
+    )?;
+    check_one_set(&mut client, 118)?;
+    wait_for(
+        &mut client,
+        "the trouble to be noted",
+        "SELECT EXISTS (SELECT FROM costsim_maintenance WHERE task = 'detect_anomalies' AND last_error ~ '^tenant tenant (7|93): P0001: a stone$')",
+    )?;
+    ensure!(
+        one::<i64>(
+            &mut client,
+            "SELECT count(*) FROM costsim_cost_detection WHERE detected_at IS NULL AND is_due"
+        )? == 2
+    );
+    // Once the stone is away they have their turn.
+    client.batch_execute("DROP TRIGGER stumble ON costsim_cost_anomalies")?;
+    wait_for(
+        &mut client,
+        "the trouble to be over",
+        "SELECT last_error IS NULL FROM costsim_maintenance WHERE task = 'detect_anomalies'",
+    )?;
+    check_one_set(&mut client, 120)
+}
+
+#[test]
+fn tenant_whose_rows_are_locked_stops_no_other() -> Result<()> {
+    let site = Site::start(Site::builder("").conf("costsim.detect_interval", "1s"))?;
+    let mut client = site.connect()?;
+    plant(&mut client, 8)?;
+    wait_for(&mut client, "all to be looked at", "SELECT count(*) = 32 FROM costsim_cost_anomalies")?;
+    wait_for(&mut client, "a rest", NOBODY_IS_DUE)?;
+    let mut idle = site.connect()?;
+    idle.batch_execute("BEGIN; SELECT FROM costsim_cost_anomalies WHERE tenant_id = 'tenant 3' FOR UPDATE")?;
+    let before: String = one(&mut client, "SELECT clock_timestamp()::text")?;
+    client.batch_execute(
+        "INSERT INTO costsim_cost_records (tenant_id, model, cost_cents) SELECT 'tenant ' || t, 'm', 1 FROM generate_series(1, 8) t",
+    )?;
+    wait_for(
+        &mut client,
+        "all others to be looked at",
+        &format!(
+            "SELECT count(*) = 7 FROM costsim_cost_detection WHERE NOT is_due AND detected_at > '{before}'"
+        ),
+    )?;
+    wait_for(
+        &mut client,
+        "the trouble to be noted",
+        "SELECT EXISTS (SELECT FROM costsim_maintenance WHERE task = 'detect_anomalies' AND last_error LIKE 'tenant tenant 3: 55P03: %')",
+    )?;
+    idle.batch_execute("COMMIT")?;
+    wait_for(&mut client, "the last to be looked at", NOBODY_IS_DUE)?;
+    check_one_set(&mut client, 8)
 }
