@@ -146,7 +146,7 @@ CREATE TABLE costsim_cost_quarters (
     cached_tokens    bigint NOT NULL,
     reasoning_tokens bigint NOT NULL,
     PRIMARY KEY (tenant_id, dimension, entity_id, bucket_start)
-) WITH (fillfactor = 80);
+) WITH (fillfactor = 80, autovacuum_analyze_threshold = 500, autovacuum_analyze_scale_factor = 0.02); -- new tenants change which plan is good
 CREATE INDEX costsim_cost_quarters_bucket_start_idx ON costsim_cost_quarters (tenant_id, dimension, bucket_start);
 
 COMMENT ON TABLE costsim_cost_quarters IS 'What was spent in each quarter of an hour: by a tenant, and by each of its features, users and models.';
@@ -169,7 +169,7 @@ CREATE TABLE costsim_cost_daily (
     cached_tokens    bigint NOT NULL,
     reasoning_tokens bigint NOT NULL,
     PRIMARY KEY (tenant_id, dimension, entity_id, day)
-) WITH (fillfactor = 80);
+) WITH (fillfactor = 80, autovacuum_analyze_threshold = 500, autovacuum_analyze_scale_factor = 0.02); -- as above
 CREATE INDEX costsim_cost_daily_day_idx ON costsim_cost_daily (tenant_id, dimension, day);
 
 COMMENT ON TABLE costsim_cost_daily IS 'What was spent on each day, in the tenant''s own time zone: by a tenant, and by each of its features, users and models.';

@@ -100,6 +100,82 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION costsim_current_spend(text, text, text, timestamptz) IS 'What a tenant, or one of its features, users or models, has spent on the day of as_of and in its month, in the tenant''s time zone, before as_of; whether it has a budget or not. No row where tenant and type are not given, or the entity where the type asks for one. Errors: none.';
 
+-- How much of each limit of each active budget of some tenants is spent, at once: what is pending, and the records of the quarter that as_of cuts, are
+-- added up once per tenant and not once per budget. The planner knows neither how many tenants are asked for nor, of tables that are new, what is in them,
+-- so it is left nothing to choose badly: looks stand behind an OFFSET and are no scans of a table; the entity is compared together with the time (with
+-- records the tenant), which no index answers but the one that has both; and a full join, which coalesce keeps it from seeing through, never compares
+-- every row with every other.
+CREATE FUNCTION _costsim_entity_limits(tenants text[], as_of timestamptz)
+    RETURNS TABLE (
+        budget_id bigint, tenant_id text, budget_type text, entity_id text, period text, period_start date, period_end date,
+        limit_cents numeric, spent_cents numeric, warn_threshold_pct numeric, hard_limit_enabled boolean)
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000 SET enable_seqscan = off
+BEGIN ATOMIC
+    WITH t AS MATERIALIZED (
+        SELECT d.tenant_id, d.budget_types, d.day, date_trunc('month', d.day::timestamp)::date AS month,
+               _costsim_midnight(d.day, d.zone) AS midnight,
+               _costsim_midnight(date_trunc('month', d.day::timestamp)::date, d.zone) AS first_midnight,
+               date_bin(INTERVAL '15 minutes', $2, TIMESTAMPTZ '2000-01-01 00:00:00+00') AS quarter
+          FROM (SELECT z.tenant_id, z.budget_types, z.zone, ($2 AT TIME ZONE z.zone)::date AS day
+                  FROM (SELECT u.tenant_id, k.budget_types,
+                               coalesce((SELECT n.time_zone FROM costsim_cost_tenants n WHERE n.tenant_id = u.tenant_id), 'UTC') AS zone
+                          FROM (SELECT DISTINCT a.a AS tenant_id FROM unnest($1) AS a (a)) u
+                         CROSS JOIN LATERAL (
+                                SELECT array_agg(DISTINCT b.budget_type) AS budget_types FROM costsim_cost_budgets b
+                                 WHERE b.tenant_id = u.tenant_id AND b.is_active) k
+                         WHERE k.budget_types IS NOT NULL OFFSET 0) z OFFSET 0) d
+    ), b AS MATERIALIZED (
+        SELECT t.tenant_id, t.day, t.month, t.midnight, t.quarter, b.id, b.budget_type, b.entity_id, coalesce(b.entity_id, '') AS entity,
+               b.daily_limit_cents, b.monthly_limit_cents, b.warn_threshold_pct, b.hard_limit_enabled
+          FROM t
+         CROSS JOIN LATERAL (
+                SELECT b.* FROM costsim_cost_budgets b
+                 WHERE b.tenant_id = t.tenant_id AND b.is_active
+                   AND (b.daily_limit_cents IS NOT NULL OR b.monthly_limit_cents IS NOT NULL) OFFSET 0) b
+    ), loose AS MATERIALIZED (
+        SELECT t.tenant_id, e.dimension, e.entity_id, sum(p.cost_cents) FILTER (WHERE p.is_today) AS today_cents,
+               sum(p.cost_cents) FILTER (WHERE NOT p.is_today) AS before_cents
+          FROM t
+         CROSS JOIN LATERAL (
+                SELECT p.feature_tag, p.user_id, p.model, p.cost_cents, p.bucket_start >= t.midnight AS is_today
+                  FROM costsim_cost_pending p
+                 WHERE p.tenant_id = t.tenant_id AND p.bucket_start >= t.first_midnight AND p.bucket_start < t.quarter
+                UNION ALL
+                SELECT coalesce(r.feature_tag, 'unclassified'), coalesce(r.user_id, 'anonymous'), r.model, r.cost_cents, true
+                  FROM costsim_cost_records r
+                 WHERE r.tenant_id = t.tenant_id
+                   AND (r.tenant_id, r.created_at) >= (t.tenant_id, t.quarter) AND (r.tenant_id, r.created_at) < (t.tenant_id, $2)
+                OFFSET 0) p
+         CROSS JOIN LATERAL (VALUES ('tenant', ''), ('feature', p.feature_tag), ('user', p.user_id), ('model', p.model)) e (dimension, entity_id)
+         WHERE e.dimension = ANY (t.budget_types)
+         GROUP BY t.tenant_id, e.dimension, e.entity_id
+    ), s AS MATERIALIZED (
+        SELECT b.*, coalesce(l.today_cents, 0::numeric) AS today_cents, coalesce(l.before_cents, 0::numeric) AS before_cents
+          FROM b
+          FULL JOIN loose l ON l.tenant_id = b.tenant_id AND l.dimension = b.budget_type AND l.entity_id = b.entity
+         WHERE coalesce(b.id IS NOT NULL, false)
+    )
+    SELECT s.id, s.tenant_id, s.budget_type, s.entity_id, l.period, l.period_start, l.period_end, l.limit_cents, l.spent_cents,
+           s.warn_threshold_pct, s.hard_limit_enabled
+      FROM s
+     CROSS JOIN LATERAL (
+            SELECT s.today_cents + coalesce(sum(q.cost_cents), 0::numeric) AS cents
+              FROM costsim_cost_quarters q
+             WHERE q.tenant_id = s.tenant_id AND q.dimension = s.budget_type
+               AND (q.entity_id, q.bucket_start) >= (s.entity, s.midnight) AND (q.entity_id, q.bucket_start) < (s.entity, s.quarter)) today
+     CROSS JOIN LATERAL (
+            SELECT s.before_cents + coalesce(sum(d.cost_cents), 0::numeric) AS cents
+              FROM costsim_cost_daily d
+             WHERE d.tenant_id = s.tenant_id AND d.dimension = s.budget_type
+               AND (d.entity_id, d.day) >= (s.entity, s.month) AND (d.entity_id, d.day) < (s.entity, s.day)) month
+     CROSS JOIN LATERAL (VALUES
+            ('day', s.day, s.day + 1, s.daily_limit_cents, today.cents),
+            ('month', s.month, (s.month::timestamp + INTERVAL '1 month')::date, s.monthly_limit_cents, today.cents + month.cents)
+          ) l (period, period_start, period_end, limit_cents, spent_cents)
+     WHERE l.limit_cents IS NOT NULL;
+END;
+COMMENT ON FUNCTION _costsim_entity_limits(text[], timestamptz) IS 'How much of each limit of each active budget of these tenants is spent, in the period of a moment, before that moment.';
+
 CREATE FUNCTION costsim_budget_status(tenant_id text DEFAULT NULL, as_of timestamptz DEFAULT now())
     RETURNS TABLE (
         budget_id bigint, tenant_id text, budget_type text, entity_id text, period text, period_start date, period_end date,
@@ -107,26 +183,23 @@ CREATE FUNCTION costsim_budget_status(tenant_id text DEFAULT NULL, as_of timesta
         hard_limit_enabled boolean, status text)
     LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
-    SELECT b.id, b.tenant_id, b.budget_type, b.entity_id, l.period, l.period_start, l.period_end,
-           l.limit_cents, l.spent_cents, round(u.used_pct, 4), greatest(l.limit_cents - l.spent_cents, 0::numeric), b.warn_threshold_pct,
-           b.hard_limit_enabled,
+    SELECT l.budget_id, l.tenant_id, l.budget_type, l.entity_id, l.period, l.period_start, l.period_end,
+           l.limit_cents, l.spent_cents, round(u.used_pct, 4), greatest(l.limit_cents - l.spent_cents, 0::numeric), l.warn_threshold_pct,
+           l.hard_limit_enabled,
            CASE WHEN u.used_pct >= 100::numeric OR (l.limit_cents = 0::numeric AND l.spent_cents > 0::numeric) THEN 'exceeded'
-                WHEN u.used_pct >= b.warn_threshold_pct THEN 'warning'
+                WHEN u.used_pct >= l.warn_threshold_pct THEN 'warning'
                 ELSE 'ok' END
-      FROM costsim_cost_budgets b
-     CROSS JOIN LATERAL _costsim_entity_spend(b.tenant_id, b.budget_type, coalesce(b.entity_id, ''), coalesce($2, now())) s
-     CROSS JOIN LATERAL (VALUES
-            ('day', s.day, s.day + 1, b.daily_limit_cents, s.daily_cents),
-            ('month', s.month, (s.month::timestamp + INTERVAL '1 month')::date, b.monthly_limit_cents, s.monthly_cents)
-          ) l (period, period_start, period_end, limit_cents, spent_cents)
+      FROM _costsim_entity_limits(
+               CASE WHEN $1 IS NULL THEN ARRAY(SELECT DISTINCT b.tenant_id FROM costsim_cost_budgets b WHERE b.is_active) ELSE ARRAY[$1] END,
+               coalesce($2, now())) l
      CROSS JOIN LATERAL (SELECT l.spent_cents * 100::numeric / nullif(l.limit_cents, 0::numeric) AS used_pct) u
-     WHERE ($1 IS NULL OR b.tenant_id = $1) AND b.is_active AND l.limit_cents IS NOT NULL
-     ORDER BY b.tenant_id, b.id, l.period;
+     ORDER BY l.tenant_id, l.budget_id, l.period;
 END;
 COMMENT ON FUNCTION costsim_budget_status(text, timestamptz) IS 'How far each limit of each active budget is used, of one tenant or of all: one row for the day and one for the month of as_of in the tenant''s time zone, where there is a limit. Counted is what was spent from the beginning of the period (period_start) to as_of; period_end is the day after it. status: ok, warning (from warn_threshold_pct on), exceeded (from 100 percent on). used_pct is at four decimals, and NULL for a limit of 0, which is exceeded by whatever costs something. Errors: none.';
 
 REVOKE ALL ON FUNCTION
     _costsim_entity_spend(text, text, text, timestamptz),
+    _costsim_entity_limits(text[], timestamptz),
     costsim_current_spend(text, text, text, timestamptz),
     costsim_budget_status(text, timestamptz),
     _costsim_budget_changed()

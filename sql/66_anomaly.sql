@@ -258,20 +258,16 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION _costsim_anomaly_entities(text[], text[], text[], timestamptz, integer) IS 'What these entities spent on each of the last days, the last one up to a moment.';
 
--- Where the budgets of some tenants stand, as costsim_budget_status has it, for many tenants at once.
+-- Where the budgets of some tenants stand: what costsim_budget_status is made of.
 CREATE FUNCTION _costsim_anomaly_budgets(tenants text[], as_of timestamptz)
     RETURNS TABLE (
         tenant_id text, budget_id bigint, budget_type text, entity_id text, period text, period_start date,
         limit_cents numeric, spent_cents numeric, warn_threshold_pct numeric, hard_limit_enabled boolean)
     LANGUAGE sql STABLE PARALLEL SAFE ROWS 100
 BEGIN ATOMIC
-    SELECT b.tenant_id, b.id, b.budget_type, b.entity_id, l.period, l.period_start, l.limit_cents, l.spent_cents, b.warn_threshold_pct,
-           b.hard_limit_enabled
-      FROM costsim_cost_budgets b
-     CROSS JOIN LATERAL _costsim_entity_spend(b.tenant_id, b.budget_type, coalesce(b.entity_id, ''), $2) s
-     CROSS JOIN LATERAL (VALUES ('day', s.day, b.daily_limit_cents, s.daily_cents),
-                                ('month', s.month, b.monthly_limit_cents, s.monthly_cents)) l (period, period_start, limit_cents, spent_cents)
-     WHERE b.tenant_id = ANY ($1) AND b.is_active AND l.limit_cents IS NOT NULL;
+    SELECT l.tenant_id, l.budget_id, l.budget_type, l.entity_id, l.period, l.period_start, l.limit_cents, l.spent_cents, l.warn_threshold_pct,
+           l.hard_limit_enabled
+      FROM _costsim_entity_limits($1, $2) l;
 END;
 COMMENT ON FUNCTION _costsim_anomaly_budgets(text[], timestamptz) IS 'Where the budgets of these tenants stand.';
 

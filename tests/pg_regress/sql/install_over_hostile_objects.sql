@@ -70,7 +70,7 @@ SELECT proname FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang WHERE l.la
 SELECT (SELECT count(*) FROM hostile._costsim_anomaly_days('{t}', now())), (SELECT count(*) FROM hostile._costsim_anomaly_asked('{t}', '{user}', '{u}', now())),
        (SELECT count(*) FROM hostile._costsim_anomaly_pieces('{t}', '{user}', '{u}', now(), 57)), (SELECT count(*) FROM hostile._costsim_anomaly_tenants('{t}', now(), 57)),
        (SELECT count(*) FROM hostile._costsim_anomaly_spenders('{t}', now(), 1, '', '', '', 10)), (SELECT count(*) FROM hostile._costsim_anomaly_entities('{t}', '{user}', '{u}', now(), 23)),
-       (SELECT count(*) FROM hostile._costsim_anomaly_budgets('{t}', now())), (SELECT count(*) FROM hostile._costsim_anomaly_usage('{t}', '{user}', '{u}', now())),
+       (SELECT count(*) FROM hostile._costsim_anomaly_budgets('{t}', now())), (SELECT count(*) FROM hostile._costsim_entity_limits('{t}', now())), (SELECT count(*) FROM hostile._costsim_anomaly_usage('{t}', '{user}', '{u}', now())),
        (SELECT count(*) FROM hostile._costsim_anomaly_due('', 10)), (SELECT count(*) FROM hostile.costsim_query_anomalies('t')), (SELECT count(*) FROM hostile.costsim_breach_history('t')),
        (SELECT count(*) FROM hostile.costsim_drift_tracking('t')), (SELECT count(*) FROM hostile.costsim_detect_anomalies());
 SELECT count(*) FROM hostile._costsim_locks(7001);
