@@ -102,14 +102,14 @@ COMMENT ON FUNCTION costsim_current_spend(text, text, text, timestamptz) IS 'Wha
 
 -- How much of each limit of each active budget of some tenants is spent, at once: what is pending, and the records of the quarter that as_of cuts, are
 -- added up once per tenant and not once per budget. The planner knows neither how many tenants are asked for nor, of tables that are new, what is in them,
--- so it is left nothing to choose badly: looks stand behind an OFFSET and are no scans of a table; the entity is compared together with the time (with
--- records the tenant), which no index answers but the one that has both; and a full join, which coalesce keeps it from seeing through, never compares
--- every row with every other.
+-- so it is left nothing to choose badly: looks stand behind an OFFSET and are no scans of a table; an entity is looked for in the order of the index
+-- that has entity and time, as no other gives it without a sort; records are compared by tenant and time together; and a full join, which coalesce
+-- keeps it from seeing through, never compares every row with every other.
 CREATE FUNCTION _costsim_entity_limits(tenants text[], as_of timestamptz)
     RETURNS TABLE (
         budget_id bigint, tenant_id text, budget_type text, entity_id text, period text, period_start date, period_end date,
         limit_cents numeric, spent_cents numeric, warn_threshold_pct numeric, hard_limit_enabled boolean)
-    LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000 SET enable_seqscan = off
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 1000 SET enable_seqscan = off SET enable_sort = off
 BEGIN ATOMIC
     WITH t AS MATERIALIZED (
         SELECT d.tenant_id, d.budget_types, d.day, date_trunc('month', d.day::timestamp)::date AS month,
@@ -160,14 +160,16 @@ BEGIN ATOMIC
       FROM s
      CROSS JOIN LATERAL (
             SELECT s.today_cents + coalesce(sum(q.cost_cents), 0::numeric) AS cents
-              FROM costsim_cost_quarters q
-             WHERE q.tenant_id = s.tenant_id AND q.dimension = s.budget_type
-               AND (q.entity_id, q.bucket_start) >= (s.entity, s.midnight) AND (q.entity_id, q.bucket_start) < (s.entity, s.quarter)) today
+              FROM (SELECT q.cost_cents FROM costsim_cost_quarters q
+                     WHERE q.tenant_id = s.tenant_id AND q.dimension = s.budget_type
+                       AND (q.entity_id, q.bucket_start) >= (s.entity, s.midnight) AND (q.entity_id, q.bucket_start) < (s.entity, s.quarter)
+                     ORDER BY q.entity_id, q.bucket_start OFFSET 0) q) today
      CROSS JOIN LATERAL (
             SELECT s.before_cents + coalesce(sum(d.cost_cents), 0::numeric) AS cents
-              FROM costsim_cost_daily d
-             WHERE d.tenant_id = s.tenant_id AND d.dimension = s.budget_type
-               AND (d.entity_id, d.day) >= (s.entity, s.month) AND (d.entity_id, d.day) < (s.entity, s.day)) month
+              FROM (SELECT d.cost_cents FROM costsim_cost_daily d
+                     WHERE d.tenant_id = s.tenant_id AND d.dimension = s.budget_type
+                       AND (d.entity_id, d.day) >= (s.entity, s.month) AND (d.entity_id, d.day) < (s.entity, s.day)
+                     ORDER BY d.entity_id, d.day OFFSET 0) d) month
      CROSS JOIN LATERAL (VALUES
             ('day', s.day, s.day + 1, s.daily_limit_cents, today.cents),
             ('month', s.month, (s.month::timestamp + INTERVAL '1 month')::date, s.monthly_limit_cents, today.cents + month.cents)
