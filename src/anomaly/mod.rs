@@ -10,10 +10,12 @@ mod detect;
 mod explain;
 mod notice;
 mod operate;
+mod purge;
 pub mod schedule;
 mod store;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use costsim_core::cost::text_fault;
 use pgrx::iter::SetOfIterator;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
@@ -37,6 +39,7 @@ fn costsim_detect_anomalies(
 ) -> Result<SetOfIterator<'static, Anomaly>, ErrorReport> {
     db::require_writable(c"costsim_detect_anomalies()");
     let as_of = moment(as_of)?;
+    tenant_id.map(|tenant| name(tenant, "tenant_id")).transpose()?;
     lock::wait_to_be_the_only_detector();
     turn::take(DETECTOR)?;
     let mut found = Vec::new();
@@ -54,6 +57,14 @@ fn costsim_detect_anomalies(
         }
     }
     Ok(SetOfIterator::new(store::anomalies(&found)?))
+}
+
+/// A name that somebody can have, or nothing is read for it.
+fn name<'a>(name: &'a str, argument: &'static str) -> Result<&'a str> {
+    match text_fault(name.as_bytes()) {
+        None => Ok(name),
+        Some(fault) => Err(Error::invalid(format!("{argument} {fault}"), "Pass the name that records bear.")),
+    }
 }
 
 /// A moment that is not to come.
