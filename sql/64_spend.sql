@@ -340,24 +340,29 @@ CREATE FUNCTION costsim_query_cost_records(
     RETURNS SETOF costsim_cost_records
     LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
+    -- Rows of the key, from where the page or the window ends, so that no index but the key's serves.
     -- Whoever asks for a request gets its one record by the index of requests, under a plan without values too.
     SELECT u.*
       FROM ((SELECT r.*
                FROM costsim_cost_records r
-              WHERE $7 IS NULL AND r.tenant_id = $1 AND r.created_at >= coalesce($2, TIMESTAMPTZ '-infinity') AND r.created_at < coalesce($3, TIMESTAMPTZ 'infinity')
+              WHERE $7 IS NULL AND r.tenant_id = $1 AND (r.tenant_id, r.created_at) >= ($1, coalesce($2, TIMESTAMPTZ '-infinity'))
                 AND ($4 IS NULL OR coalesce(r.feature_tag, 'unclassified') = $4) AND ($5 IS NULL OR coalesce(r.user_id, 'anonymous') = $5)
-                AND ($6 IS NULL OR r.model = $6) AND r.created_at <= coalesce($9, TIMESTAMPTZ 'infinity')
-                AND ($9 IS NULL OR (r.created_at, r.id) < ($9, coalesce($10, (-9223372036854775808)::bigint)))
+                AND ($6 IS NULL OR r.model = $6)
+                AND (r.tenant_id, r.created_at, r.id) < ($1, least($3, $9, TIMESTAMPTZ 'infinity'),
+                                            CASE WHEN $9 < coalesce($3, TIMESTAMPTZ 'infinity') THEN coalesce($10, (-9223372036854775808)::bigint)
+                                                 ELSE (-9223372036854775808)::bigint END)
               ORDER BY r.created_at DESC, r.id DESC
               LIMIT coalesce($8, 100))
             UNION ALL
             SELECT r.*
                FROM costsim_cost_records r
               WHERE $7 IS NOT NULL AND r.tenant_id = $1 AND r.request_id = $7
-                AND r.created_at >= coalesce($2, TIMESTAMPTZ '-infinity') AND r.created_at < coalesce($3, TIMESTAMPTZ 'infinity')
+                AND (r.tenant_id, r.created_at) >= ($1, coalesce($2, TIMESTAMPTZ '-infinity'))
                 AND ($4 IS NULL OR coalesce(r.feature_tag, 'unclassified') = $4) AND ($5 IS NULL OR coalesce(r.user_id, 'anonymous') = $5)
-                AND ($6 IS NULL OR r.model = $6) AND r.created_at <= coalesce($9, TIMESTAMPTZ 'infinity')
-                AND ($9 IS NULL OR (r.created_at, r.id) < ($9, coalesce($10, (-9223372036854775808)::bigint)))) u
+                AND ($6 IS NULL OR r.model = $6)
+                AND (r.tenant_id, r.created_at, r.id) < ($1, least($3, $9, TIMESTAMPTZ 'infinity'),
+                                            CASE WHEN $9 < coalesce($3, TIMESTAMPTZ 'infinity') THEN coalesce($10, (-9223372036854775808)::bigint)
+                                                 ELSE (-9223372036854775808)::bigint END)) u
      ORDER BY u.created_at DESC, u.id DESC
      LIMIT coalesce($8, 100);
 END;

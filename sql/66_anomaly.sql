@@ -397,18 +397,18 @@ BEGIN ATOMIC
       FROM ((SELECT a.*
                FROM costsim_cost_anomalies a
               WHERE a.tenant_id = $1 AND a.status IN ('open', 'acknowledged')
-                AND a.detected_at >= coalesce($2, TIMESTAMPTZ '-infinity') AND a.detected_at <= coalesce($6, TIMESTAMPTZ 'infinity')
+                AND a.detected_at >= coalesce($2, TIMESTAMPTZ '-infinity')
                 AND ($4 IS NULL OR a.severity = upper($4))
-                AND ($6 IS NULL OR (a.detected_at, a.id) < ($6, coalesce($7, 9223372036854775807)))
+                AND (a.detected_at, a.id) < (coalesce($6, TIMESTAMPTZ 'infinity'), coalesce($7, 9223372036854775807))
               ORDER BY a.detected_at DESC, a.id DESC
               LIMIT coalesce($5, 100))
             UNION ALL
             (SELECT a.*
                FROM costsim_cost_anomalies a
               WHERE $3 AND a.tenant_id = $1 AND a.status NOT IN ('open', 'acknowledged')
-                AND a.detected_at >= coalesce($2, now() - INTERVAL '7 days') AND a.detected_at <= coalesce($6, TIMESTAMPTZ 'infinity')
+                AND a.detected_at >= coalesce($2, now() - INTERVAL '7 days')
                 AND ($4 IS NULL OR a.severity = upper($4))
-                AND ($6 IS NULL OR (a.detected_at, a.id) < ($6, coalesce($7, 9223372036854775807)))
+                AND (a.detected_at, a.id) < (coalesce($6, TIMESTAMPTZ 'infinity'), coalesce($7, 9223372036854775807))
               ORDER BY a.detected_at DESC, a.id DESC
               LIMIT coalesce($5, 100))) u
      ORDER BY u.detected_at DESC, u.id DESC
@@ -433,10 +433,10 @@ BEGIN ATOMIC
      WHERE b.tenant_id = $1
        AND ($2 IS NULL OR b.entity_type = $2)
        AND ($3 IS NULL OR b.entity_id = $3)
-       AND b.breach_date >= coalesce($4, DATE '-infinity')
-       AND b.breach_date < coalesce($5, DATE 'infinity')
-       AND b.breach_date <= coalesce($7, DATE 'infinity')
-       AND ($7 IS NULL OR (b.breach_date, b.id) < ($7, coalesce($8, 9223372036854775807)))
+       -- Rows of the key, from where the page or the window ends, so that no index but the key's serves.
+       AND (b.tenant_id, b.breach_date) >= ($1, coalesce($4, DATE '-infinity'))
+       AND (b.tenant_id, b.breach_date, b.id) < ($1, least($5, $7, DATE 'infinity'),
+                                    CASE WHEN $7 < coalesce($5, DATE 'infinity') THEN coalesce($8, 9223372036854775807) ELSE (-9223372036854775808)::bigint END)
      ORDER BY b.breach_date DESC, b.id DESC
      LIMIT coalesce($6, 100);
 END;

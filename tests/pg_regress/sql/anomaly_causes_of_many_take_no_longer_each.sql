@@ -35,5 +35,5 @@ BEGIN
                        * (n ->> 'Actual Loops')::numeric)
               FROM jsonb_path_query(plan::jsonb, 'strict $.** ? (exists(@."Node Type"))') n);
 END $$;
-SELECT pg_temp.looked_at(800) < 3 * pg_temp.looked_at(400) AS is_in_proportion, pg_temp.looked_at(800) < 100000 AS is_little;
+SELECT pg_temp.looked_at(800) < 3 * pg_temp.looked_at(400) AS is_in_proportion, pg_temp.looked_at(800) < 500000 AS is_little;
 ROLLBACK;

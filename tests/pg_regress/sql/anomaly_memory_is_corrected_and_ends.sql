@@ -17,6 +17,7 @@ SELECT count(*) FROM costsim_detect_anomalies(as_of => '2025-03-09 18:00 UTC');
 SELECT count(*) FROM costsim_cost_breaches;
 ROLLBACK;
 BEGIN;
+SET LOCAL timezone = 'UTC';
 INSERT INTO costsim_cost_anomalies (tenant_id, anomaly_type, severity, entity_type, entity_id, period, period_start, current_value_cents, expected_value_cents, deviation_pct, threshold_pct, message, status, resolution, resolved_at)
 SELECT 'acme', 'ABSOLUTE_SPIKE', 'LOW', 'user', 'u', 'day', current_date - d, 2, 1, 100, 115, d::text, CASE WHEN d % 2 = 0 THEN 'open' ELSE 'dismissed' END, CASE WHEN d % 2 = 1 THEN 'operator' END, CASE WHEN d % 2 = 1 THEN now() - d * interval '1 day' END
   FROM generate_series(395, 410) d;
