@@ -253,7 +253,7 @@ CREATE FUNCTION costsim_cost_baseline(tenant_id text, dimension text DEFAULT 'te
     LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
     WITH m AS MATERIALIZED (
-        SELECT d.today, _costsim_midnight(d.today + 1, d.zone) AS today_end, d.moment
+        SELECT d.today, d.zone, _costsim_midnight(d.today + 1, d.zone) AS today_end, d.moment
           FROM (SELECT (z.moment AT TIME ZONE z.zone)::date AS today, z.zone, z.moment
                   FROM (SELECT costsim_cost_time_zone($1) AS zone, coalesce($3, now()) AS moment OFFSET 0) z OFFSET 0) d
     ), days AS MATERIALIZED (
@@ -267,15 +267,16 @@ BEGIN ATOMIC
          GROUP BY p.entity_id, p.day
         HAVING sum(p.requests) <> 0::numeric
     ), earlier AS MATERIALIZED (
-        -- Who has spent before those days, and is not rolled up yet.
-        SELECT DISTINCT CASE $2 WHEN 'tenant' THEN '' WHEN 'feature' THEN p.feature_tag WHEN 'user' THEN p.user_id WHEN 'model' THEN p.model END AS entity_id
+        -- What was spent before those days, and is not rolled up yet.
+        SELECT CASE $2 WHEN 'tenant' THEN '' WHEN 'feature' THEN p.feature_tag WHEN 'user' THEN p.user_id WHEN 'model' THEN p.model END AS entity_id,
+               (p.bucket_start AT TIME ZONE m.zone)::date AS day, sum(p.cost_cents) AS cents
           FROM costsim_cost_pending p, m
-         WHERE p.tenant_id = $1 AND p.requests > 0::bigint
-           AND p.bucket_start < _costsim_midnight(m.today - 28, costsim_cost_time_zone($1))
+         WHERE p.tenant_id = $1 AND p.bucket_start < _costsim_midnight(m.today - 28, m.zone)
+         GROUP BY 1, 2
     ), sums AS (
-        SELECT d.entity_id, m.today, min(d.day) AS first_day,
+        SELECT d.entity_id, m.today, min(d.day) FILTER (WHERE d.cents > 0::numeric) AS first_day,
                sum(d.cents) FILTER (WHERE d.day >= m.today - 14 AND d.day <= m.today - 2) AS baseline,
-               count(*) FILTER (WHERE d.day >= m.today - 14 AND d.day <= m.today - 2)::integer AS active_days,
+               count(*) FILTER (WHERE d.day >= m.today - 14 AND d.day <= m.today - 2 AND d.cents > 0::numeric)::integer AS active_days,
                sum(d.cents) FILTER (WHERE d.day = m.today) AS today_cents,
                sum(d.cents) FILTER (WHERE d.day >= m.today - 7 AND d.day < m.today) AS rolling,
                sum(d.cents) FILTER (WHERE d.day <= m.today - 8) AS drift
@@ -290,12 +291,17 @@ BEGIN ATOMIC
      CROSS JOIN LATERAL (
             SELECT EXISTS (SELECT FROM costsim_cost_daily c
                             WHERE c.tenant_id = $1 AND c.dimension = $2 AND c.entity_id = s.entity_id AND c.day < s.today - 28
-                              AND c.requests > 0::bigint)
-                OR EXISTS (SELECT FROM earlier e WHERE e.entity_id = s.entity_id) AS is_older) o
+                              AND c.cost_cents > 0::numeric
+                              -- On that day: what is rolled up and what is pending, together.
+                              AND (SELECT sum(x.cost_cents) FROM costsim_cost_daily x
+                                    WHERE x.tenant_id = $1 AND x.dimension = $2 AND x.entity_id = s.entity_id AND x.day = c.day)
+                                  + (SELECT coalesce(sum(e.cents), 0::numeric) FROM earlier e WHERE e.entity_id = s.entity_id AND e.day = c.day)
+                                  > 0::numeric)
+                OR EXISTS (SELECT FROM earlier e WHERE e.entity_id = s.entity_id AND e.cents > 0::numeric) AS is_older) o
      WHERE s.entity_id IS NOT NULL
      ORDER BY s.entity_id COLLATE "C";
 END;
-COMMENT ON FUNCTION costsim_cost_baseline(text, text, timestamptz) IS 'What is usual, and what is today, for each entity of a dimension (tenant, whose entity_id is empty, feature, user or model) that spent on day D of as_of or the 28 before, in the tenant''s time zone. baseline_daily_avg_cents: the mean of the days from D-14 to D-2 on which there were requests, active_days of them; NULL where there were none. today_cents: from midnight to as_of. rolling_7d_avg_cents: a seventh of the seven days before D. drift_baseline_avg_cents: the mean of the calendar days from D-28 to D-8, from the entity''s first on; NULL where that was later. Means are at six decimals. Errors: none; another dimension has no rows.';
+COMMENT ON FUNCTION costsim_cost_baseline(text, text, timestamptz) IS 'What is usual, and what is today, for each entity of a dimension (tenant, whose entity_id is empty, feature, user or model) that spent on day D of as_of or the 28 before, in the tenant''s time zone. baseline_daily_avg_cents: the mean of the days from D-14 to D-2 on which anything was spent, active_days of them; NULL where there were none. today_cents: from midnight to as_of. rolling_7d_avg_cents: a seventh of the seven days before D. drift_baseline_avg_cents: the mean of the calendar days from D-28 to D-8, from the entity''s first spend on; NULL where that was later. Means are at six decimals. Errors: none; another dimension has no rows.';
 
 CREATE FUNCTION costsim_cost_comparison(
     tenant_id text, dimension text DEFAULT 'tenant', entity_id text DEFAULT '', as_of timestamptz DEFAULT now())
@@ -345,14 +351,30 @@ CREATE FUNCTION costsim_query_cost_records(
     RETURNS SETOF costsim_cost_records
     LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
-    SELECT r.*
-      FROM costsim_cost_records r
-     WHERE r.tenant_id = $1 AND r.created_at >= coalesce($2, TIMESTAMPTZ '-infinity') AND r.created_at < coalesce($3, TIMESTAMPTZ 'infinity')
-       AND ($4 IS NULL OR coalesce(r.feature_tag, 'unclassified') = $4) AND ($5 IS NULL OR coalesce(r.user_id, 'anonymous') = $5)
-       AND ($6 IS NULL OR r.model = $6) AND ($7 IS NULL OR r.request_id = $7)
-       AND r.created_at <= coalesce($9, TIMESTAMPTZ 'infinity')
-       AND ($9 IS NULL OR (r.created_at, r.id) < ($9, coalesce($10, (-9223372036854775808)::bigint)))
-     ORDER BY r.created_at DESC, r.id DESC
+    -- Rows of the key, from where the page or the window ends, so that no index but the key's serves.
+    -- Whoever asks for a request gets its one record by the index of requests, under a plan without values too.
+    SELECT u.*
+      FROM ((SELECT r.*
+               FROM costsim_cost_records r
+              WHERE $7 IS NULL AND r.tenant_id = $1 AND (r.tenant_id, r.created_at) >= ($1, coalesce($2, TIMESTAMPTZ '-infinity'))
+                AND ($4 IS NULL OR coalesce(r.feature_tag, 'unclassified') = $4) AND ($5 IS NULL OR coalesce(r.user_id, 'anonymous') = $5)
+                AND ($6 IS NULL OR r.model = $6)
+                AND (r.tenant_id, r.created_at, r.id) < ($1, least($3, $9, TIMESTAMPTZ 'infinity'),
+                                            CASE WHEN $9 < coalesce($3, TIMESTAMPTZ 'infinity') THEN coalesce($10, (-9223372036854775808)::bigint)
+                                                 ELSE (-9223372036854775808)::bigint END)
+              ORDER BY r.created_at DESC, r.id DESC
+              LIMIT coalesce($8, 100))
+            UNION ALL
+            SELECT r.*
+               FROM costsim_cost_records r
+              WHERE $7 IS NOT NULL AND r.tenant_id = $1 AND r.request_id = $7
+                AND (r.tenant_id, r.created_at) >= ($1, coalesce($2, TIMESTAMPTZ '-infinity'))
+                AND ($4 IS NULL OR coalesce(r.feature_tag, 'unclassified') = $4) AND ($5 IS NULL OR coalesce(r.user_id, 'anonymous') = $5)
+                AND ($6 IS NULL OR r.model = $6)
+                AND (r.tenant_id, r.created_at, r.id) < ($1, least($3, $9, TIMESTAMPTZ 'infinity'),
+                                            CASE WHEN $9 < coalesce($3, TIMESTAMPTZ 'infinity') THEN coalesce($10, (-9223372036854775808)::bigint)
+                                                 ELSE (-9223372036854775808)::bigint END)) u
+     ORDER BY u.created_at DESC, u.id DESC
      LIMIT coalesce($8, 100);
 END;
 COMMENT ON FUNCTION costsim_query_cost_records(text, timestamptz, timestamptz, text, text, text, text, integer, timestamptz, bigint) IS 'The records of a tenant in [from_ts, to_ts), the newest first; what is NULL is not asked for. feature_tag unclassified and user_id anonymous find records without one too. The next page: pass created_at and id of the last row as before_created_at and before_id. Errors: 2201W a negative limit.';

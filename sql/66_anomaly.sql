@@ -37,7 +37,10 @@ CREATE TABLE costsim_cost_anomalies (
 CREATE UNIQUE INDEX uq_costsim_cost_anomalies_key
     ON costsim_cost_anomalies (tenant_id, anomaly_type, entity_type, coalesce(entity_id, ''), period, period_start);
 CREATE INDEX costsim_cost_anomalies_detected_at_idx ON costsim_cost_anomalies (tenant_id, detected_at DESC, id DESC);
-CREATE INDEX costsim_cost_anomalies_open_idx ON costsim_cost_anomalies (tenant_id) WHERE status IN ('open', 'acknowledged');
+CREATE INDEX costsim_cost_anomalies_open_idx ON costsim_cost_anomalies (tenant_id, detected_at DESC, id DESC) WHERE status IN ('open', 'acknowledged');
+CREATE INDEX costsim_cost_anomalies_alert_idx ON costsim_cost_anomalies (alert_fingerprint) WHERE status IN ('open', 'acknowledged') AND severity = 'HIGH';
+-- For the purge.
+CREATE INDEX costsim_cost_anomalies_resolved_at_idx ON costsim_cost_anomalies (resolved_at) WHERE resolved_at IS NOT NULL;
 
 COMMENT ON TABLE costsim_cost_anomalies IS 'What was unusual in what a tenant spent: one row per rule, entity and period.';
 COMMENT ON SEQUENCE costsim_cost_anomalies_id_seq IS 'Ids of costsim_cost_anomalies.';
@@ -70,6 +73,9 @@ CREATE TABLE costsim_cost_breaches (
     created_at           timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT uq_costsim_breach_per_entity_day UNIQUE (tenant_id, entity_type, entity_id, breach_type, breach_date)
 );
+CREATE INDEX costsim_cost_breaches_date_idx ON costsim_cost_breaches (tenant_id, breach_date, id);
+-- For the purge.
+CREATE INDEX costsim_cost_breaches_breach_date_idx ON costsim_cost_breaches (breach_date);
 COMMENT ON TABLE costsim_cost_breaches IS 'Days on which an entity spent at least 15 percent more than expected, whether or not that was a finding; a record for people, which nothing is computed from.';
 COMMENT ON SEQUENCE costsim_cost_breaches_id_seq IS 'Ids of costsim_cost_breaches.';
 COMMENT ON COLUMN costsim_cost_breaches.entity_id IS 'Which feature, user or model; empty for the tenant.';
@@ -198,10 +204,18 @@ BEGIN ATOMIC
          GROUP BY s.place
     )
     SELECT t.tenant_id, t.day, t.day = (now() AT TIME ZONE t.time_zone)::date,
+           -- On some day: what is rolled up and what is pending of it, together.
            EXISTS (SELECT FROM costsim_cost_daily d
-                    WHERE d.tenant_id = t.tenant_id AND d.dimension = 'tenant' AND d.entity_id = '' AND d.day <= t.day - $3 AND d.requests > 0)
+                    WHERE d.tenant_id = t.tenant_id AND d.dimension = 'tenant' AND d.entity_id = '' AND d.day <= t.day - $3 AND d.cost_cents > 0::numeric
+                      AND (SELECT sum(x.cost_cents) FROM costsim_cost_daily x
+                            WHERE x.tenant_id = t.tenant_id AND x.dimension = 'tenant' AND x.entity_id = '' AND x.day = d.day)
+                          + (SELECT coalesce(sum(p.cost_cents), 0::numeric) FROM costsim_cost_pending p
+                              WHERE p.tenant_id = t.tenant_id AND p.bucket_start >= _costsim_midnight(d.day, t.time_zone)
+                                AND p.bucket_start < _costsim_midnight(d.day + 1, t.time_zone)) > 0::numeric)
            OR EXISTS (SELECT FROM costsim_cost_pending p
-                       WHERE p.tenant_id = t.tenant_id AND p.bucket_start < _costsim_midnight(t.day - $3 + 1, t.time_zone) AND p.requests > 0),
+                       WHERE p.tenant_id = t.tenant_id AND p.bucket_start < _costsim_midnight(t.day - $3 + 1, t.time_zone)
+                       GROUP BY (p.bucket_start AT TIME ZONE t.time_zone)::date
+                      HAVING sum(p.cost_cents) > 0::numeric),
            coalesce(s.days_ago, '{}'::integer[]), coalesce(s.spends, '{}'::bigint[])
       FROM _costsim_anomaly_days($1, $2) t
       LEFT JOIN series s ON s.tenant_id = t.tenant_id
@@ -271,54 +285,83 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION _costsim_anomaly_budgets(text[], timestamptz) IS 'Where the budgets of these tenants stand.';
 
--- What one entity has asked for from the beginning of a quarter of an hour on, looked up by the whole key.
-CREATE FUNCTION _costsim_anomaly_used(tenant_id text, dimension text, entity_id text, from_ts timestamptz, to_ts timestamptz)
-    RETURNS TABLE (requests bigint, retries bigint, input_tokens bigint)
-    LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
-BEGIN ATOMIC
-    SELECT coalesce(sum(p.requests), 0::numeric)::bigint, coalesce(sum(p.retries), 0::numeric)::bigint, coalesce(sum(p.input_tokens), 0::numeric)::bigint
-      FROM (SELECT date_bin(INTERVAL '15 minutes', $5, TIMESTAMPTZ '2000-01-01 00:00:00+00') AS quarter OFFSET 0) m
-     CROSS JOIN LATERAL (
-            SELECT q.requests, q.retries, q.input_tokens
-              FROM costsim_cost_quarters q
-             WHERE q.tenant_id = $1 AND q.dimension = $2
-               AND (q.entity_id, q.bucket_start) >= ($3, $4) AND (q.entity_id, q.bucket_start) < ($3, m.quarter)
-            UNION ALL
-            SELECT p.requests, p.retries, p.input_tokens
-              FROM costsim_cost_pending p
-             WHERE p.tenant_id = $1 AND p.bucket_start >= $4 AND p.bucket_start < m.quarter
-               AND CASE $2 WHEN 'tenant' THEN '' WHEN 'feature' THEN p.feature_tag WHEN 'user' THEN p.user_id WHEN 'model' THEN p.model END = $3
-            UNION ALL
-            SELECT 1::bigint, r.is_retry::integer::bigint, r.input_tokens
-              FROM costsim_cost_records r
-             WHERE r.tenant_id = $1 AND r.created_at >= m.quarter AND r.created_at < $5
-               AND CASE $2 WHEN 'tenant' THEN '' WHEN 'feature' THEN coalesce(r.feature_tag, 'unclassified')
-                           WHEN 'user' THEN coalesce(r.user_id, 'anonymous') WHEN 'model' THEN r.model END = $3) p;
-END;
-COMMENT ON FUNCTION _costsim_anomaly_used(text, text, text, timestamptz, timestamptz) IS 'Requests, retries and tokens of one entity, from the beginning of a quarter of an hour up to a moment.';
-
--- Today beside yesterday, both up to the same time of day.
+-- Today beside yesterday, both up to the same time of day. One pass for all that are asked: each row of the roll-ups that counts is found by its whole
+-- key, what is pending and the records of a quarter that the moment cuts are read once for each tenant, and grouping brings them together. Joins of two
+-- lists could grow as the product of both. OFFSET 0 keeps the search for each row a search by its key.
 CREATE FUNCTION _costsim_anomaly_usage(tenants text[], dimensions text[], entities text[], as_of timestamptz)
     RETURNS TABLE (
         tenant_id text, dimension text, entity_id text, requests bigint, retries bigint, input_tokens bigint,
         requests_yesterday bigint, retries_yesterday bigint, input_tokens_yesterday bigint, top_feature text, top_cents numeric, tagged_cents numeric)
     LANGUAGE sql STABLE PARALLEL SAFE ROWS 100
 BEGIN ATOMIC
-    SELECT u.tenant_id, u.dimension, u.entity_id, n.requests, n.retries, n.input_tokens, y.requests, y.retries, y.input_tokens,
-           f.entity_id, f.top_cents, f.tagged_cents
-      FROM ROWS FROM (unnest($1), unnest($2), unnest($3)) AS u (tenant_id, dimension, entity_id)
-      JOIN _costsim_anomaly_days(ARRAY(SELECT DISTINCT s.s FROM unnest($1) AS s (s)), $4) t ON t.tenant_id = u.tenant_id
-     CROSS JOIN LATERAL _costsim_anomaly_used(u.tenant_id, u.dimension, u.entity_id, _costsim_midnight(t.day, t.time_zone), $4) n
-     CROSS JOIN LATERAL _costsim_anomaly_used(u.tenant_id, u.dimension, u.entity_id, _costsim_midnight(t.day - 1, t.time_zone),
-                                              ($4 AT TIME ZONE t.time_zone - INTERVAL '1 day') AT TIME ZONE t.time_zone) y
-      LEFT JOIN LATERAL (
-            SELECT g.entity_id, g.cost_cents AS top_cents, sum(g.cost_cents) OVER () AS tagged_cents
-              FROM (SELECT p.entity_id, sum(p.cost_cents) AS cost_cents
-                      FROM _costsim_cost_pieces(u.tenant_id, 'feature', NULL::text, _costsim_midnight(t.day, t.time_zone), $4) p
-                     WHERE u.dimension = 'tenant' AND p.entity_id <> 'unclassified'
-                     GROUP BY p.entity_id) g
-             ORDER BY g.cost_cents DESC, g.entity_id
-             LIMIT 1) f ON true;
+    WITH asked AS MATERIALIZED (
+        SELECT DISTINCT u.tenant_id, u.dimension, u.entity_id
+          FROM ROWS FROM (unnest($1), unnest($2), unnest($3)) AS u (tenant_id, dimension, entity_id)
+    ), spans AS MATERIALIZED (
+        SELECT t.tenant_id, w.is_today, w.from_ts, w.to_ts,
+               greatest(date_bin(INTERVAL '15 minutes', w.to_ts, TIMESTAMPTZ '2000-01-01 00:00:00+00'), w.from_ts) AS whole_to
+          FROM _costsim_anomaly_days(ARRAY(SELECT DISTINCT s.s FROM unnest($1) AS s (s)), $4) t
+         CROSS JOIN LATERAL (VALUES (true, _costsim_midnight(t.day, t.time_zone), $4),
+                                    (false, _costsim_midnight(t.day - 1, t.time_zone),
+                                     ($4 AT TIME ZONE t.time_zone - INTERVAL '1 day') AT TIME ZONE t.time_zone)) w (is_today, from_ts, to_ts)
+    ), loose AS MATERIALIZED (
+        SELECT r.tenant_id, r.is_today, e.dimension, e.entity_id, r.cost_cents, r.requests, r.retries, r.input_tokens
+          FROM (SELECT s.tenant_id, s.is_today, p.feature_tag, p.user_id, p.model, p.cost_cents, p.requests, p.retries, p.input_tokens
+                  FROM spans s
+                 CROSS JOIN LATERAL (
+                        SELECT c.* FROM costsim_cost_pending c
+                         WHERE c.tenant_id = s.tenant_id AND c.bucket_start >= s.from_ts AND c.bucket_start < s.whole_to OFFSET 0) p
+                UNION ALL
+                SELECT s.tenant_id, s.is_today, coalesce(p.feature_tag, 'unclassified'), coalesce(p.user_id, 'anonymous'), p.model, p.cost_cents,
+                       1::bigint, p.is_retry::integer::bigint, p.input_tokens
+                  FROM spans s
+                 CROSS JOIN LATERAL (
+                        SELECT c.* FROM costsim_cost_records c
+                         WHERE c.tenant_id = s.tenant_id AND c.created_at >= s.whole_to AND c.created_at < s.to_ts OFFSET 0) p) r
+         CROSS JOIN LATERAL (VALUES ('tenant', ''), ('feature', r.feature_tag), ('user', r.user_id), ('model', r.model)) e (dimension, entity_id)
+    ), used AS (
+        SELECT p.tenant_id, p.dimension, p.entity_id,
+               coalesce(sum(p.requests) FILTER (WHERE p.is_today), 0::numeric)::bigint AS requests,
+               coalesce(sum(p.retries) FILTER (WHERE p.is_today), 0::numeric)::bigint AS retries,
+               coalesce(sum(p.input_tokens) FILTER (WHERE p.is_today), 0::numeric)::bigint AS input_tokens,
+               coalesce(sum(p.requests) FILTER (WHERE NOT p.is_today), 0::numeric)::bigint AS requests_yesterday,
+               coalesce(sum(p.retries) FILTER (WHERE NOT p.is_today), 0::numeric)::bigint AS retries_yesterday,
+               coalesce(sum(p.input_tokens) FILTER (WHERE NOT p.is_today), 0::numeric)::bigint AS input_tokens_yesterday
+          FROM (SELECT a.tenant_id, a.dimension, a.entity_id, true AS is_asked, s.is_today, q.requests, q.retries, q.input_tokens
+                  FROM asked a
+                  JOIN spans s ON s.tenant_id = a.tenant_id
+                 CROSS JOIN LATERAL (
+                        SELECT coalesce(sum(c.requests), 0::numeric) AS requests, coalesce(sum(c.retries), 0::numeric) AS retries,
+                               coalesce(sum(c.input_tokens), 0::numeric) AS input_tokens
+                          FROM costsim_cost_quarters c
+                         WHERE c.tenant_id = a.tenant_id AND c.dimension = a.dimension AND c.entity_id = a.entity_id
+                           AND c.bucket_start >= s.from_ts AND c.bucket_start < s.whole_to) q
+                UNION ALL
+                SELECT l.tenant_id, l.dimension, l.entity_id, false, l.is_today, l.requests::numeric, l.retries::numeric, l.input_tokens::numeric
+                  FROM loose l) p
+         GROUP BY p.tenant_id, p.dimension, p.entity_id
+        HAVING bool_or(p.is_asked)
+    ), features AS (
+        SELECT DISTINCT ON (g.tenant_id) g.tenant_id, g.entity_id, g.cost_cents, sum(g.cost_cents) OVER (PARTITION BY g.tenant_id) AS tagged_cents
+          FROM (SELECT p.tenant_id, p.entity_id, sum(p.cost_cents) AS cost_cents
+                  FROM (SELECT s.tenant_id, q.entity_id, q.cost_cents
+                          FROM asked a
+                          JOIN spans s ON s.tenant_id = a.tenant_id AND s.is_today
+                         CROSS JOIN LATERAL (
+                                SELECT c.entity_id, c.cost_cents FROM costsim_cost_quarters c
+                                 WHERE c.tenant_id = s.tenant_id AND c.dimension = 'feature'
+                                   AND c.bucket_start >= s.from_ts AND c.bucket_start < s.whole_to OFFSET 0) q
+                         WHERE a.dimension = 'tenant'
+                        UNION ALL
+                        SELECT l.tenant_id, l.entity_id, l.cost_cents FROM loose l WHERE l.is_today AND l.dimension = 'feature') p
+                 WHERE p.entity_id <> 'unclassified'
+                 GROUP BY p.tenant_id, p.entity_id) g
+         ORDER BY g.tenant_id, g.cost_cents DESC, g.entity_id COLLATE "C"
+    )
+    SELECT u.tenant_id, u.dimension, u.entity_id, u.requests, u.retries, u.input_tokens, u.requests_yesterday, u.retries_yesterday,
+           u.input_tokens_yesterday, f.entity_id, f.cost_cents, f.tagged_cents
+      FROM used u
+      LEFT JOIN features f ON f.tenant_id = u.tenant_id AND u.dimension = 'tenant';
 END;
 COMMENT ON FUNCTION _costsim_anomaly_usage(text[], text[], text[], timestamptz) IS 'Requests, retries and tokens of these entities today and yesterday up to the same time of day; of a tenant also its greatest feature today and what all of them spent.';
 
@@ -360,17 +403,29 @@ CREATE FUNCTION costsim_query_anomalies(
     RETURNS SETOF costsim_cost_anomalies
     LANGUAGE sql STABLE PARALLEL SAFE ROWS 100
 BEGIN ATOMIC
-    SELECT a.*
-      FROM costsim_cost_anomalies a
-     WHERE a.tenant_id = $1
-       AND a.detected_at >= coalesce($2, now() - INTERVAL '7 days')
-       AND ($3 OR a.status IN ('open', 'acknowledged'))
-       AND ($4 IS NULL OR a.severity = upper($4))
-       AND ($6 IS NULL OR (a.detected_at, a.id) < ($6, coalesce($7, 9223372036854775807)))
-     ORDER BY a.detected_at DESC, a.id DESC
-     LIMIT CASE WHEN $5 < 0 THEN 0 ELSE $5 END;
+    -- What is open by an index of its own, however much is over.
+    SELECT u.*
+      FROM ((SELECT a.*
+               FROM costsim_cost_anomalies a
+              WHERE a.tenant_id = $1 AND a.status IN ('open', 'acknowledged')
+                AND a.detected_at >= coalesce($2, TIMESTAMPTZ '-infinity')
+                AND ($4 IS NULL OR a.severity = upper($4))
+                AND (a.detected_at, a.id) < (coalesce($6, TIMESTAMPTZ 'infinity'), coalesce($7, 9223372036854775807))
+              ORDER BY a.detected_at DESC, a.id DESC
+              LIMIT coalesce($5, 100))
+            UNION ALL
+            (SELECT a.*
+               FROM costsim_cost_anomalies a
+              WHERE $3 AND a.tenant_id = $1 AND a.status NOT IN ('open', 'acknowledged')
+                AND a.detected_at >= coalesce($2, now() - INTERVAL '7 days')
+                AND ($4 IS NULL OR a.severity = upper($4))
+                AND (a.detected_at, a.id) < (coalesce($6, TIMESTAMPTZ 'infinity'), coalesce($7, 9223372036854775807))
+              ORDER BY a.detected_at DESC, a.id DESC
+              LIMIT coalesce($5, 100))) u
+     ORDER BY u.detected_at DESC, u.id DESC
+     LIMIT coalesce($5, 100);
 END;
-COMMENT ON FUNCTION costsim_query_anomalies(text, timestamptz, boolean, text, integer, timestamptz, bigint) IS 'Anomalies of a tenant, the newest first, found since then (NULL: in the last 7 days), those that are over as well if asked. For the next page pass detected_at and id of the last row. Runs with the rights of the caller. Errors: none.';
+COMMENT ON FUNCTION costsim_query_anomalies(text, timestamptz, boolean, text, integer, timestamptz, bigint) IS 'Anomalies of a tenant, those found last first: all that are open or acknowledged, however old, and with include_resolved also those that are over and were found in the last 7 days. With since: of either those found since then. For the next page pass detected_at and id of the last row. Runs with the rights of the caller. Errors: 2201W a negative limit.';
 
 CREATE FUNCTION costsim_breach_history(
     tenant_id   text,
@@ -389,13 +444,14 @@ BEGIN ATOMIC
      WHERE b.tenant_id = $1
        AND ($2 IS NULL OR b.entity_type = $2)
        AND ($3 IS NULL OR b.entity_id = $3)
-       AND ($4 IS NULL OR b.breach_date >= $4)
-       AND ($5 IS NULL OR b.breach_date < $5)
-       AND ($7 IS NULL OR (b.breach_date, b.id) < ($7, coalesce($8, 9223372036854775807)))
+       -- Rows of the key, from where the page or the window ends, so that no index but the key's serves.
+       AND (b.tenant_id, b.breach_date) >= ($1, coalesce($4, DATE '-infinity'))
+       AND (b.tenant_id, b.breach_date, b.id) < ($1, least($5, $7, DATE 'infinity'),
+                                    CASE WHEN $7 < coalesce($5, DATE 'infinity') THEN coalesce($8, 9223372036854775807) ELSE (-9223372036854775808)::bigint END)
      ORDER BY b.breach_date DESC, b.id DESC
-     LIMIT CASE WHEN $6 < 0 THEN 0 ELSE $6 END;
+     LIMIT coalesce($6, 100);
 END;
-COMMENT ON FUNCTION costsim_breach_history(text, text, text, date, date, integer, date, bigint) IS 'Days of a tenant in [from_day, to_day) on which an entity spent at least 15 percent more than expected, the latest first. For the next page pass breach_date and id of the last row. Runs with the rights of the caller. Errors: none.';
+COMMENT ON FUNCTION costsim_breach_history(text, text, text, date, date, integer, date, bigint) IS 'Days of a tenant in [from_day, to_day) on which an entity spent at least 15 percent more than expected, whether or not that was a finding, the latest first. For the next page pass breach_date and id of the last row. Runs with the rights of the caller. Errors: 2201W a negative limit.';
 
 CREATE FUNCTION costsim_drift_tracking(tenant_id text)
     RETURNS SETOF costsim_cost_drift
@@ -413,7 +469,6 @@ REVOKE ALL ON FUNCTION
     _costsim_anomaly_tenants(text[], timestamptz, integer),
     _costsim_anomaly_spenders(text[], timestamptz, numeric, text, text, text, integer),
     _costsim_anomaly_entities(text[], text[], text[], timestamptz, integer),
-    _costsim_anomaly_used(text, text, text, timestamptz, timestamptz),
     _costsim_anomaly_usage(text[], text[], text[], timestamptz),
     _costsim_anomaly_due(text, integer),
     costsim_query_anomalies(text, timestamptz, boolean, text, integer, timestamptz, bigint),

@@ -138,7 +138,8 @@ extension_sql_file!(
         anomaly::explain::costsim_explain_anomaly,
         anomaly::operate::costsim_acknowledge_anomaly,
         anomaly::operate::costsim_resolve_anomaly,
-        anomaly::operate::costsim_dismiss_anomaly
+        anomaly::operate::costsim_dismiss_anomaly,
+        anomaly::purge::costsim_purge_anomalies
     ]
 );
 extension_sql_file!("../sql/95_access.sql", name = "access", requires = ["anomaly_access"], finalize);

@@ -97,7 +97,8 @@ pub struct Lasts {
 }
 
 impl Line {
-    /// Through whole days in their order. `confidence` is between 0 and 1, both excluded; of others there is no interval.
+    /// Through whole days in their order. `confidence` is between 0 and 1, both excluded; of others there is no interval, nor of one so near to 1 that no number is the
+    /// quantile.
     pub fn through(days: &[f64], confidence: f64) -> Self {
         let count = days.len();
         let mean = mean(days);
@@ -119,8 +120,10 @@ impl Line {
             .then(|| StudentsT::new(0.0, 1.0, freedom).ok())
             .flatten()
             .map(|student| student.inverse_cdf(0.5 + confidence / 2.0));
-        let spread =
-            quantile.map(|quantile| Spread { deviation: (errors / freedom).sqrt(), squares, quantile });
+        // Where either is beyond what numbers can say, so is the interval.
+        let spread = quantile
+            .map(|quantile| Spread { deviation: (errors / freedom).sqrt(), squares, quantile })
+            .filter(|spread| spread.quantile.is_finite() && spread.deviation.is_finite());
         Self { days: count, mean, slope, spread }
     }
 
@@ -145,6 +148,7 @@ impl Line {
         let bare = count as f64 * self.at(centre);
         let interval = self
             .half_width(count as f64, centre)
+            .filter(|width| width.is_finite())
             // Where days were lifted to nothing, the sum is more than the line's.
             .map(|width| ((bare - width).max(0.0), (bare + width).max(sum)));
         Expected { sum, interval }

@@ -144,3 +144,27 @@ proptest! {
         prop_assert!(lasts.days.is_none() || lasts.at_least.is_some());
     }
 }
+
+#[test]
+fn projection_is_a_number_however_sure_one_wants_to_be() {
+    for days in [&[3.0, 1.0, 4.0][..], &[3.0, 1.0, 4.0, 1.0, 5.0, 9.0], &[1e200, 0.0, 1e300, 7.0]] {
+        for confidence in
+            [f64::NAN, f64::INFINITY, -1.0, 0.0, 1e-300, 0.999_999, 1.0 - f64::EPSILON, 1.0, 2.0]
+        {
+            let line = Line::through(days, confidence);
+            let Expected { sum, interval } = line.next(7);
+            let (low, high) = interval.unwrap_or_default();
+            assert!(
+                sum.is_finite() && low.is_finite() && high.is_finite(),
+                "{confidence}: {sum} {interval:?}"
+            );
+            let lasts = line.lasts(1e6, 0.5);
+            assert!(
+                [lasts.days, lasts.at_least, lasts.at_most].into_iter().flatten().all(f64::is_finite),
+                "{confidence}: {lasts:?}"
+            );
+        }
+    }
+    // There is one as long as there is a number for it.
+    assert!(Line::through(&[3.0, 1.0, 4.0], 0.999_999).next(7).interval.is_some());
+}

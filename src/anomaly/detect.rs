@@ -32,6 +32,9 @@ pub const TENANTS_AT_ONCE: i32 = 100;
 /// Of their entities so many.
 const ENTITIES_AT_ONCE: usize = 5_000;
 
+/// Causes are asked for so many at once.
+const CAUSES_AT_ONCE: usize = 5_000;
+
 /// Somebody's name in a message has no more characters.
 const LONGEST_NAME: usize = 200;
 
@@ -84,8 +87,14 @@ pub fn detect(ids: &[String], as_of: DateTime<Utc>, telling: Telling) -> Result<
         .map(|tenant| (tenant.id.clone(), tenant))
         .collect();
     let open = store::open(ids, as_of)?;
-    let mut look =
-        Look { floor, tenants: &tenants, found: Vec::new(), breaches: Vec::new(), lasting: HashSet::new() };
+    let mut look = Look {
+        floor,
+        tenants: &tenants,
+        found: Vec::new(),
+        breaches: Vec::new(),
+        above: HashSet::new(),
+        lasting: HashSet::new(),
+    };
     for tenant in tenants.values() {
         look.judge_tenant(tenant);
     }
@@ -93,16 +102,16 @@ pub fn detect(ids: &[String], as_of: DateTime<Utc>, telling: Telling) -> Result<
     for limit in store::budgets(ids, as_of)? {
         look.found.extend(Some(judged_budget(limit)).filter(|judged| judged.judgement.is_finding()));
     }
-    let Look { mut found, breaches, lasting, floor: Floor { micros: look_floor, .. }, .. } = look;
+    let Look { mut found, breaches, above, lasting, floor: Floor { micros: look_floor, .. }, .. } = look;
     // One order for whoever locks the rows.
     found.sort_unstable_by(|a, b| key_of(a).cmp(&key_of(b)));
     let found: Vec<_> =
         found.into_iter().filter(|judged| tenants.contains_key(&judged.entity.tenant)).collect();
     let used = usage(&found, as_of)?;
-    let rows =
-        found.iter().enumerate().map(|(ordinal, judged)| row(ordinal, judged, &tenants, &used)).collect();
+    let rows = found.iter().enumerate().map(|(ordinal, judged)| row(ordinal, judged, &tenants, &used));
     let written = store::write(rows, as_of)?;
     store::write_breaches(breaches)?;
+    forget_breaches(&tenants, &above)?;
     write_drifts(&tenants, look_floor)?;
 
     let over = over(&open, &found, &lasting, &tenants);
@@ -141,7 +150,10 @@ struct Look<'a> {
     floor: Floor,
     tenants: &'a HashMap<String, Tenant>,
     found: Vec<Judged>,
+    /// Days that are not written yet.
     breaches: Vec<Value>,
+    /// Who spent more than expected on the day itself.
+    above: HashSet<Key>,
     /// What was a finding on the day before.
     lasting: HashSet<Key>,
 }
@@ -167,6 +179,7 @@ impl Look<'_> {
             for (entity, series) in store::entities(&page, as_of, ENTITY_DAYS)? {
                 self.judge_entity(&entity, &series, known.contains(&entity));
             }
+            store::write_breaches(std::mem::take(&mut self.breaches))?;
             if is_last {
                 return Ok(());
             }
@@ -200,6 +213,9 @@ impl Look<'_> {
         if judgement.rule != Rule::SustainedDrift && !judgement.is_small {
             for ago in 0..judgement.watched_days {
                 let Some(breach) = usize::try_from(ago).ok().and_then(&judged) else { break };
+                if ago == 0 {
+                    self.above.insert(breach_key(entity, breach.rule.as_str()));
+                }
                 self.breaches.push(json!({
                     "tenant_id": entity.tenant,
                     "entity_type": entity.dimension,
@@ -293,10 +309,11 @@ fn usage(found: &[Judged], as_of: DateTime<Utc>) -> Result<HashMap<Entity, Used>
     let is_of_usage =
         |judged: &&Judged| matches!(judged.judgement.rule, Rule::AbsoluteSpike | Rule::NewSpender);
     let asked: Vec<Entity> = found.iter().filter(is_of_usage).map(|judged| judged.entity.clone()).collect();
-    if asked.is_empty() {
-        return Ok(HashMap::new());
+    let mut all = HashMap::new();
+    for page in asked.chunks(CAUSES_AT_ONCE) {
+        all.extend(store::usage(page, as_of)?.into_iter().map(|used| (used.entity.clone(), used)));
     }
-    Ok(store::usage(&asked, as_of)?.into_iter().map(|used| (used.entity.clone(), used)).collect())
+    Ok(all)
 }
 
 fn cause_of(judged: &Judged, used: &HashMap<Entity, Used>) -> Cause {
@@ -440,6 +457,25 @@ fn over(
         }
     };
     open.iter().filter_map(|row| why(row).map(|why| (row.id, why))).collect()
+}
+
+/// Forgets that somebody spent more than expected on the day that was looked at, where that is so no more: records have been corrected.
+fn forget_breaches(tenants: &HashMap<String, Tenant>, above: &HashSet<Key>) -> Result<()> {
+    let days = tenants.values().map(|tenant| (tenant.id.as_str(), tenant.day)).collect();
+    let gone = store::breaches(days)?.into_iter();
+    let gone = gone.filter(|(_, entity, breach_type)| !above.contains(&breach_key(entity, breach_type)));
+    store::delete_breaches(gone.map(|(id, ..)| id).collect())
+}
+
+/// What makes a breach this breach, but for its day.
+fn breach_key(entity: &Entity, breach_type: &str) -> Key {
+    Key {
+        tenant: entity.tenant.clone(),
+        anomaly_type: breach_type.into(),
+        entity_type: entity.dimension.clone(),
+        entity_id: entity.id.clone(),
+        period: "day".into(),
+    }
 }
 
 /// Keeps which tenants drift, and ends the drifts of all others.

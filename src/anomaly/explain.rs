@@ -6,7 +6,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 use super::store::{self, Entity};
-use super::{detect, moment};
+use super::{detect, moment, name};
 use crate::error::{Error, Result, required};
 
 /// What every rule says of a tenant, or of one of its entities.
@@ -36,7 +36,7 @@ fn costsim_explain_anomaly(
     >,
     ErrorReport,
 > {
-    let tenant_id = required(tenant_id, "tenant_id")?;
+    let tenant_id = name(required(tenant_id, "tenant_id")?, "tenant_id")?;
     let entity_type = required(entity_type, "entity_type")?;
     let as_of = moment(as_of)?;
     let entity = entity(tenant_id, entity_type, entity_id)?;
@@ -92,9 +92,11 @@ fn entity(tenant: &str, dimension: &str, id: Option<&str>) -> Result<Entity> {
             format!("entity_id must say which {dimension}"),
             "Pass its name; what bears no tag is 'unclassified', who bears no name 'anonymous'.",
         )),
-        "feature" | "user" | "model" => {
-            Ok(Entity { tenant: tenant.into(), dimension: dimension.into(), id: id.into() })
-        }
+        "feature" | "user" | "model" => Ok(Entity {
+            tenant: tenant.into(),
+            dimension: dimension.into(),
+            id: name(id, "entity_id")?.into(),
+        }),
         _ => Err(Error::invalid(
             "entity_type must be tenant, feature, user or model",
             "Pass one of them; left out it is the tenant.",

@@ -11,10 +11,12 @@ mod detect;
 mod explain;
 mod notice;
 mod operate;
+mod purge;
 pub mod schedule;
 mod store;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use costsim_core::cost::text_fault;
 use pgrx::iter::SetOfIterator;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
@@ -39,6 +41,7 @@ fn costsim_detect_anomalies(
 ) -> Result<SetOfIterator<'static, Anomaly>, ErrorReport> {
     db::require_writable(c"costsim_detect_anomalies()");
     let as_of = moment(as_of)?;
+    tenant_id.map(|tenant| name(tenant, "tenant_id")).transpose()?;
     // Whoever waits for an operator must not have the lock that keeps all others from looking.
     let chunks = held(tenant_id)?;
     lock::wait_to_be_the_only_detector();
@@ -67,6 +70,14 @@ fn held(tenant_id: Option<&str>) -> Result<Vec<Vec<String>>> {
         store::hold(&tenants)?;
         chunks.push(tenants);
         pgrx::check_for_interrupts!();
+    }
+}
+
+/// A name that somebody can have, or nothing is read for it.
+fn name<'a>(name: &'a str, argument: &'static str) -> Result<&'a str> {
+    match text_fault(name.as_bytes()) {
+        None => Ok(name),
+        Some(fault) => Err(Error::invalid(format!("{argument} {fault}"), "Pass the name that records bear.")),
     }
 }
 

@@ -5,7 +5,7 @@
 
 use pgrx::prelude::*;
 
-use super::{notice, store};
+use super::{name, notice, store};
 use crate::convert::short_text;
 use crate::db;
 use crate::error::{Answer, Result, required};
@@ -62,7 +62,7 @@ fn act(
     (who, argument): (Option<&str>, &'static str),
     note: Option<&str>,
 ) -> Result<bool> {
-    let tenant = required(tenant, "tenant_id")?;
+    let tenant = name(required(tenant, "tenant_id")?, "tenant_id")?;
     let id = required(id, "id")?;
     let who = short_text(required(who, argument)?, argument, LONGEST_NAME, "Say who: a name, an address.")?;
     if let Some(note) = note {

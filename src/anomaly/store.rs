@@ -2,6 +2,8 @@
 //!
 //! Days are counted from 2000-01-01 on their way, and money comes in millionths of a cent.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use costsim_core::anomaly::{Budget, Micros, Series, Usage};
 use pgrx::pg_sys::BuiltinOid::{
@@ -15,6 +17,9 @@ use crate::db::{Row, Statement, column, nullable};
 use crate::error::{Error, Result};
 
 row_type!(Anomaly, "costsim_cost_anomalies");
+
+/// No statement is given more rows at once: what they are passed in has a limit.
+const ROWS_AT_ONCE: usize = 1_000;
 
 /// Days since 2000-01-01.
 pub type Day = i32;
@@ -191,14 +196,14 @@ static NOTE_ALERTS: Statement = Statement::deciding(
     &[INT8ARRAYOID, TEXTARRAYOID],
 );
 
-/// Alerts of these rows that no open one needs any more.
+/// Alerts of these rows that no open one needs any more. The tenant is one of the labels that a fingerprint is of.
 static ENDED_ALERTS: Statement = Statement::deciding(
     "SELECT DISTINCT a.alert_fingerprint
        FROM @schema@.costsim_cost_anomalies AS a
       WHERE a.id = ANY ($1) AND a.alert_fingerprint IS NOT NULL
         AND NOT EXISTS (
             SELECT FROM @schema@.costsim_cost_anomalies AS o
-             WHERE o.tenant_id = a.tenant_id AND o.alert_fingerprint = a.alert_fingerprint
+             WHERE o.alert_fingerprint = a.alert_fingerprint
                AND o.status IN ('open', 'acknowledged') AND o.severity = 'HIGH')
       ORDER BY a.alert_fingerprint",
     &[INT8ARRAYOID],
@@ -223,6 +228,19 @@ static WRITE_BREACHES: Statement = Statement::deciding(
       WHERE (b.deviation_pct, b.current_value_cents, b.baseline_value_cents)
             IS DISTINCT FROM (excluded.deviation_pct, excluded.current_value_cents, excluded.baseline_value_cents)",
     &[JSONBOID],
+);
+
+static BREACHES: Statement = Statement::deciding(
+    "SELECT b.tenant_id, b.entity_type, b.entity_id, b.breach_type, b.id
+       FROM ROWS FROM (unnest($1), unnest($2)) AS f (tenant_id, day)
+       JOIN @schema@.costsim_cost_breaches AS b ON b.tenant_id = f.tenant_id AND b.breach_date = DATE '2000-01-01' + f.day
+      ORDER BY b.id",
+    &[TEXTARRAYOID, INT4ARRAYOID],
+);
+
+static DELETE_BREACHES: Statement = Statement::deciding(
+    "DELETE FROM @schema@.costsim_cost_breaches AS b WHERE b.id = ANY ($1)",
+    &[INT8ARRAYOID],
 );
 
 /// A look at a day before the last one that was looked at changes nothing.
@@ -264,6 +282,26 @@ static ACT: Statement = Statement::deciding(
             resolved_by = CASE $3 WHEN 'acknowledged' THEN NULL ELSE $4 END
       WHERE a.tenant_id = $1 AND a.id = $2 AND a.status IN ('open', CASE $3 WHEN 'acknowledged' THEN 'open' ELSE 'acknowledged' END)",
     &[TEXTOID, INT8OID, TEXTOID, TEXTOID, TEXTOID],
+);
+
+/// What an operator has said holds for its period, so nothing goes before that is over in every zone.
+static PURGE: Statement = Statement::deciding(
+    "DELETE FROM ONLY @schema@.costsim_cost_anomalies AS a
+      USING (SELECT o.id FROM ONLY @schema@.costsim_cost_anomalies AS o
+              WHERE o.resolved_at < $1 AND o.resolved_at IS NOT NULL
+                AND o.period_start + CASE o.period WHEN 'month' THEN INTERVAL '1 month' ELSE INTERVAL '1 day' END < now() - INTERVAL '1 day'
+              ORDER BY o.resolved_at, o.id LIMIT $2 FOR UPDATE SKIP LOCKED) AS o
+      WHERE a.id = o.id",
+    &[TIMESTAMPTZOID, INT8OID],
+);
+
+static PURGE_BREACHES: Statement = Statement::deciding(
+    "DELETE FROM ONLY @schema@.costsim_cost_breaches AS b
+      USING (SELECT o.id FROM ONLY @schema@.costsim_cost_breaches AS o
+              WHERE o.breach_date < ($1 AT TIME ZONE 'UTC')::date
+              ORDER BY o.breach_date, o.id LIMIT $2 FOR UPDATE SKIP LOCKED) AS o
+      WHERE b.id = o.id",
+    &[TIMESTAMPTZOID, INT8OID],
 );
 
 static DUE: Statement = Statement::deciding(
@@ -521,32 +559,37 @@ pub fn open(tenants: &[String], as_of: DateTime<Utc>) -> Result<Vec<Open>> {
 }
 
 /// Writes what was found, and answers where it stands.
-pub fn write(found: Vec<Value>, as_of: DateTime<Utc>) -> Result<Vec<Found>> {
-    if found.is_empty() {
-        return Ok(Vec::new());
-    }
-    let found = Jsonb::read(&Value::from(found).to_string())?;
+pub fn write(mut found: impl Iterator<Item = Value>, as_of: DateTime<Utc>) -> Result<Vec<Found>> {
     let as_of = convert::timestamptz(as_of)?;
-    WRITE.run(&[Jsonb::argument(Some(found)), as_of.into()])?;
-    FOUND.rows(&[Jsonb::argument(Some(found)), as_of.into()], |row| {
-        let ordinal: i32 = column(row, 1)?;
-        Ok(Found {
-            ordinal: usize::try_from(ordinal).unwrap_or(usize::MAX),
-            id: column(row, 2)?,
-            is_open: column(row, 3)?,
-            alert: nullable(row, 4)?,
-            is_current: column(row, 5)?,
-        })
-    })
+    let mut written = Vec::new();
+    loop {
+        let page: Vec<Value> = found.by_ref().take(ROWS_AT_ONCE).collect();
+        if page.is_empty() {
+            return Ok(written);
+        }
+        let page = Jsonb::read(&Value::from(page).to_string())?;
+        WRITE.run(&[Jsonb::argument(Some(page)), as_of.into()])?;
+        written.extend(FOUND.rows(&[Jsonb::argument(Some(page)), as_of.into()], |row| {
+            let ordinal: i32 = column(row, 1)?;
+            Ok(Found {
+                ordinal: usize::try_from(ordinal).unwrap_or(usize::MAX),
+                id: column(row, 2)?,
+                is_open: column(row, 3)?,
+                alert: nullable(row, 4)?,
+                is_current: column(row, 5)?,
+            })
+        })?);
+        pgrx::check_for_interrupts!();
+    }
 }
 
 /// Writes down that anomalies are over, and why.
 pub fn close(over: &[(i64, &'static str)], as_of: DateTime<Utc>) -> Result<()> {
-    if over.is_empty() {
-        return Ok(());
+    for page in over.chunks(ROWS_AT_ONCE) {
+        let (ids, why): (Vec<_>, Vec<_>) = page.iter().copied().unzip();
+        CLOSE.run(&[ids.into(), why.into(), convert::timestamptz(as_of)?.into()])?;
     }
-    let (ids, why): (Vec<_>, Vec<_>) = over.iter().copied().unzip();
-    CLOSE.run(&[ids.into(), why.into(), convert::timestamptz(as_of)?.into()]).map(drop)
+    Ok(())
 }
 
 /// Notes that these have been looked at, and stay.
@@ -575,19 +618,21 @@ pub fn untold(tenants: Vec<String>) -> Result<Vec<Untold>> {
 
 /// Notes which alerts fire for which anomalies.
 pub fn note_alerts(fired: Vec<(i64, String)>) -> Result<()> {
-    if fired.is_empty() {
-        return Ok(());
+    for page in fired.chunks(ROWS_AT_ONCE) {
+        let (ids, fingerprints): (Vec<_>, Vec<_>) = page.iter().cloned().unzip();
+        NOTE_ALERTS.run(&[ids.into(), fingerprints.into()])?;
     }
-    let (ids, fingerprints): (Vec<_>, Vec<_>) = fired.into_iter().unzip();
-    NOTE_ALERTS.run(&[ids.into(), fingerprints.into()]).map(drop)
+    Ok(())
 }
 
 /// The alerts of these anomalies that none needs any more.
 pub fn ended_alerts(ids: Vec<i64>) -> Result<Vec<String>> {
-    if ids.is_empty() {
-        return Ok(Vec::new());
+    // In one order, whatever the pages, for whoever locks them.
+    let mut ended = BTreeSet::new();
+    for page in ids.chunks(ROWS_AT_ONCE) {
+        ended.extend(ENDED_ALERTS.rows(&[page.to_vec().into()], |row| column::<String>(row, 1))?);
     }
-    ENDED_ALERTS.rows(&[ids.into()], |row| column(row, 1))
+    Ok(ended.into_iter().collect())
 }
 
 /// Anomalies as they are stored.
@@ -600,6 +645,22 @@ pub fn write_breaches(breaches: Vec<Value>) -> Result<()> {
     run_with(&WRITE_BREACHES, breaches)
 }
 
+/// Which breaches are kept of these days of these tenants: ids, of whom, of what type.
+pub fn breaches(days: Vec<(&str, Day)>) -> Result<Vec<(i64, Entity, String)>> {
+    let (tenants, days): (Vec<_>, Vec<_>) = days.into_iter().unzip();
+    BREACHES.rows(&[tenants.into(), days.into()], |row| {
+        Ok((column(row, 5)?, Entity::read(row)?, column(row, 4)?))
+    })
+}
+
+/// Forgets breaches.
+pub fn delete_breaches(ids: Vec<i64>) -> Result<()> {
+    for page in ids.chunks(ROWS_AT_ONCE) {
+        DELETE_BREACHES.run(&[page.to_vec().into()])?;
+    }
+    Ok(())
+}
+
 /// Keeps the drifts that last.
 pub fn write_drifts(drifts: Vec<Value>) -> Result<()> {
     run_with(&WRITE_DRIFTS, drifts)
@@ -608,6 +669,14 @@ pub fn write_drifts(drifts: Vec<Value>) -> Result<()> {
 /// Ends the drifts of these tenants as of these days.
 pub fn end_drifts(tenants: Vec<String>, days: Vec<Day>) -> Result<()> {
     END_DRIFTS.run(&[tenants.into(), days.into()]).map(drop)
+}
+
+/// Deletes anomalies that are over and breaches from before a moment, the oldest first, at most so many: how many.
+pub fn purge(before: DateTime<Utc>, most: i64) -> Result<i64> {
+    let before = convert::timestamptz(before)?;
+    let anomalies = convert::count(PURGE.run(&[before.into(), most.into()])?);
+    let breaches = PURGE_BREACHES.run(&[before.into(), (most - anomalies).into()])?;
+    Ok(anomalies + convert::count(breaches))
 }
 
 /// Writes down what an operator says of an anomaly: whether that changed anything.
@@ -653,11 +722,11 @@ pub fn take_up(tenants: &[String], as_of: DateTime<Utc>) -> Result<()> {
 }
 
 fn run_with(statement: &'static Statement, rows: Vec<Value>) -> Result<()> {
-    if rows.is_empty() {
-        return Ok(());
+    for page in rows.chunks(ROWS_AT_ONCE) {
+        let page = Jsonb::read(&Value::from(page.to_vec()).to_string())?;
+        statement.run(&[Jsonb::argument(Some(page))])?;
     }
-    let rows = Jsonb::read(&Value::from(rows).to_string())?;
-    statement.run(&[Jsonb::argument(Some(rows))]).map(drop)
+    Ok(())
 }
 
 fn series(row: &Row<'_>, ordinal: i32, length: usize, is_older: bool) -> Result<Series> {

@@ -16,6 +16,9 @@ static FACTS: Statement = Statement::reading(
     &[TEXTOID, INT4OID, TIMESTAMPTZOID],
 );
 
+/// Nearer to 1 no interval says anything.
+const MOST_CONFIDENCE: f64 = 0.999_999;
+
 /// What a projection is made of.
 struct Facts {
     days: Vec<f64>,
@@ -86,6 +89,13 @@ fn costsim_cost_projection(
     if !(confidence > 0.0 && confidence < 1.0) {
         return Err(Error::invalid(
             "confidence must be between 0 and 1",
+            "Pass 0.8 for an interval in which the sum lies four times out of five.",
+        )
+        .into());
+    }
+    if confidence > MOST_CONFIDENCE {
+        return Err(Error::invalid(
+            format!("confidence must not be above {MOST_CONFIDENCE}"),
             "Pass 0.8 for an interval in which the sum lies four times out of five.",
         )
         .into());

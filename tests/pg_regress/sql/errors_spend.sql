@@ -17,6 +17,9 @@ SELECT * FROM costsim_cost_projection('acme', forecast_days => 366);
 \echo :LAST_ERROR_SQLSTATE
 SELECT * FROM costsim_cost_projection('acme', confidence => 1);
 \echo :LAST_ERROR_SQLSTATE
+SELECT * FROM costsim_cost_projection('acme', confidence => 0.9999991);
+\echo :LAST_ERROR_SQLSTATE
+SELECT lower_cents, upper_cents FROM costsim_cost_projection('acme', confidence => 0.999999);
 SELECT * FROM costsim_cost_projection('acme', confidence => 'NaN');
 \echo :LAST_ERROR_SQLSTATE
 SELECT * FROM costsim_cost_projection('acme', as_of => 'infinity');

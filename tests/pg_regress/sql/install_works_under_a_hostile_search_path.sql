@@ -113,6 +113,7 @@ SELECT 't', 'u', 'f.g', 'm', CASE WHEN d OPERATOR(pg_catalog.<) 2 THEN 900 ELSE 
 SELECT count(*) FROM costsim_detect_anomalies() WHERE severity OPERATOR(pg_catalog.=) 'HIGH';
 SELECT costsim_acknowledge_anomaly('t', min(id), 'ann'), costsim_dismiss_anomaly('t', min(id), 'ann'), costsim_resolve_anomaly('t', max(id), 'ann') FROM public.costsim_cost_anomalies;
 SELECT count(*) FROM costsim_explain_anomaly('t', 'user', 'u');
+SELECT costsim_purge_anomalies();
 SELECT (SELECT count(*) FROM costsim_query_anomalies('t')) AS open, (SELECT count(*) FROM costsim_drift_tracking('t')) AS drifts;
 SELECT costsim_drift_mean(costsim_drift(1, v2)), costsim_drift_percentile(costsim_drift_merge(costsim_drift_summary '\x01000000'), 0.5) FROM (VALUES (2), (5)) v (v2);
 ROLLBACK;
