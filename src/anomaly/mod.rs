@@ -2,8 +2,8 @@
 //!
 //! Detection reads the daily series of many tenants at once, has [`costsim_core::anomaly`] judge them, and writes what was found, what is over and
 //! what is to be told in the caller's transaction ([`detect`]). What it finds follows from the series alone: it may run any number of times, by
-//! anybody, and days without a run lose nothing. One transaction at a time does it, under lock 7005, and holds its tenants' rows in
-//! costsim_cost_detection, which operators share. What a later look has said no earlier one takes back.
+//! anybody, and days without a run lose nothing. One transaction at a time does it, under lock 7005. Whoever looks never waits for an
+//! operator while he holds anything. What a later look has said no earlier one takes back.
 //!
 //! Does not: prevent spend (budgets with a hard limit do), or wait for the roll-ups, since what is pending counts.
 
@@ -14,6 +14,9 @@ mod operate;
 mod purge;
 pub mod schedule;
 mod store;
+
+use std::cell::Cell;
+use std::panic::AssertUnwindSafe;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use costsim_core::cost::text_fault;
@@ -42,9 +45,8 @@ fn costsim_detect_anomalies(
     db::require_writable(c"costsim_detect_anomalies()");
     let as_of = moment(as_of)?;
     tenant_id.map(|tenant| name(tenant, "tenant_id")).transpose()?;
-    // Whoever waits for an operator must not have the lock that keeps all others from looking.
-    let chunks = held(tenant_id)?;
-    lock::wait_to_be_the_only_detector();
+    let chunks = chunks(tenant_id)?;
+    be_the_only_one(&chunks)?;
     turn::take(DETECTOR)?;
     let mut found = Vec::new();
     for tenants in &chunks {
@@ -54,20 +56,18 @@ fn costsim_detect_anomalies(
     Ok(SetOfIterator::new(store::anomalies(&found)?))
 }
 
-/// The tenants to be looked at, held to the end of this transaction.
-fn held(tenant_id: Option<&str>) -> Result<Vec<Vec<String>>> {
+/// The tenants to be looked at.
+fn chunks(tenant_id: Option<&str>) -> Result<Vec<Vec<String>>> {
     let mut chunks = Vec::new();
     if let Some(tenant) = tenant_id {
-        let tenants = vec![tenant.to_owned()];
-        store::hold(&tenants)?;
-        return Ok(vec![tenants]);
+        chunks.push(vec![tenant.to_owned()]);
+        return Ok(chunks);
     }
     let mut after = String::new();
     loop {
         let tenants = store::tenants_after(&after, detect::TENANTS_AT_ONCE)?;
         let Some(last) = tenants.last() else { return Ok(chunks) };
         after.clone_from(last);
-        store::hold(&tenants)?;
         chunks.push(tenants);
         pgrx::check_for_interrupts!();
     }
@@ -78,6 +78,30 @@ fn name<'a>(name: &'a str, argument: &'static str) -> Result<&'a str> {
     match text_fault(name.as_bytes()) {
         None => Ok(name),
         Some(fault) => Err(Error::invalid(format!("{argument} {fault}"), "Pass the name that records bear.")),
+    }
+}
+
+/// Waits until this is the only transaction that looks, and no operator holds an anomaly of these tenants. While it waits for an operator it holds
+/// nothing: others may look, and the operator may go on to any other anomaly.
+fn be_the_only_one(chunks: &[Vec<String>]) -> Result<()> {
+    loop {
+        let busy = Cell::new(None);
+        let held = db::catch(
+            PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION,
+            AssertUnwindSafe(|| {
+                lock::wait_to_be_the_only_detector();
+                for tenants in chunks {
+                    if !store::hold_open(tenants)? {
+                        busy.set(Some(tenants));
+                        return Err(Error::Internal("an anomaly is held by somebody else".into()));
+                    }
+                    pgrx::check_for_interrupts!();
+                }
+                Ok(())
+            }),
+        );
+        let Some(tenants) = busy.get() else { return held.map(drop) };
+        db::rehearse(|| store::wait_for_open(tenants))?;
     }
 }
 

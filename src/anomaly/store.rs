@@ -323,9 +323,24 @@ static MAKE_ROWS: Statement = Statement::current(
     &[TEXTARRAYOID],
 );
 
-/// In the order of the key, as whoever folds does.
-static HOLD: Statement = Statement::current(
-    "SELECT n.tenant_id FROM @schema@.costsim_cost_detection AS n WHERE n.tenant_id = ANY ($1) ORDER BY n.tenant_id FOR UPDATE",
+/// Holds the open anomalies of some tenants that nobody else holds: whether these are all.
+static HOLD_OPEN: Statement = Statement::current(
+    "WITH held AS (
+         SELECT a.id FROM @schema@.costsim_cost_anomalies AS a
+          WHERE a.tenant_id = ANY ($1) AND a.status IN ('open', 'acknowledged')
+            FOR UPDATE SKIP LOCKED
+     )
+     SELECT NOT EXISTS (
+            SELECT FROM @schema@.costsim_cost_anomalies AS a
+             WHERE a.tenant_id = ANY ($1) AND a.status IN ('open', 'acknowledged') AND a.id <> ALL (ARRAY(SELECT h.id FROM held AS h)))",
+    &[TEXTARRAYOID],
+);
+
+static WAIT_FOR_OPEN: Statement = Statement::current(
+    "SELECT a.id FROM @schema@.costsim_cost_anomalies AS a
+      WHERE a.tenant_id = ANY ($1) AND a.status IN ('open', 'acknowledged')
+      ORDER BY a.id
+        FOR UPDATE",
     &[TEXTARRAYOID],
 );
 
@@ -689,10 +704,14 @@ pub fn due(after: &str, most: i32) -> Result<Vec<String>> {
     DUE.rows(&[after.into(), most.into()], |row| column(row, 1))
 }
 
-/// Waits for whoever else holds these tenants, and holds them.
-pub fn hold(tenants: &[String]) -> Result<()> {
-    MAKE_ROWS.run(&[tenants.to_vec().into()])?;
-    HOLD.rows(&[tenants.to_vec().into()], |row| column::<String>(row, 1)).map(drop)
+/// Holds the open anomalies of these tenants, unless somebody else holds one: whether it does.
+pub fn hold_open(tenants: &[String]) -> Result<bool> {
+    Ok(HOLD_OPEN.row(&[tenants.to_vec().into()], |row| column(row, 1))?.unwrap_or(true))
+}
+
+/// Waits for whoever else holds one of them.
+pub fn wait_for_open(tenants: &[String]) -> Result<()> {
+    WAIT_FOR_OPEN.rows(&[tenants.to_vec().into()], |row| column::<i64>(row, 1)).map(drop)
 }
 
 /// Holds those of these tenants that nobody else holds.

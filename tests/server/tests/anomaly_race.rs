@@ -267,9 +267,16 @@ fn worker_and_hands_look_together_and_find_one_set() -> Result<()> {
 /// The worker has looked at all that are due.
 const NOBODY_IS_DUE: &str = "SELECT NOT EXISTS (SELECT FROM _costsim_anomaly_due('', 1))";
 
+/// Its worker folds and looks every second.
+fn quick_site() -> Result<Site> {
+    let builder =
+        Site::builder("").conf("costsim.detect_interval", "1s").conf("costsim.worker_poll_interval", "1s");
+    Site::start(builder)
+}
+
 #[test]
 fn worker_judges_yesterday_to_its_end_and_tells_of_it() -> Result<()> {
-    let site = Site::start(Site::builder("").conf("costsim.detect_interval", "1s"))?;
+    let site = quick_site()?;
     let mut client = site.connect()?;
     // The usual, up to yesterday.
     client.batch_execute(&format!(
@@ -304,7 +311,7 @@ fn worker_judges_yesterday_to_its_end_and_tells_of_it() -> Result<()> {
 
 #[test]
 fn operator_who_does_not_commit_stops_detection_of_his_tenant_alone() -> Result<()> {
-    let site = Site::start(Site::builder("").conf("costsim.detect_interval", "1s"))?;
+    let site = quick_site()?;
     let mut client = site.connect()?;
     plant(&mut client, 20)?;
     wait_for(&mut client, "all to be looked at", "SELECT count(*) = 80 FROM costsim_cost_anomalies")?;
@@ -340,7 +347,7 @@ fn operator_who_does_not_commit_stops_detection_of_his_tenant_alone() -> Result<
 
 #[test]
 fn tenant_that_cannot_be_looked_at_stops_no_other() -> Result<()> {
-    let site = Site::start(Site::builder("").conf("costsim.detect_interval", "1s"))?;
+    let site = quick_site()?;
     let mut client = site.connect()?;
     client.batch_execute(
         "CREATE FUNCTION stumble() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE EXCEPTION 'a stone'; END$$;
@@ -377,7 +384,7 @@ fn tenant_that_cannot_be_looked_at_stops_no_other() -> Result<()> {
 
 #[test]
 fn tenant_whose_rows_are_locked_stops_no_other() -> Result<()> {
-    let site = Site::start(Site::builder("").conf("costsim.detect_interval", "1s"))?;
+    let site = quick_site()?;
     let mut client = site.connect()?;
     plant(&mut client, 8)?;
     wait_for(&mut client, "all to be looked at", "SELECT count(*) = 32 FROM costsim_cost_anomalies")?;
