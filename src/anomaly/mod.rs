@@ -91,8 +91,8 @@ fn be_the_only_one(chunks: &[Vec<String>]) -> Result<()> {
             AssertUnwindSafe(|| {
                 lock::wait_to_be_the_only_detector();
                 for tenants in chunks {
-                    if !store::hold_open(tenants)? {
-                        busy.set(Some(tenants));
+                    if let Some(id) = store::hold_open(tenants)? {
+                        busy.set(Some(id));
                         return Err(Error::Internal("an anomaly is held by somebody else".into()));
                     }
                     pgrx::check_for_interrupts!();
@@ -100,8 +100,8 @@ fn be_the_only_one(chunks: &[Vec<String>]) -> Result<()> {
                 Ok(())
             }),
         );
-        let Some(tenants) = busy.get() else { return held.map(drop) };
-        db::rehearse(|| store::wait_for_open(tenants))?;
+        let Some(id) = busy.get() else { return held.map(drop) };
+        db::rehearse(|| store::wait_for(id))?;
     }
 }
 

@@ -323,25 +323,23 @@ static MAKE_ROWS: Statement = Statement::current(
     &[TEXTARRAYOID],
 );
 
-/// Holds the open anomalies of some tenants that nobody else holds: whether these are all.
+/// Holds the open anomalies of some tenants that nobody else holds: one that is not among them.
 static HOLD_OPEN: Statement = Statement::current(
     "WITH held AS (
          SELECT a.id FROM @schema@.costsim_cost_anomalies AS a
           WHERE a.tenant_id = ANY ($1) AND a.status IN ('open', 'acknowledged')
             FOR UPDATE SKIP LOCKED
      )
-     SELECT NOT EXISTS (
-            SELECT FROM @schema@.costsim_cost_anomalies AS a
-             WHERE a.tenant_id = ANY ($1) AND a.status IN ('open', 'acknowledged') AND a.id <> ALL (ARRAY(SELECT h.id FROM held AS h)))",
+     SELECT min(a.id)
+       FROM @schema@.costsim_cost_anomalies AS a
+      WHERE a.tenant_id = ANY ($1) AND a.status IN ('open', 'acknowledged') AND a.id <> ALL (ARRAY(SELECT h.id FROM held AS h))",
     &[TEXTARRAYOID],
 );
 
-static WAIT_FOR_OPEN: Statement = Statement::current(
-    "SELECT a.id FROM @schema@.costsim_cost_anomalies AS a
-      WHERE a.tenant_id = ANY ($1) AND a.status IN ('open', 'acknowledged')
-      ORDER BY a.id
-        FOR UPDATE",
-    &[TEXTARRAYOID],
+/// One alone: nobody waits for whoever waits here.
+static WAIT_FOR: Statement = Statement::current(
+    "SELECT a.id FROM @schema@.costsim_cost_anomalies AS a WHERE a.id = $1 FOR UPDATE",
+    &[INT8OID],
 );
 
 /// Those that nobody else holds, and the end of their yesterday where that has to be looked at.
@@ -704,14 +702,14 @@ pub fn due(after: &str, most: i32) -> Result<Vec<String>> {
     DUE.rows(&[after.into(), most.into()], |row| column(row, 1))
 }
 
-/// Holds the open anomalies of these tenants, unless somebody else holds one: whether it does.
-pub fn hold_open(tenants: &[String]) -> Result<bool> {
-    Ok(HOLD_OPEN.row(&[tenants.to_vec().into()], |row| column(row, 1))?.unwrap_or(true))
+/// Holds the open anomalies of these tenants: one that somebody else holds, if there is one.
+pub fn hold_open(tenants: &[String]) -> Result<Option<i64>> {
+    Ok(HOLD_OPEN.row(&[tenants.to_vec().into()], |row| nullable(row, 1))?.flatten())
 }
 
-/// Waits for whoever else holds one of them.
-pub fn wait_for_open(tenants: &[String]) -> Result<()> {
-    WAIT_FOR_OPEN.rows(&[tenants.to_vec().into()], |row| column::<i64>(row, 1)).map(drop)
+/// Waits for whoever else holds an anomaly.
+pub fn wait_for(id: i64) -> Result<()> {
+    WAIT_FOR.rows(&[id.into()], |row| column::<i64>(row, 1)).map(drop)
 }
 
 /// Holds those of these tenants that nobody else holds.
