@@ -89,7 +89,9 @@ fn budget_periods_have_their_names() {
 }
 
 /// Limits as millionths (amount, spent), and records as (cost, which limits cover it).
-fn games() -> impl Strategy<Value = (Vec<(i64, i64)>, Vec<(i64, Vec<bool>)>)> {
+type Game = (Vec<(i64, i64)>, Vec<(i64, Vec<bool>)>);
+
+fn games() -> impl Strategy<Value = Game> {
     (1_usize..6).prop_flat_map(|count| {
         let limits = prop::collection::vec((0_i64..5_000_000, 0_i64..3_000_000), count);
         let records =
