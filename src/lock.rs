@@ -13,7 +13,11 @@
 //!   line      the first of those who wait      that call                               exclusive
 //!   hour      who writes rows of that hour     first such row .. end of transaction    share
 //!             who rolls that hour up           that call .. end of its transaction     exclusive
+//!   process   the one of its kind              see below                               exclusive
 //! ```
+//!
+//! Of one kind there is one deliverer, starter of workers, refresher of drift, scheduler, folder of cost, detector of anomalies; who folds, refreshes or
+//! detects holds it to the end of the transaction.
 //!
 //! A mark never stands in anybody's way, and goes when the session gives up all its locks: `DISCARD ALL` and
 //! `pg_advisory_unlock_all()` take it, and taking the key by hand afterwards does not bring it back. `change` lets one transaction at a time
