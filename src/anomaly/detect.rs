@@ -21,7 +21,8 @@ use pgrx::prelude::*;
 use serde_json::{Map, Value, json};
 
 use super::notice::{self, Notice};
-use super::store::{self, Day, Entity, Limit, Open, Tenant, Used};
+use super::spends::{self, Entity, Limit, Tenant, Used};
+use super::store::{self, Day, Open};
 use crate::convert::beginning;
 use crate::error::{Error, Result};
 use crate::{alert, guc};
@@ -82,7 +83,7 @@ pub enum Telling {
 /// Looks at these tenants as they are at a moment, and writes what follows: the ids of what was found.
 pub fn detect(ids: &[String], as_of: DateTime<Utc>, telling: Telling) -> Result<Vec<i64>> {
     let floor = floor()?;
-    let tenants: HashMap<String, Tenant> = store::tenants(ids, as_of, TENANT_DAYS)?
+    let tenants: HashMap<String, Tenant> = spends::tenants(ids, as_of, TENANT_DAYS)?
         .into_iter()
         .map(|tenant| (tenant.id.clone(), tenant))
         .collect();
@@ -99,7 +100,7 @@ pub fn detect(ids: &[String], as_of: DateTime<Utc>, telling: Telling) -> Result<
         look.judge_tenant(tenant);
     }
     look.judge_entities(ids, as_of, &open)?;
-    for limit in store::budgets(ids, as_of)? {
+    for limit in spends::budgets(ids, as_of)? {
         look.found.extend(Some(judged_budget(limit)).filter(|judged| judged.judgement.is_finding()));
     }
     let Look { mut found, breaches, above, lasting, floor: Floor { micros: look_floor, .. }, .. } = look;
@@ -176,7 +177,7 @@ impl Look<'_> {
         let mut after: Option<Entity> = None;
         let mut is_last = false;
         loop {
-            for (entity, series) in store::entities(&page, as_of, ENTITY_DAYS)? {
+            for (entity, series) in spends::entities(&page, as_of, ENTITY_DAYS)? {
                 self.judge_entity(&entity, &series, known.contains(&entity));
             }
             store::write_breaches(std::mem::take(&mut self.breaches))?;
@@ -184,7 +185,7 @@ impl Look<'_> {
                 return Ok(());
             }
             pgrx::check_for_interrupts!();
-            page = store::spenders(ids, as_of, &self.floor.cents, after.as_ref(), ENTITIES_AT_ONCE)?;
+            page = spends::spenders(ids, as_of, &self.floor.cents, after.as_ref(), ENTITIES_AT_ONCE)?;
             is_last = page.len() < ENTITIES_AT_ONCE;
             after = page.last().cloned();
             page.retain(|entity| !known.contains(entity));
@@ -311,7 +312,7 @@ fn usage(found: &[Judged], as_of: DateTime<Utc>) -> Result<HashMap<Entity, Used>
     let asked: Vec<Entity> = found.iter().filter(is_of_usage).map(|judged| judged.entity.clone()).collect();
     let mut all = HashMap::new();
     for page in asked.chunks(CAUSES_AT_ONCE) {
-        all.extend(store::usage(page, as_of)?.into_iter().map(|used| (used.entity.clone(), used)));
+        all.extend(spends::usage(page, as_of)?.into_iter().map(|used| (used.entity.clone(), used)));
     }
     Ok(all)
 }

@@ -5,7 +5,7 @@ use pgrx::iter::TableIterator;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use super::store::{self, Entity};
+use super::spends::{self, Entity};
 use super::{detect, moment, name};
 use crate::error::{Error, Result, required};
 
@@ -43,11 +43,11 @@ fn costsim_explain_anomaly(
     let floor = detect::floor()?.micros;
     let ids = [tenant_id.to_owned()];
     let mut judgements = Vec::new();
-    if let Some(tenant) = store::tenants(&ids, as_of, TENANT_DAYS)?.first() {
+    if let Some(tenant) = spends::tenants(&ids, as_of, TENANT_DAYS)?.first() {
         if entity.dimension == "tenant" {
             judgements.extend(detect::of_tenant(&tenant.series, 0, floor));
         } else {
-            let known = store::entities(std::slice::from_ref(&entity), as_of, ENTITY_DAYS)?;
+            let known = spends::entities(std::slice::from_ref(&entity), as_of, ENTITY_DAYS)?;
             let series = known
                 .into_iter()
                 .next()
@@ -55,7 +55,7 @@ fn costsim_explain_anomaly(
             judgements.extend(detect::of_entity(&series, tenant, 0, floor));
         }
     }
-    let limits = store::budgets(&ids, as_of)?.into_iter().map(detect::judged_budget);
+    let limits = spends::budgets(&ids, as_of)?.into_iter().map(detect::judged_budget);
     judgements.extend(limits.filter(|judged| judged.entity == entity).map(|judged| judged.judgement));
     let numeric = |amount| {
         AnyNumeric::try_from(detect::cents(amount).as_str())

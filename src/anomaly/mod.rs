@@ -8,11 +8,13 @@
 //! Does not: prevent spend (budgets with a hard limit do), or wait for the roll-ups, since what is pending counts.
 
 mod detect;
+mod due;
 mod explain;
 mod notice;
 mod operate;
 mod purge;
 pub mod schedule;
+mod spends;
 mod store;
 
 use std::cell::Cell;
@@ -65,7 +67,7 @@ fn chunks(tenant_id: Option<&str>) -> Result<Vec<Vec<String>>> {
     }
     let mut after = String::new();
     loop {
-        let tenants = store::tenants_after(&after, detect::TENANTS_AT_ONCE)?;
+        let tenants = due::tenants_after(&after, detect::TENANTS_AT_ONCE)?;
         let Some(last) = tenants.last() else { return Ok(chunks) };
         after.clone_from(last);
         chunks.push(tenants);
@@ -91,7 +93,7 @@ fn be_the_only_one(chunks: &[Vec<String>]) -> Result<()> {
             AssertUnwindSafe(|| {
                 lock::wait_to_be_the_only_detector();
                 for tenants in chunks {
-                    if let Some(id) = store::hold_open(tenants)? {
+                    if let Some(id) = due::hold_open(tenants)? {
                         busy.set(Some(id));
                         return Err(Error::Internal("an anomaly is held by somebody else".into()));
                     }
@@ -101,7 +103,7 @@ fn be_the_only_one(chunks: &[Vec<String>]) -> Result<()> {
             }),
         );
         let Some(id) = busy.get() else { return held.map(drop) };
-        db::rehearse(|| store::wait_for(id))?;
+        db::rehearse(|| due::wait_for(id))?;
     }
 }
 

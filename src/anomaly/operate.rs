@@ -5,7 +5,7 @@
 
 use pgrx::prelude::*;
 
-use super::{name, notice, store};
+use super::{due, name, notice, store};
 use crate::convert::short_text;
 use crate::db;
 use crate::error::{Answer, Result, required};
@@ -68,7 +68,7 @@ fn act(
     if let Some(note) = note {
         short_text(note, "note", LONGEST_NOTE, "Leave it out, or say something.")?;
     }
-    store::hold_as_operator(tenant)?;
+    due::hold_as_operator(tenant)?;
     let is_changed = store::act(tenant, id, status, who, note)?;
     if is_changed {
         notice::end_alerts(vec![id])?;

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use chrono::{DateTime, Utc};
 
 use super::detect::{self, Telling};
-use super::{DETECTOR, store};
+use super::{DETECTOR, due};
 use crate::error::{Error, Result};
 use crate::{clock, db, lock, turn};
 
@@ -67,10 +67,10 @@ impl Round {
     /// Whatever is folded or recorded from now on makes its tenant due again, for the mark is taken away before the series are read.
     pub fn look(&self, chunk: &mut Vec<String>) -> Result<Outcome> {
         db::as_owner(|| {
-            let mut due = store::due(&self.after, self.most)?;
-            let alone = due.iter().position(|tenant| self.troubles.contains_key(tenant));
-            due.truncate(alone.map_or(due.len(), |place| place.max(1)));
-            if due.is_empty() {
+            let mut tenants = due::due(&self.after, self.most)?;
+            let alone = tenants.iter().position(|tenant| self.troubles.contains_key(tenant));
+            tenants.truncate(alone.map_or(tenants.len(), |place| place.max(1)));
+            if tenants.is_empty() {
                 return Ok(Outcome::Nothing);
             }
             if !lock::try_be_the_only_detector() {
@@ -81,8 +81,8 @@ impl Round {
                 Err(Error::LockHeld { .. }) => return Ok(Outcome::Held),
                 Err(error) => return Err(error),
             }
-            chunk.clone_from(&due);
-            look_at(&due)?;
+            chunk.clone_from(&tenants);
+            look_at(&tenants)?;
             Ok(Outcome::Looked)
         })
     }
@@ -136,12 +136,12 @@ impl Round {
 
 fn look_at(tenants: &[String]) -> Result<()> {
     let now = clock::now();
-    let held = store::hold_free(tenants, now)?;
+    let held = due::hold_free(tenants, now)?;
     let tenants: Vec<String> = held.iter().map(|held| held.tenant.clone()).collect();
     if tenants.is_empty() {
         return Ok(());
     }
-    store::take_up(&tenants, now)?;
+    due::take_up(&tenants, now)?;
     let mut yesterdays: BTreeMap<DateTime<Utc>, Vec<String>> = BTreeMap::new();
     for held in held {
         if let Some(end) = held.yesterday {

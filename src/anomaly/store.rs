@@ -1,20 +1,19 @@
-//! The room's memory: series, budgets and usage as they are read; anomalies, breaches and drifts as they are written.
+//! The room's memory: anomalies, breaches and drifts.
 //!
 //! Days are counted from 2000-01-01 on their way, and money comes in millionths of a cent.
 
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
-use costsim_core::anomaly::{Budget, Micros, Series, Usage};
 use pgrx::pg_sys::BuiltinOid::{
-    INT4ARRAYOID, INT4OID, INT8ARRAYOID, INT8OID, JSONBOID, NUMERICOID, TEXTARRAYOID, TEXTOID, TIMESTAMPTZOID,
+    INT4ARRAYOID, INT8ARRAYOID, INT8OID, JSONBOID, TEXTARRAYOID, TEXTOID, TIMESTAMPTZOID,
 };
-use pgrx::prelude::*;
 use serde_json::Value;
 
+use super::spends::Entity;
 use crate::convert::{self, Jsonb, row_type};
-use crate::db::{Row, Statement, column, nullable};
-use crate::error::{Error, Result};
+use crate::db::{Statement, column, nullable};
+use crate::error::Result;
 
 row_type!(Anomaly, "costsim_cost_anomalies");
 
@@ -23,50 +22,6 @@ const ROWS_AT_ONCE: usize = 1_000;
 
 /// Days since 2000-01-01.
 pub type Day = i32;
-
-static TENANTS_AFTER: Statement = Statement::deciding(
-    "SELECT u.tenant_id
-       FROM ((SELECT n.tenant_id FROM @schema@.costsim_cost_detection AS n WHERE n.tenant_id > $1 ORDER BY n.tenant_id LIMIT $2)
-             UNION
-             (SELECT DISTINCT p.tenant_id FROM @schema@.costsim_cost_pending AS p WHERE p.tenant_id > $1 ORDER BY p.tenant_id LIMIT $2)) AS u
-      ORDER BY u.tenant_id
-      LIMIT $2",
-    &[TEXTOID, INT4OID],
-);
-
-static TENANTS: Statement = Statement::deciding(
-    "SELECT t.tenant_id, t.day - DATE '2000-01-01', t.is_today, t.is_older, t.days_ago, t.spends
-       FROM @schema@._costsim_anomaly_tenants($1, $2, $3) AS t",
-    &[TEXTARRAYOID, TIMESTAMPTZOID, INT4OID],
-);
-
-static SPENDERS: Statement = Statement::deciding(
-    "SELECT s.tenant_id, s.dimension, s.entity_id FROM @schema@._costsim_anomaly_spenders($1, $2, $3, $4, $5, $6, $7) AS s",
-    &[TEXTARRAYOID, TIMESTAMPTZOID, NUMERICOID, TEXTOID, TEXTOID, TEXTOID, INT4OID],
-);
-
-static ENTITIES: Statement = Statement::deciding(
-    "SELECT e.tenant_id, e.dimension, e.entity_id, e.days_ago, e.spends
-       FROM @schema@._costsim_anomaly_entities($1, $2, $3, $4, $5) AS e",
-    &[TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID, INT4OID],
-);
-
-/// More than ten times the greatest limit counts as that.
-static BUDGETS: Statement = Statement::deciding(
-    "SELECT b.tenant_id, b.budget_type, b.entity_id, b.period, b.period_start - DATE '2000-01-01', b.budget_id, b.hard_limit_enabled,
-            trunc(b.limit_cents * 1000000)::text, trunc(least(greatest(b.spent_cents, 0), 1000000000000000) * 1000000)::text, round(b.warn_threshold_pct * 100)::integer
-       FROM @schema@._costsim_anomaly_budgets($1, $2) AS b
-      ORDER BY b.tenant_id, b.budget_id, b.period",
-    &[TEXTARRAYOID, TIMESTAMPTZOID],
-);
-
-static USAGE: Statement = Statement::deciding(
-    "SELECT u.tenant_id, u.dimension, u.entity_id, u.requests, u.retries, u.input_tokens,
-            u.requests_yesterday, u.retries_yesterday, u.input_tokens_yesterday,
-            u.top_feature, trunc(least(u.top_cents, 1000000000000000) * 1000000)::text, trunc(least(u.tagged_cents, 1000000000000000) * 1000000)::text
-       FROM @schema@._costsim_anomaly_usage($1, $2, $3, $4) AS u",
-    &[TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID],
-);
 
 /// Open anomalies of which no later look has said anything.
 static OPEN: Statement = Statement::deciding(
@@ -304,117 +259,6 @@ static PURGE_BREACHES: Statement = Statement::deciding(
     &[TIMESTAMPTZOID, INT8OID],
 );
 
-static DUE: Statement = Statement::deciding(
-    "SELECT d FROM @schema@._costsim_anomaly_due($1, $2) AS d ORDER BY d",
-    &[TEXTOID, INT4OID],
-);
-
-/// The rows of tenants with spend that nobody has folded. Their mark is what is pending.
-static MAKE_ROWS: Statement = Statement::current(
-    "INSERT INTO @schema@.costsim_cost_detection (tenant_id, is_due)
-     SELECT u.tenant_id, false
-       FROM unnest($1) AS u (tenant_id)
-      WHERE NOT EXISTS (SELECT FROM @schema@.costsim_cost_detection AS n WHERE n.tenant_id = u.tenant_id)
-        AND (EXISTS (SELECT FROM @schema@.costsim_cost_pending AS p WHERE p.tenant_id = u.tenant_id)
-             OR EXISTS (SELECT FROM @schema@.costsim_cost_daily AS d WHERE d.tenant_id = u.tenant_id)
-             OR EXISTS (SELECT FROM @schema@.costsim_cost_anomalies AS a WHERE a.tenant_id = u.tenant_id))
-      ORDER BY u.tenant_id
-     ON CONFLICT (tenant_id) DO NOTHING",
-    &[TEXTARRAYOID],
-);
-
-/// Holds the open anomalies of some tenants that nobody else holds: one that is not among them.
-static HOLD_OPEN: Statement = Statement::current(
-    "WITH held AS (
-         SELECT a.id FROM @schema@.costsim_cost_anomalies AS a
-          WHERE a.tenant_id = ANY ($1) AND a.status IN ('open', 'acknowledged')
-            FOR UPDATE SKIP LOCKED
-     )
-     SELECT min(a.id)
-       FROM @schema@.costsim_cost_anomalies AS a
-      WHERE a.tenant_id = ANY ($1) AND a.status IN ('open', 'acknowledged') AND a.id <> ALL (ARRAY(SELECT h.id FROM held AS h))",
-    &[TEXTARRAYOID],
-);
-
-/// One alone: nobody waits for whoever waits here.
-static WAIT_FOR: Statement = Statement::current(
-    "SELECT a.id FROM @schema@.costsim_cost_anomalies AS a WHERE a.id = $1 FOR UPDATE",
-    &[INT8OID],
-);
-
-/// Those that nobody else holds, and the end of their yesterday where that has to be looked at.
-static HOLD_FREE: Statement = Statement::deciding(
-    "SELECT n.tenant_id,
-            CASE WHEN least(n.due_from, (SELECT min(p.bucket_start) FROM @schema@.costsim_cost_pending AS p WHERE p.tenant_id = n.tenant_id))
-                      < d.midnight THEN d.midnight - INTERVAL '1 microsecond' END
-       FROM @schema@.costsim_cost_detection AS n
-      CROSS JOIN LATERAL (SELECT @schema@.costsim_cost_time_zone(n.tenant_id)) AS z (time_zone)
-      CROSS JOIN LATERAL (SELECT @schema@._costsim_midnight(($2 AT TIME ZONE z.time_zone)::date, z.time_zone)) AS d (midnight)
-      WHERE n.tenant_id = ANY ($1)
-      ORDER BY n.tenant_id
-        FOR UPDATE OF n SKIP LOCKED",
-    &[TEXTARRAYOID, TIMESTAMPTZOID],
-);
-
-/// An operator keeps detection away from a tenant, and no other operator, and nobody who folds.
-static HOLD_AS_OPERATOR: Statement = Statement::current(
-    "SELECT n.tenant_id FROM @schema@.costsim_cost_detection AS n WHERE n.tenant_id = $1 FOR KEY SHARE",
-    &[TEXTOID],
-);
-
-static TAKE_UP: Statement = Statement::deciding(
-    "UPDATE @schema@.costsim_cost_detection AS n
-        SET is_due = false, due_from = NULL, detected_at = now(),
-            detected_day = ($2 AT TIME ZONE @schema@.costsim_cost_time_zone(n.tenant_id))::date
-      WHERE n.tenant_id = ANY ($1)",
-    &[TEXTARRAYOID, TIMESTAMPTZOID],
-);
-
-/// A tenant's series.
-pub struct Tenant {
-    pub id: String,
-    /// Its day.
-    pub day: Day,
-    /// Whether that is today.
-    pub is_today: bool,
-    pub series: Series,
-}
-
-/// Who spends: a feature, a user, a model, or a tenant.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Entity {
-    pub tenant: String,
-    pub dimension: String,
-    pub id: String,
-}
-
-impl Entity {
-    fn read(row: &Row<'_>) -> Result<Self> {
-        Ok(Self { tenant: column(row, 1)?, dimension: column(row, 2)?, id: column(row, 3)? })
-    }
-}
-
-/// A limit as it stands.
-pub struct Limit {
-    pub tenant: String,
-    pub entity_type: String,
-    pub entity_id: Option<String>,
-    pub period: String,
-    pub period_start: Day,
-    pub budget_id: i64,
-    pub is_hard: bool,
-    pub budget: Budget,
-}
-
-/// What an entity has asked for.
-pub struct Used {
-    pub entity: Entity,
-    pub today: Usage,
-    pub yesterday: Usage,
-    /// A tenant's greatest feature, what it has spent and what all have.
-    pub features: Option<(String, Micros, Micros)>,
-}
-
 /// An anomaly that is not over.
 pub struct Open {
     pub id: i64,
@@ -447,112 +291,6 @@ pub struct Untold {
     pub period: String,
     pub message: String,
     pub cause: String,
-}
-
-/// A tenant that the worker holds.
-pub struct Held {
-    pub tenant: String,
-    /// The end of its yesterday, if that has to be looked at.
-    pub yesterday: Option<DateTime<Utc>>,
-}
-
-/// The tenants behind one of them, in order.
-pub fn tenants_after(after: &str, most: i32) -> Result<Vec<String>> {
-    TENANTS_AFTER.rows(&[after.into(), most.into()], |row| column(row, 1))
-}
-
-/// The series of tenants.
-pub fn tenants(ids: &[String], as_of: DateTime<Utc>, length: usize) -> Result<Vec<Tenant>> {
-    TENANTS.rows(&[ids.to_vec().into(), convert::timestamptz(as_of)?.into(), count(length).into()], |row| {
-        Ok(Tenant {
-            id: column(row, 1)?,
-            day: column(row, 2)?,
-            is_today: column(row, 3)?,
-            series: series(row, 5, length, column(row, 4)?)?,
-        })
-    })
-}
-
-/// Who has spent at least so much on the day, behind one of them.
-pub fn spenders(
-    tenants: &[String],
-    as_of: DateTime<Utc>,
-    least: &AnyNumeric,
-    after: Option<&Entity>,
-    most: usize,
-) -> Result<Vec<Entity>> {
-    let (tenant, dimension, id) = after
-        .map_or(("", "", ""), |after| (after.tenant.as_str(), after.dimension.as_str(), after.id.as_str()));
-    let arguments = [
-        tenants.to_vec().into(),
-        convert::timestamptz(as_of)?.into(),
-        least.clone().into(),
-        tenant.into(),
-        dimension.into(),
-        id.into(),
-        count(most).into(),
-    ];
-    SPENDERS.rows(&arguments, Entity::read)
-}
-
-/// The series of entities; those that have never spent are left out.
-pub fn entities(asked: &[Entity], as_of: DateTime<Utc>, length: usize) -> Result<Vec<(Entity, Series)>> {
-    if asked.is_empty() {
-        return Ok(Vec::new());
-    }
-    let [tenants, dimensions, ids] = columns(asked);
-    let arguments = [
-        tenants.into(),
-        dimensions.into(),
-        ids.into(),
-        convert::timestamptz(as_of)?.into(),
-        count(length).into(),
-    ];
-    // Whether anything was spent before is asked of tenants only.
-    ENTITIES.rows(&arguments, |row| Ok((Entity::read(row)?, series(row, 4, length, false)?)))
-}
-
-/// Where budgets stand.
-pub fn budgets(tenants: &[String], as_of: DateTime<Utc>) -> Result<Vec<Limit>> {
-    BUDGETS.rows(&[tenants.to_vec().into(), convert::timestamptz(as_of)?.into()], |row| {
-        let warn_at: i32 = column(row, 10)?;
-        Ok(Limit {
-            tenant: column(row, 1)?,
-            entity_type: column(row, 2)?,
-            entity_id: nullable(row, 3)?,
-            period: column(row, 4)?,
-            period_start: column(row, 5)?,
-            budget_id: column(row, 6)?,
-            is_hard: column(row, 7)?,
-            budget: Budget {
-                limit: micros(&column::<String>(row, 8)?)?,
-                spent: micros(&column::<String>(row, 9)?)?,
-                warn_at: warn_at.unsigned_abs(),
-            },
-        })
-    })
-}
-
-/// What entities have asked for.
-pub fn usage(asked: &[Entity], as_of: DateTime<Utc>) -> Result<Vec<Used>> {
-    let [tenants, dimensions, ids] = columns(asked);
-    let arguments = [tenants.into(), dimensions.into(), ids.into(), convert::timestamptz(as_of)?.into()];
-    USAGE.rows(&arguments, |row| {
-        let usage = |from| -> Result<Usage> {
-            Ok(Usage {
-                requests: column(row, from)?,
-                retries: column(row, from + 1)?,
-                input_tokens: column(row, from + 2)?,
-            })
-        };
-        let features = match nullable::<String>(row, 10)? {
-            Some(name) => {
-                Some((name, micros(&column::<String>(row, 11)?)?, micros(&column::<String>(row, 12)?)?))
-            }
-            None => None,
-        };
-        Ok(Used { entity: Entity::read(row)?, today: usage(4)?, yesterday: usage(7)?, features })
-    })
 }
 
 /// What is open of these tenants, and was so for no later look.
@@ -697,72 +435,10 @@ pub fn act(tenant: &str, id: i64, status: &str, who: &str, note: Option<&str>) -
     Ok(ACT.run(&[tenant.into(), id.into(), status.into(), who.into(), note.into()])? > 0)
 }
 
-/// The tenants that the worker looks at next.
-pub fn due(after: &str, most: i32) -> Result<Vec<String>> {
-    DUE.rows(&[after.into(), most.into()], |row| column(row, 1))
-}
-
-/// Holds the open anomalies of these tenants: one that somebody else holds, if there is one.
-pub fn hold_open(tenants: &[String]) -> Result<Option<i64>> {
-    Ok(HOLD_OPEN.row(&[tenants.to_vec().into()], |row| nullable(row, 1))?.flatten())
-}
-
-/// Waits for whoever else holds an anomaly.
-pub fn wait_for(id: i64) -> Result<()> {
-    WAIT_FOR.rows(&[id.into()], |row| column::<i64>(row, 1)).map(drop)
-}
-
-/// Holds those of these tenants that nobody else holds.
-pub fn hold_free(tenants: &[String], as_of: DateTime<Utc>) -> Result<Vec<Held>> {
-    MAKE_ROWS.run(&[tenants.to_vec().into()])?;
-    HOLD_FREE.rows(&[tenants.to_vec().into(), convert::timestamptz(as_of)?.into()], |row| {
-        let yesterday: Option<TimestampWithTimeZone> = nullable(row, 2)?;
-        let yesterday = yesterday.map(|end| convert::finite_moment(end, "yesterday")).transpose()?;
-        Ok(Held { tenant: column(row, 1)?, yesterday })
-    })
-}
-
-/// Keeps detection away from a tenant, and waits for one that is at it.
-pub fn hold_as_operator(tenant: &str) -> Result<()> {
-    let is_there = || HOLD_AS_OPERATOR.row(&[tenant.into()], |row| column::<String>(row, 1));
-    if is_there()?.is_none() {
-        // Its records have not been folded since a restore, or there is nothing at all.
-        MAKE_ROWS.run(&[vec![tenant].into()])?;
-        is_there()?;
-    }
-    Ok(())
-}
-
-/// Notes that tenants are looked at now.
-pub fn take_up(tenants: &[String], as_of: DateTime<Utc>) -> Result<()> {
-    TAKE_UP.run(&[tenants.to_vec().into(), convert::timestamptz(as_of)?.into()]).map(drop)
-}
-
 fn run_with(statement: &'static Statement, rows: Vec<Value>) -> Result<()> {
     for page in rows.chunks(ROWS_AT_ONCE) {
         let page = Jsonb::read(&Value::from(page.to_vec()).to_string())?;
         statement.run(&[Jsonb::argument(Some(page))])?;
     }
     Ok(())
-}
-
-fn series(row: &Row<'_>, ordinal: i32, length: usize, is_older: bool) -> Result<Series> {
-    let days: Vec<i32> = column(row, ordinal)?;
-    let spends: Vec<i64> = column(row, ordinal + 1)?;
-    let spends =
-        days.iter().zip(spends).filter_map(|(&ago, spend)| Some((usize::try_from(ago).ok()?, spend)));
-    Ok(Series::new(length, spends, is_older))
-}
-
-fn columns(entities: &[Entity]) -> [Vec<&str>; 3] {
-    let of = |part: fn(&Entity) -> &str| entities.iter().map(part).collect();
-    [of(|entity| &entity.tenant), of(|entity| &entity.dimension), of(|entity| &entity.id)]
-}
-
-fn micros(text: &str) -> Result<Micros> {
-    text.parse().map_err(|_| Error::Internal(format!("no amount: {text}")))
-}
-
-fn count(number: usize) -> i32 {
-    i32::try_from(number).unwrap_or(i32::MAX)
 }
