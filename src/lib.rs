@@ -5,12 +5,14 @@
 
 mod alert;
 mod anomaly;
+mod audit;
 mod breaker;
 mod budget;
 mod call;
 mod canary;
 mod clock;
 mod convert;
+mod coordination;
 mod cost;
 mod db;
 mod divergence;
@@ -19,7 +21,10 @@ mod golden;
 mod guc;
 mod leader;
 mod lock;
+mod pattern;
+mod prediction;
 mod provenance;
+mod run;
 mod schema;
 mod seed;
 mod simulate;

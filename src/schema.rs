@@ -142,4 +142,18 @@ extension_sql_file!(
         anomaly::purge::costsim_purge_anomalies
     ]
 );
-extension_sql_file!("../sql/95_access.sql", name = "access", requires = ["anomaly_access"], finalize);
+extension_sql_file!("../sql/70_run.sql", name = "run", requires = ["anomaly_access"]);
+extension_sql_file!("../sql/71_run_access.sql", name = "run_access", requires = ["run"]);
+extension_sql_file!("../sql/72_pattern.sql", name = "pattern", requires = ["run_access"]);
+extension_sql_file!("../sql/73_pattern_access.sql", name = "pattern_access", requires = ["pattern"]);
+extension_sql_file!("../sql/74_prediction.sql", name = "prediction", requires = ["pattern_access"]);
+extension_sql_file!("../sql/75_prediction_access.sql", name = "prediction_access", requires = ["prediction"]);
+extension_sql_file!("../sql/76_audit.sql", name = "audit", requires = ["prediction_access"]);
+extension_sql_file!("../sql/77_audit_access.sql", name = "audit_access", requires = ["audit"]);
+extension_sql_file!("../sql/78_coordination.sql", name = "coordination", requires = ["audit_access"]);
+extension_sql_file!(
+    "../sql/79_coordination_access.sql",
+    name = "coordination_access",
+    requires = ["coordination"]
+);
+extension_sql_file!("../sql/95_access.sql", name = "access", requires = ["coordination_access"], finalize);

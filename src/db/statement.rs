@@ -178,6 +178,30 @@ pub fn run_once<T>(
     arguments: &[DatumWithOid<'_>],
     read: impl FnOnce(&Row<'_>) -> Result<T>,
 ) -> Result<Option<T>> {
+    execute_once(text, arguments, |table, count| match table {
+        Some(table) if count > 0 => read(&Row { table, index: 0 }).map(Some),
+        _ => Ok(None),
+    })
+}
+
+/// The same for all its rows. `@schema@` is the extension's schema.
+pub fn rows_once<T>(
+    text: &str,
+    arguments: &[DatumWithOid<'_>],
+    mut read: impl FnMut(&Row<'_>) -> Result<T>,
+) -> Result<Vec<T>> {
+    let text = text.replace("@schema@", &schema()?);
+    execute_once(&text, arguments, |table, count| match table {
+        Some(table) => (0..count).map(|index| read(&Row { table, index })).collect(),
+        None => Ok(Vec::new()),
+    })
+}
+
+fn execute_once<T>(
+    text: &str,
+    arguments: &[DatumWithOid<'_>],
+    take: impl FnOnce(Option<&pg_sys::SPITupleTable>, usize) -> Result<T>,
+) -> Result<T> {
     let text = CString::new(text).map_err(|_| Error::Internal("a statement holds a zero byte".into()))?;
     let mut types: Vec<pg_sys::Oid> = arguments.iter().map(DatumWithOid::oid).collect();
     let (mut values, nulls) = datums(arguments);
@@ -196,10 +220,7 @@ pub fn run_once<T>(
         if status < 0 {
             return Err(Error::Internal(format!("statement ended with SPI code {status}")));
         }
-        match pg_sys::SPI_tuptable.as_ref() {
-            Some(table) if pg_sys::SPI_processed > 0 => read(&Row { table, index: 0 }).map(Some),
-            _ => Ok(None),
-        }
+        take(pg_sys::SPI_tuptable.as_ref(), pg_sys::SPI_processed as usize)
     }
 }
 

@@ -1,0 +1,1 @@
+-- Who may call what of runs, and what each function means.

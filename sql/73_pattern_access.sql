@@ -1,0 +1,1 @@
+-- Who may call what of patterns, and what each function means.

@@ -1,0 +1,1 @@
+-- What is likely to go wrong, and how surely: advice that expires.

@@ -1,0 +1,1 @@
+-- Who may call what of predictions, and what each function means.

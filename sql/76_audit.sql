@@ -1,0 +1,1 @@
+-- What was decided about envelopes: a record that stays.

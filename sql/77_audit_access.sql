@@ -1,0 +1,1 @@
+-- Who may call what of the audit, and what each function means.

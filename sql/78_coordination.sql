@@ -1,0 +1,1 @@
+-- Which envelopes are active: one at most on every parameter.

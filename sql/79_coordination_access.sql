@@ -1,0 +1,1 @@
+-- Who may call what of coordination, and what each function means.

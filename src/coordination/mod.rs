@@ -1,0 +1,1 @@
+//! Who may turn which knob.
