@@ -27,7 +27,10 @@ pub fn is_the_applications() -> Result<bool> {
     match OWNER.row(&[VIEW.into()], |row| column(row, 1))? {
         None => Ok(false),
         Some(true) => Ok(true),
-        Some(false) => Err(Error::Internal(format!("{VIEW} is not the view that costsim_use_runs makes"))),
+        Some(false) => Err(Error::NotAllowed {
+            what: format!("{VIEW} is not the view that costsim_use_runs makes"),
+            hint: "Whoever owns it drops it; then SELECT costsim_use_runs(...) makes the view anew.".into(),
+        }),
     }
 }
 
