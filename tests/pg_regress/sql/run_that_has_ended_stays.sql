@@ -3,10 +3,8 @@ SET client_min_messages = warning;
 TRUNCATE costsim_worker_runs;
 SELECT is_changed FROM costsim_record_run('acme', 'w', 'failed', 'e', run_id => 'over');
 SELECT is_changed FROM costsim_record_run('acme', 'w', 'running', run_id => 'open');
-\set VERBOSITY verbose
-\set SHOW_CONTEXT never
 UPDATE costsim_worker_runs SET error = 'another' WHERE id = 'over';
-\set VERBOSITY default
+\echo :LAST_ERROR_SQLSTATE
 UPDATE costsim_worker_runs SET status = 'running' WHERE id = 'over';
 UPDATE costsim_worker_runs SET tenant_id = 'globex' WHERE id = 'over';
 UPDATE costsim_worker_runs SET status = 'queued' WHERE id = 'open';
