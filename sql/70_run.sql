@@ -55,7 +55,7 @@ BEGIN ATOMIC
               FROM pg_extension e
               JOIN pg_class c ON c.relnamespace = e.extnamespace AND c.relname = 'costsim_application_runs'::name
               JOIN pg_rewrite r ON r.ev_class = c.oid
-              JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass
+              JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass::oid AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass::oid
                               AND d.refobjid <> c.oid
              WHERE e.extname = 'costsim_pg'::name
              LIMIT 1) v ON true;
