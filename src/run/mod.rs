@@ -95,11 +95,7 @@ static RECORD: Statement = Statement::deciding(
 
 /// Tells of a run: its name, and whether that changed anything.
 #[pg_extern(volatile, parallel_unsafe, requires = ["run"])]
-#[expect(
-    clippy::too_many_arguments,
-    clippy::type_complexity,
-    reason = "the arguments are the columns, and pgrx reads the type"
-)]
+#[expect(clippy::too_many_arguments, reason = "the arguments are the columns")]
 fn costsim_record_run(
     tenant_id: Option<&str>,
     worker_id: Option<&str>,
