@@ -39,7 +39,7 @@ SELECT pg_catalog.pg_extension_config_dump('costsim_worker_runs', '');
 -- A subscriber of logical replication applies rows with triggers off, unless they are ALWAYS on.
 CREATE TRIGGER costsim_worker_runs_stay AFTER UPDATE ON costsim_worker_runs
     FOR EACH ROW
-    WHEN (OLD.status IN ('completed', 'failed', 'crashed') AND OLD.* IS DISTINCT FROM NEW.*
+    WHEN (OLD.status IN ('completed', 'failed', 'crashed') AND OLD.* *<> NEW.*
           OR OLD.status = 'running' AND NEW.status = 'queued')
     EXECUTE FUNCTION _costsim_worker_runs_stay();
 ALTER TABLE costsim_worker_runs ENABLE ALWAYS TRIGGER costsim_worker_runs_stay;

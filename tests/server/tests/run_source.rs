@@ -97,6 +97,30 @@ fn rights_and_row_security_of_the_table_are_those_of_whoever_asks() -> Result<()
 }
 
 #[test]
+fn patterns_are_found_in_the_applications_own_table_by_the_rights_of_whoever_asks() -> Result<()> {
+    let (cluster, mut client) = database("found_there")?;
+    client.batch_execute(
+        "CREATE ROLE finds LOGIN; GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO finds;
+         GRANT SELECT, INSERT, UPDATE ON costsim_pattern_feedback TO finds;
+         ALTER TABLE jobs ENABLE ROW LEVEL SECURITY; CREATE POLICY own ON jobs USING (client = 'acme')",
+    )?;
+    let find = "SELECT coalesce(string_agg(tenant_id || ' ' || occurrence_count, ', ' ORDER BY tenant_id), 'nothing')
+                  FROM costsim_detect_patterns(NULL, as_of => '2025-06-02 00:00+00')";
+    let mut finder = cluster.config("found_there").user("finds").connect(postgres::NoTls)?;
+    assert_eq!(sqlstate_of(&mut finder, find)?, "42501", "the table is not this role's to read");
+    client.batch_execute("GRANT SELECT ON jobs TO finds")?;
+    assert_eq!(one::<String>(&mut finder, find)?, "acme 10");
+    assert_eq!(one::<String>(&mut client, find)?, "acme 10, globex 10");
+    // Ours is another table.
+    client.batch_execute("SELECT costsim_use_runs(NULL)")?;
+    assert_eq!(one::<String>(&mut client, find)?, "nothing");
+    client.batch_execute("GRANT CREATE ON SCHEMA public TO finds")?;
+    finder.batch_execute("CREATE VIEW costsim_application_runs AS SELECT * FROM costsim_pattern_feedback")?;
+    assert_eq!(sqlstate_of(&mut client, find)?, "42501", "a planted view is refused");
+    Ok(())
+}
+
+#[test]
 fn dump_and_restore_bring_the_view_along() -> Result<()> {
     let (cluster, mut before) = database("dumped_runs")?;
     before.batch_execute("CREATE ROLE reads_a_copy LOGIN; GRANT SELECT ON jobs TO reads_a_copy")?;
