@@ -35,7 +35,7 @@ COMMENT ON COLUMN costsim_drift_rollups.summary IS 'Of the pairs of costs, as co
 COMMENT ON SEQUENCE costsim_drift_rollups_id_seq IS 'Ids of costsim_drift_rollups.';
 
 CREATE TABLE costsim_maintenance (
-    task        text PRIMARY KEY CHECK (task IN ('purge_provenance', 'refresh_drift', 'purge_costs', 'refresh_costs', 'detect_anomalies')),
+    task        text PRIMARY KEY CHECK (task IN ('purge_provenance', 'refresh_drift', 'purge_costs', 'refresh_costs', 'detect_anomalies', 'purge_feedback')),
     last_run_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     last_rows   bigint      NOT NULL,
     total_rows  bigint      NOT NULL,

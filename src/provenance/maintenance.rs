@@ -19,6 +19,7 @@ pub enum Task {
     PurgeCosts,
     RefreshCosts,
     DetectAnomalies,
+    PurgeFeedback,
 }
 
 static NOTE: Statement = Statement::deciding(
@@ -55,6 +56,7 @@ impl Task {
             Self::PurgeCosts => "purge_costs",
             Self::RefreshCosts => "refresh_costs",
             Self::DetectAnomalies => "detect_anomalies",
+            Self::PurgeFeedback => "purge_feedback",
         }
     }
 }
