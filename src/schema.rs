@@ -153,7 +153,18 @@ extension_sql_file!(
     requires = ["run", run::costsim_record_run, run::purge::costsim_purge_runs, run::make::costsim_use_runs]
 );
 extension_sql_file!("../sql/72_pattern.sql", name = "pattern", requires = ["run_access"]);
-extension_sql_file!("../sql/73_pattern_access.sql", name = "pattern_access", requires = ["pattern"]);
+extension_sql_file!(
+    "../sql/73_pattern_access.sql",
+    name = "pattern_access",
+    requires = [
+        "pattern",
+        pattern::costsim_error_signature,
+        pattern::costsim_error_template,
+        pattern::costsim_detect_patterns,
+        pattern::operate::costsim_acknowledge_feedback,
+        pattern::purge::costsim_purge_feedback
+    ]
+);
 extension_sql_file!("../sql/74_prediction.sql", name = "prediction", requires = ["pattern_access"]);
 extension_sql_file!("../sql/75_prediction_access.sql", name = "prediction_access", requires = ["prediction"]);
 extension_sql_file!("../sql/76_audit.sql", name = "audit", requires = ["prediction_access"]);
