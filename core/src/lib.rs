@@ -19,6 +19,7 @@
 //! | [`drift`]        | a mergeable summary of cost differences                                              |
 //! | [`golden`]       | what a golden set says of a cost model                                               |
 //! | [`lease`]        | where a term of leadership stands, who may begin the next, with which fencing token  |
+//! | [`prediction`]   | what is likely to go wrong with a worker, and how surely                             |
 //! | [`projection`]   | what a series of daily spends leads one to expect, and how surely                    |
 //! | [`record`]       | the one text, and the digest, of a provenance row                                    |
 //! | [`schedule`]     | when a job is due by cron text in a time zone, and what is done about it             |
@@ -42,6 +43,7 @@ pub mod divergence;
 pub mod drift;
 pub mod golden;
 pub mod lease;
+pub mod prediction;
 pub mod projection;
 pub mod record;
 pub mod schedule;
