@@ -13,6 +13,9 @@
 //!   line      the first of those who wait      that call                               exclusive
 //!   hour      who writes rows of that hour     first such row .. end of transaction    share
 //!             who rolls that hour up           that call .. end of its transaction     exclusive
+//!   said      who predicts for one tenant      that call .. end of its transaction     exclusive
+//!   saying    the same                         that call .. end of its transaction     share
+//!             who predicts for all tenants     that call .. end of its transaction     exclusive
 //!   process   the one of its kind              see below                               exclusive
 //! ```
 //!
@@ -44,6 +47,10 @@ enum Space {
     Line = 8,
     /// Of an hour's provenance; the key is its beginning in the server's microseconds.
     Hour = 9,
+    /// Of what is predicted of a tenant by a method.
+    Said = 12,
+    /// Of all who predict.
+    Saying = 13,
 }
 
 /// How long a lock lasts.
@@ -312,6 +319,17 @@ pub fn try_share_hour(hour: i64) -> bool {
 /// Whether no other open transaction relies on an hour's marks, to the end of this one.
 pub fn try_take_hour(hour: i64) -> bool {
     try_take(&tag(hour, Space::Hour), pg_sys::ExclusiveLock, Span::Transaction)
+}
+
+/// Waits until nobody else predicts for the tenant of this key, to the end of this transaction.
+pub fn wait_to_predict(key: i64) {
+    wait_for(&tag(0, Space::Saying), pg_sys::ShareLock);
+    wait_for(&tag(key, Space::Said), pg_sys::ExclusiveLock);
+}
+
+/// Waits until nobody else predicts for anybody, to the end of this transaction.
+pub fn wait_to_predict_for_all() {
+    wait_for(&tag(0, Space::Saying), pg_sys::ExclusiveLock);
 }
 
 /// Whether somebody is about to drop, rename or copy this database, and waits for its sessions to end. Such a command locks the

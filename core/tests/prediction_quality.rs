@@ -81,12 +81,42 @@ struct Population {
 }
 
 const POPULATIONS: [Population; 6] = [
-    Population { name: "mostly healthy", kinds: &[(0.93, (1.0, 40.0)), (0.07, (6.0, 5.0))], most_runs: 200.0, is_asserted: true },
-    Population { name: "mixed", kinds: &[(0.5, (2.0, 18.0)), (0.3, (5.0, 9.0)), (0.2, (9.0, 4.0))], most_runs: 200.0, is_asserted: true },
-    Population { name: "mostly sick", kinds: &[(0.8, (7.0, 5.0)), (0.2, (2.0, 20.0))], most_runs: 200.0, is_asserted: true },
-    Population { name: "any rate as likely as any other", kinds: &[(1.0, (1.0, 1.0))], most_runs: 200.0, is_asserted: true },
-    Population { name: "healthy, all but alike, one in 30 sick", kinds: &[(0.97, (5.0, 300.0)), (0.03, (8.0, 4.0))], most_runs: 200.0, is_asserted: false },
-    Population { name: "one in 100 sick, and at most 20 runs", kinds: &[(0.99, (3.0, 27.0)), (0.01, (6.0, 5.0))], most_runs: 20.0, is_asserted: false },
+    Population {
+        name: "mostly healthy",
+        kinds: &[(0.93, (1.0, 40.0)), (0.07, (6.0, 5.0))],
+        most_runs: 200.0,
+        is_asserted: true,
+    },
+    Population {
+        name: "mixed",
+        kinds: &[(0.5, (2.0, 18.0)), (0.3, (5.0, 9.0)), (0.2, (9.0, 4.0))],
+        most_runs: 200.0,
+        is_asserted: true,
+    },
+    Population {
+        name: "mostly sick",
+        kinds: &[(0.8, (7.0, 5.0)), (0.2, (2.0, 20.0))],
+        most_runs: 200.0,
+        is_asserted: true,
+    },
+    Population {
+        name: "any rate as likely as any other",
+        kinds: &[(1.0, (1.0, 1.0))],
+        most_runs: 200.0,
+        is_asserted: true,
+    },
+    Population {
+        name: "healthy, all but alike, one in 30 sick",
+        kinds: &[(0.97, (5.0, 300.0)), (0.03, (8.0, 4.0))],
+        most_runs: 200.0,
+        is_asserted: false,
+    },
+    Population {
+        name: "one in 100 sick, and at most 20 runs",
+        kinds: &[(0.99, (3.0, 27.0)), (0.01, (6.0, 5.0))],
+        most_runs: 20.0,
+        is_asserted: false,
+    },
 ];
 
 impl Population {
@@ -181,9 +211,11 @@ impl Regime {
     fn costs(self, rng: &mut Rng, runs: usize) -> (Vec<f64>, f64) {
         let noise = 0.05 * 16.0_f64.powf(rng.f64());
         let level = 0.01_f64.ln() + rng.f64() * 10.0;
-        let whole = if matches!(self, Self::Trend | Self::TrendAndOutliers) { 3.0 * (rng.f64() - 0.3) } else { 0.0 };
+        let whole =
+            if matches!(self, Self::Trend | Self::TrendAndOutliers) { 3.0 * (rng.f64() - 0.3) } else { 0.0 };
         let jump = rng.usize(1..=runs);
-        let height = if self == Self::Jump { if rng.bool() { 2.0_f64.ln() } else { -2.0_f64.ln() } } else { 0.0 };
+        let height =
+            if self == Self::Jump { if rng.bool() { 2.0_f64.ln() } else { -2.0_f64.ln() } } else { 0.0 };
         let mut costs: Vec<f64> = (0..=runs)
             .map(|run| {
                 let mut log = level + whole * run as f64 / runs as f64 + noise * normal(rng);
@@ -282,7 +314,11 @@ fn intervals_at_80_percent_hold_the_true_rate_of_failure_75_to_85_times_in_a_hun
                 }
                 if population.is_asserted {
                     let share = found.all.share();
-                    ensure!((0.75..=0.85).contains(&share), "{}, {workers} workers, seed {seed}: {share}", population.name);
+                    ensure!(
+                        (0.75..=0.85).contains(&share),
+                        "{}, {workers} workers, seed {seed}: {share}",
+                        population.name
+                    );
                     pooled.join(found.all);
                     pooled_told.join(found.told);
                 }
@@ -311,7 +347,11 @@ fn intervals_at_80_percent_hold_the_true_rate_of_failure_75_to_85_times_in_a_hun
     for (seed, pooled) in SEEDS.iter().zip(&pooled) {
         let share = pooled.share();
         ensure!((0.77..=0.83).contains(&share), "all populations, seed {seed}: {share}");
-        writeln!(page, "\nThe first four populations together, seed {seed}: {:.1} % covered.", 100.0 * share)?;
+        writeln!(
+            page,
+            "\nThe first four populations together, seed {seed}: {:.1} % covered.",
+            100.0 * share
+        )?;
     }
     let told = pooled_told.share();
     ensure!((0.75..=0.85).contains(&told), "of those told of {told}");

@@ -123,7 +123,8 @@ impl Forecast {
     /// The interval in which the next run's cost lies with a probability.
     #[must_use]
     pub fn interval(&self, level: f64) -> Interval {
-        let reach = self.spread * self.student().map_or(0.0, |t| t.inverse_cdf(f64::midpoint(1.0, sane_level(level))));
+        let reach = self.spread
+            * self.student().map_or(0.0, |t| t.inverse_cdf(f64::midpoint(1.0, sane_level(level))));
         Interval { lower: cents(self.expected - reach), upper: cents(self.expected + reach) }
     }
 

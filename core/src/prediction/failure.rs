@@ -181,7 +181,8 @@ impl Belief {
     #[must_use]
     pub fn below(&self, rate: f64) -> f64 {
         let rate = rate.clamp(0.0, 1.0);
-        let sum: f64 = self.parts.iter().map(|part| part.weight * beta_reg(part.alpha, part.beta, rate)).sum();
+        let sum: f64 =
+            self.parts.iter().map(|part| part.weight * beta_reg(part.alpha, part.beta, rate)).sum();
         sum.clamp(0.0, 1.0)
     }
 
@@ -190,7 +191,8 @@ impl Belief {
     pub fn at_least(&self, rate: f64) -> f64 {
         // By the mirror image, so that what is nearly impossible does not drown in what is nearly certain.
         let rate = 1.0 - rate.clamp(0.0, 1.0);
-        let sum: f64 = self.parts.iter().map(|part| part.weight * beta_reg(part.beta, part.alpha, rate)).sum();
+        let sum: f64 =
+            self.parts.iter().map(|part| part.weight * beta_reg(part.beta, part.alpha, rate)).sum();
         sum.clamp(0.0, 1.0)
     }
 
@@ -238,4 +240,42 @@ impl Belief {
     pub fn median(&self) -> f64 {
         self.quantile(0.5)
     }
+
+    /// Alpha and beta of the one Beta distribution with the same mean and variance: what is left of it where only two numbers are kept.
+    #[must_use]
+    pub fn alike(&self) -> (f64, f64) {
+        let (mut mean, mut square) = (0.0, 0.0);
+        for Part { alpha, beta, weight } in &self.parts {
+            let sum = alpha + beta;
+            mean += weight * alpha / sum;
+            square += weight * alpha * (alpha + 1.0) / (sum * (sum + 1.0));
+        }
+        let worth = (mean - square) / (square - mean * mean).max(1e-12);
+        ((mean * worth).max(1e-6), ((1.0 - mean) * worth).max(1e-6))
+    }
+}
+
+/// Whether so many failures among so many runs to come lie within what a Beta distribution of the rate leads one to expect: no further out than the
+/// tails beyond an interval at this level (the beta-binomial distribution). Of few runs nearly everything does.
+#[must_use]
+pub fn is_foretold((alpha, beta): (f64, f64), counts: Counts, level: f64) -> bool {
+    let is_sane = |value: f64| value.is_finite() && value > 0.0;
+    if counts.runs == 0 || !is_sane(alpha) || !is_sane(beta) {
+        return true;
+    }
+    let (failures, successes) = counts.believed();
+    let (failures, runs) = (failures.round(), (failures + successes).round());
+    let tail = (1.0 - sane_level(level)) / 2.0;
+    let log_of = |k: f64| {
+        ln_beta(alpha + k, beta + runs - k)
+            - ln_beta(alpha, beta)
+            - ln_beta(k + 1.0, runs - k + 1.0)
+            - (runs + 1.0).ln()
+    };
+    let (mut up_to, mut at) = (0.0, 0.0);
+    for k in 0..=failures as u64 {
+        at = log_of(k as f64).exp();
+        up_to += at;
+    }
+    up_to > tail && 1.0 - (up_to - at) > tail
 }
