@@ -166,7 +166,17 @@ extension_sql_file!(
     ]
 );
 extension_sql_file!("../sql/74_prediction.sql", name = "prediction", requires = ["pattern_access"]);
-extension_sql_file!("../sql/75_prediction_access.sql", name = "prediction_access", requires = ["prediction"]);
+extension_sql_file!(
+    "../sql/75_prediction_access.sql",
+    name = "prediction_access",
+    requires = [
+        "prediction",
+        prediction::costsim_predict,
+        prediction::emit::costsim_emit_prediction,
+        prediction::observe::costsim_observe_predictions,
+        prediction::purge::costsim_purge_predictions
+    ]
+);
 extension_sql_file!("../sql/76_audit.sql", name = "audit", requires = ["prediction_access"]);
 extension_sql_file!("../sql/77_audit_access.sql", name = "audit_access", requires = ["audit"]);
 extension_sql_file!("../sql/78_coordination.sql", name = "coordination", requires = ["audit_access"]);

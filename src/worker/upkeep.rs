@@ -18,7 +18,7 @@ use crate::canary::schedule::{self, Ending, Found, Run};
 use crate::db::Refusal;
 use crate::error::Result;
 use crate::provenance::Task;
-use crate::{clock, cost, db, guc, lock, provenance, run};
+use crate::{clock, cost, db, guc, lock, pattern, prediction, provenance, run};
 
 /// What is over is cleared away, and provenance purged, this often.
 pub const HOURLY: Duration = Duration::from_secs(3_600);
@@ -318,8 +318,8 @@ impl Signal {
     fn purge(self, age: TimeDelta) -> Result<i64> {
         match self {
             Self::Runs => run::purge_some(age, PURGED_AT_ONCE),
-            // Their rooms have nothing to purge yet.
-            Self::Feedback | Self::Predictions => Ok(0),
+            Self::Feedback => pattern::purge_some(age, PURGED_AT_ONCE),
+            Self::Predictions => prediction::purge_some(age, PURGED_AT_ONCE),
         }
     }
 }
