@@ -17,8 +17,8 @@ const FILL: &str = r#"
                'HTTP 429 from https://api.example.com/v1/users/%1$s/orders: retry after %3$s s',
                'Request %4$s failed: deadline exceeded after %2$s ms',
                'Request %4$s failed: permission denied for project %1$s',
-               'connection to 10.%5$s.%3$s.%6$s:5432 refused',
-               'connection to 10.%5$s.%3$s.%6$s:6379 reset by peer while reading %2$s bytes',
+               'connection to 10.%5$s.%6$s.%5$s:5432 refused',
+               'connection to 10.%5$s.%6$s.%5$s:6379 reset by peer while reading %2$s bytes',
                '%7$s ERROR worker[%1$s]: out of memory: requested %2$s bytes, %3$s free',
                '%7$s ERROR worker[%1$s]: assertion failed: queue length %3$s exceeds %5$s',
                'Traceback: File "/srv/app/releases/%1$s/jobs/mail.py", line %5$s: KeyError ''customer_%3$s''',
@@ -53,7 +53,7 @@ const FILL: &str = r#"
                'checksum mismatch in segment %8$s: expected %8$s, computed %2$s',
                'gateway timeout']::text[])[1 + (h >> 32) % 40],
                h % 10000000, (h >> 10) % 100000, (h >> 16) % 1000, md5(i::text)::uuid, (h >> 24) % 256, (h >> 40) % 256,
-               to_char(TIMESTAMP '2025-06-30 00:00' + (h % 86400) * INTERVAL '1 second', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), to_hex(h % 4294967296)),
+               to_char(TIMESTAMP '2025-06-30 00:00' + (h % 86400) * INTERVAL '1 second', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), lpad(to_hex(h % 4294967296), 8, '0')),
            TIMESTAMPTZ '@' - (i % 86399) * INTERVAL '1 second', TIMESTAMPTZ '@'
       FROM generate_series($1::bigint, $2::bigint - 1) i, LATERAL (SELECT hashint8extended(i, 9) & 9007199254740991 AS h) r"#;
 
