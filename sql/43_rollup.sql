@@ -35,7 +35,8 @@ COMMENT ON COLUMN costsim_drift_rollups.summary IS 'Of the pairs of costs, as co
 COMMENT ON SEQUENCE costsim_drift_rollups_id_seq IS 'Ids of costsim_drift_rollups.';
 
 CREATE TABLE costsim_maintenance (
-    task        text PRIMARY KEY CHECK (task IN ('purge_provenance', 'refresh_drift', 'purge_costs', 'refresh_costs', 'detect_anomalies')),
+    task        text PRIMARY KEY CHECK (task IN ('purge_provenance', 'refresh_drift', 'purge_costs', 'refresh_costs', 'detect_anomalies',
+                                                   'purge_runs', 'purge_feedback', 'purge_predictions')),
     last_run_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     last_rows   bigint      NOT NULL,
     total_rows  bigint      NOT NULL,
@@ -43,7 +44,7 @@ CREATE TABLE costsim_maintenance (
 ) WITH (fillfactor = 50);
 
 COMMENT ON TABLE costsim_maintenance IS 'When upkeep was last done, by the worker or by hand.';
-COMMENT ON COLUMN costsim_maintenance.task IS 'purge_provenance counts rows deleted; refresh_drift counts hours rolled up, refresh_costs changes folded into roll-ups, and either is noted only when there were any; purge_costs counts cost records deleted; detect_anomalies counts tenants looked at by the worker, and its last_error names the one that could not be.';
+COMMENT ON COLUMN costsim_maintenance.task IS 'purge_provenance counts rows deleted; refresh_drift counts hours rolled up, refresh_costs changes folded into roll-ups, and either is noted only when there were any; purge_costs counts cost records deleted; purge_runs, purge_feedback and purge_predictions count rows deleted; detect_anomalies counts tenants looked at by the worker, and its last_error names the one that could not be.';
 COMMENT ON COLUMN costsim_maintenance.last_run_at IS 'When it was last done.';
 COMMENT ON COLUMN costsim_maintenance.last_rows IS 'How many rows or hours then.';
 COMMENT ON COLUMN costsim_maintenance.total_rows IS 'How many in all.';

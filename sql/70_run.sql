@@ -34,3 +34,29 @@ COMMENT ON COLUMN costsim_worker_runs.created_at IS 'When it was asked for, whic
 COMMENT ON COLUMN costsim_worker_runs.finished_at IS 'When it ended.';
 
 SELECT pg_catalog.pg_extension_config_dump('costsim_worker_runs', '');
+
+-- What has ended stays, by whatever hand, and nothing goes back. After the row: what a trigger of somebody's own has made of it is looked at.
+-- A subscriber of logical replication applies rows with triggers off, unless they are ALWAYS on.
+CREATE TRIGGER costsim_worker_runs_stay AFTER UPDATE ON costsim_worker_runs
+    FOR EACH ROW
+    WHEN (OLD.status IN ('completed', 'failed', 'crashed') AND OLD.* *<> NEW.*
+          OR OLD.status = 'running' AND NEW.status = 'queued')
+    EXECUTE FUNCTION _costsim_worker_runs_stay();
+ALTER TABLE costsim_worker_runs ENABLE ALWAYS TRIGGER costsim_worker_runs_stay;
+COMMENT ON TRIGGER costsim_worker_runs_stay ON costsim_worker_runs IS 'Refuses an UPDATE of what has ended, or from running back to queued.';
+
+CREATE FUNCTION costsim_run_source(OUT source regclass, OUT mapping jsonb, OUT is_ours boolean)
+    LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT coalesce(v.source, 'costsim_worker_runs'::regclass), coalesce(v.mapping, '{}'::jsonb), v.source IS NULL
+      FROM (VALUES (1)) one (row)
+      LEFT JOIN LATERAL (
+            SELECT d.refobjid::regclass AS source, obj_description(c.oid, 'pg_class')::jsonb AS mapping
+              FROM pg_extension e
+              JOIN pg_class c ON c.relnamespace = e.extnamespace AND c.relname = 'costsim_application_runs'::name
+              JOIN pg_rewrite r ON r.ev_class = c.oid
+              JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass::oid AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass::oid
+                              AND d.refobjid <> c.oid
+             WHERE e.extname = 'costsim_pg'::name
+             LIMIT 1) v ON true;
+END;

@@ -27,6 +27,9 @@ static ALERT_RETRY_WINDOW: GucSetting<i32> = GucSetting::<i32>::new(86_400);
 static ALERT_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(30 * 86_400);
 static PROVENANCE_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(0);
 static COST_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(0);
+static RUN_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(0);
+static FEEDBACK_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(0);
+static PREDICTION_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(0);
 static CANARY_SCHEDULE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 static CANARY_TIME_ZONE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c"UTC"));
 static CANARY_SAMPLE_COUNT: GucSetting<i32> = GucSetting::<i32>::new(100);
@@ -178,6 +181,30 @@ pub fn init() {
         c"How long the worker keeps cost records.",
         c"Counted from created_at; 0 keeps them for ever. What purged records came to stays in the roll-ups; single requests, and windows that cut a quarter of an hour, lose them. Default: 0, for a record is kept until somebody decides otherwise.",
         &COST_RETENTION,
+        (0, 3_650 * 86_400),
+        GucFlags::UNIT_S,
+    );
+    define_number(
+        c"costsim.run_retention",
+        c"How long the worker keeps runs of workers that have ended.",
+        c"Counted from created_at, of costsim_worker_runs alone: an application's own table is never touched. 0 keeps them for ever. Default: 0, for a run is kept until somebody decides otherwise.",
+        &RUN_RETENTION,
+        (0, 3_650 * 86_400),
+        GucFlags::UNIT_S,
+    );
+    define_number(
+        c"costsim.feedback_retention",
+        c"How long the worker keeps what patterns were found.",
+        c"Counted from last_seen; 0 keeps it for ever. Default: 0, for feedback is kept until somebody decides otherwise.",
+        &FEEDBACK_RETENTION,
+        (0, 3_650 * 86_400),
+        GucFlags::UNIT_S,
+    );
+    define_number(
+        c"costsim.prediction_retention",
+        c"How long the worker keeps predictions.",
+        c"Counted from expires_at; 0 keeps them for ever. Default: 0, for a prediction is kept, with what came of it, until somebody decides otherwise.",
+        &PREDICTION_RETENTION,
         (0, 3_650 * 86_400),
         GucFlags::UNIT_S,
     );
@@ -458,6 +485,21 @@ pub fn alert_retention() -> TimeDelta {
 /// The age up to which the worker keeps cost records; zero: any.
 pub fn cost_retention() -> TimeDelta {
     seconds(&COST_RETENTION)
+}
+
+/// How long runs that have ended are kept; zero: for ever.
+pub fn run_retention() -> TimeDelta {
+    seconds(&RUN_RETENTION)
+}
+
+/// How long what was found of patterns is kept; zero: for ever.
+pub fn feedback_retention() -> TimeDelta {
+    seconds(&FEEDBACK_RETENTION)
+}
+
+/// How long predictions are kept; zero: for ever.
+pub fn prediction_retention() -> TimeDelta {
+    seconds(&PREDICTION_RETENTION)
 }
 
 /// How long provenance is kept; zero: for ever.

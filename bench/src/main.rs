@@ -14,6 +14,7 @@ mod leader;
 mod provenance;
 mod python;
 mod record;
+mod signal;
 mod written;
 
 use anyhow::Result;
@@ -43,6 +44,8 @@ struct Options {
     canary: canary::Load,
     #[command(flatten)]
     cost: cost::Load,
+    #[command(flatten)]
+    signal: signal::Load,
     /// Measure only what has this in its name.
     #[arg(default_value = "")]
     only: String,
@@ -62,10 +65,11 @@ fn main() -> Result<()> {
     let provenance = provenance::measure(&options)?;
     let canary = canary::measure(&options)?;
     let cost = cost::measure(&options)?;
+    let signal = signal::measure(&options)?;
     // Hand-overs may have restarted the server, so the sessions from before are gone.
     let mut client = cluster.connect(DATABASE)?;
     let memory = alerts.memory.as_ref();
-    let rooms = [("provenance", provenance), ("canary", canary), ("cost", cost)];
+    let rooms = [("provenance", provenance), ("canary", canary), ("cost", cost), ("signal", signal)];
     let path = record::write(&mut client, &outcomes, &latencies, &alerts.rates, memory, rooms)?;
     println!("raw run in {}", path.display());
     Ok(())

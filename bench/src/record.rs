@@ -30,7 +30,7 @@ pub fn write(
     handovers: &[Latencies],
     rates: &[Rates],
     memory: Option<&Memory>,
-    rooms: [(&str, Option<Value>); 3],
+    rooms: [(&str, Option<Value>); 4],
 ) -> Result<PathBuf> {
     let server: String = client.query_one("SELECT version()", &[])?.get(0);
     let now = chrono::Utc::now();

@@ -19,6 +19,9 @@ pub enum Task {
     PurgeCosts,
     RefreshCosts,
     DetectAnomalies,
+    PurgeRuns,
+    PurgeFeedback,
+    PurgePredictions,
 }
 
 static NOTE: Statement = Statement::deciding(
@@ -55,6 +58,9 @@ impl Task {
             Self::PurgeCosts => "purge_costs",
             Self::RefreshCosts => "refresh_costs",
             Self::DetectAnomalies => "detect_anomalies",
+            Self::PurgeRuns => "purge_runs",
+            Self::PurgeFeedback => "purge_feedback",
+            Self::PurgePredictions => "purge_predictions",
         }
     }
 }

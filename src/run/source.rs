@@ -11,8 +11,8 @@ use crate::error::{Error, Result};
 /// The view over the application's own table.
 pub const VIEW: &str = "costsim_application_runs";
 
-/// A view of that name that somebody else has made runs code of theirs as whoever reads it.
-static OWNER: Statement = Statement::reading(
+/// A view of that name that somebody else has made runs code of theirs as whoever reads it. Looked at as names are: as it is now.
+static OWNER: Statement = Statement::looking(
     "SELECT c.relkind OPERATOR(pg_catalog.=) 'v'
             AND (c.relowner OPERATOR(pg_catalog.=) e.extowner OR r.rolsuper)
        FROM pg_catalog.pg_class c
@@ -27,7 +27,10 @@ pub fn is_the_applications() -> Result<bool> {
     match OWNER.row(&[VIEW.into()], |row| column(row, 1))? {
         None => Ok(false),
         Some(true) => Ok(true),
-        Some(false) => Err(Error::Internal(format!("{VIEW} is not the view that costsim_use_runs makes"))),
+        Some(false) => Err(Error::NotAllowed {
+            what: format!("{VIEW} is not the view that costsim_use_runs makes"),
+            hint: "Whoever owns it drops it; then SELECT costsim_use_runs(...) makes the view anew.".into(),
+        }),
     }
 }
 

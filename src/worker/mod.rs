@@ -9,6 +9,7 @@
 
 mod by_hand;
 mod delivery;
+mod detection;
 mod external;
 mod http;
 mod launcher;

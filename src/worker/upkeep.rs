@@ -1,5 +1,5 @@
 //! What the worker keeps in order when nothing else is to do, or has not been done for too long: clears away what is over for long, rolls up drift and
-//! cost, purges provenance and cost records, runs the canary when it is due, and looks for cost anomalies.
+//! cost, purges provenance, cost records and signals, runs the canary when it is due, and looks for cost anomalies.
 //!
 //! A task that fails says so in the log, once for each new reason, and is tried again later; alerts go on meanwhile.
 
@@ -11,36 +11,33 @@ use chrono::{DateTime, TimeDelta, Utc};
 use pgrx::prelude::*;
 
 use super::delivery::poll;
+use super::detection::Detection;
 use super::process;
 use crate::alert::store::upkeep;
-use crate::anomaly::schedule::{Failure, Outcome};
 use crate::canary::schedule::{self, Ending, Found, Run};
 use crate::db::Refusal;
 use crate::error::Result;
 use crate::provenance::Task;
-use crate::{anomaly, clock, convert, cost, db, guc, lock, provenance};
+use crate::{clock, cost, db, guc, lock, pattern, prediction, provenance, run};
 
 /// What is over is cleared away, and provenance purged, this often.
-const HOURLY: Duration = Duration::from_secs(3_600);
+pub const HOURLY: Duration = Duration::from_secs(3_600);
 
 /// A long task looks this often whether it is in somebody's way.
 const GLANCE: Duration = Duration::from_millis(500);
 
 /// The pause between two steps of one task: others have their turn.
-const BREATH: Duration = Duration::from_millis(100);
+pub const BREATH: Duration = Duration::from_millis(100);
 
 /// While requests are in flight a task that has been due for so long has its turn all the same, one step of one task at a time: whoever
 /// answers meanwhile is heard after it.
 const OVERDUE: Duration = Duration::from_secs(2);
 
 /// How long a task rests after it has failed.
-const SETBACK: Duration = Duration::from_secs(60);
+pub const SETBACK: Duration = Duration::from_secs(60);
 
 /// No task waits longer for somebody's lock.
 const PATIENCE: TimeDelta = TimeDelta::seconds(1);
-
-/// Somebody's name in the log has no more characters.
-const LONGEST_NAME: usize = 200;
 
 /// Of alerts, so many rows at a time.
 const CLEARED_AT_ONCE: i64 = 1_000;
@@ -64,8 +61,9 @@ pub struct Upkeep {
     folded_to: Option<String>,
     cost_records: Due,
     canary: Due,
-    detection: Due,
-    round: anomaly::schedule::Round,
+    detection: Detection,
+    /// One for each of [`SIGNALS`].
+    signals: [Due; SIGNALS.len()],
     /// A run whose end is still to be written down.
     ended: Option<(Run, Ending)>,
     /// The settings under which the canary was looked after.
@@ -84,9 +82,24 @@ enum Chore {
     CostRecords,
     Canary,
     Detection,
+    Signals(Signal),
 }
 
-const CHORES: [Chore; 7] = [
+/// What is kept of signals: each by itself, for one that cannot be purged keeps no other waiting.
+#[derive(Clone, Copy)]
+enum Signal {
+    Runs,
+    Feedback,
+    Predictions,
+}
+
+const SIGNALS: [(Signal, &str, Task); 3] = [
+    (Signal::Runs, "purging runs", Task::PurgeRuns),
+    (Signal::Feedback, "purging feedback", Task::PurgeFeedback),
+    (Signal::Predictions, "purging predictions", Task::PurgePredictions),
+];
+
+const CHORES: [Chore; 10] = [
     Chore::Alerts,
     Chore::Costs,
     Chore::Drift,
@@ -94,16 +107,19 @@ const CHORES: [Chore; 7] = [
     Chore::CostRecords,
     Chore::Canary,
     Chore::Detection,
+    Chore::Signals(Signal::Runs),
+    Chore::Signals(Signal::Feedback),
+    Chore::Signals(Signal::Predictions),
 ];
 
 /// When a task is done next.
-struct Due {
-    name: &'static str,
+pub struct Due {
+    pub name: &'static str,
     /// Where its failures are noted.
     task: Option<Task>,
-    at: Instant,
+    pub at: Instant,
     /// Why it failed the last time.
-    trouble: Option<String>,
+    pub trouble: Option<String>,
 }
 
 /// What a step of a task has found.
@@ -116,7 +132,7 @@ enum Step {
 impl Upkeep {
     /// Everything is due after this pause.
     pub fn after(pause: Duration) -> Self {
-        let due = |name, task| Due { name, task, at: Instant::now() + pause, trouble: None };
+        let due = |name, task| Due::after(pause, name, task);
         Self {
             alerts: due("clearing alerts", None),
             cleared_to: i64::MIN,
@@ -127,8 +143,8 @@ impl Upkeep {
             folded_to: None,
             cost_records: due("purging cost records", Some(Task::PurgeCosts)),
             canary: due("running the canary", None),
-            detection: due("looking for cost anomalies", Some(Task::DetectAnomalies)),
-            round: anomaly::schedule::Round::new(),
+            detection: Detection::after(pause),
+            signals: SIGNALS.map(|(_, name, task)| due(name, Some(task))),
             ended: None,
             settings_version: process::settings_version(),
             turned_at: Instant::now(),
@@ -173,7 +189,8 @@ impl Upkeep {
             Chore::Costs => &self.costs,
             Chore::CostRecords => &self.cost_records,
             Chore::Canary => &self.canary,
-            Chore::Detection => &self.detection,
+            Chore::Detection => &self.detection.due,
+            Chore::Signals(signal) => &self.signals[signal as usize],
         }
     }
 
@@ -182,7 +199,7 @@ impl Upkeep {
         let version = process::settings_version();
         if std::mem::replace(&mut self.settings_version, version) != version {
             self.canary.at = Instant::now();
-            self.detection.at = Instant::now();
+            self.detection.due.at = Instant::now();
         }
     }
 
@@ -222,71 +239,15 @@ impl Upkeep {
                 Ok(more_if(cost::purge_some(age, PURGED_AT_ONCE)? > 0))
             }),
             Chore::Canary => self.look_after_canary(),
-            Chore::Detection => self.look_for_anomalies(),
-        }
-    }
-
-    /// Looks at the next tenants that are due; one for whom that fails keeps no other waiting.
-    fn look_for_anomalies(&mut self) -> Result<()> {
-        if self.detection.at > Instant::now() {
-            return Ok(());
-        }
-        let Some(interval) = guc::detect_interval().to_std().ok().filter(|pause| !pause.is_zero()) else {
-            self.detection.at = Instant::now() + HOURLY;
-            return Ok(());
-        };
-        process::show_activity(&format!("costsim: {}", self.detection.name));
-        let mut chunk = Vec::new();
-        let round = &self.round;
-        let why = match contained(|| round.look(&mut chunk))? {
-            Some(Ok(outcome)) => {
-                let rest = self.looked(&outcome, &chunk, interval)?;
-                self.detection.trouble = None;
-                self.detection.at = Instant::now() + rest;
-                return Ok(());
-            }
-            Some(Err(refusal)) => format!("{}: {}", refusal.sqlstate, refusal.message),
-            None => "55P03: somebody holds a lock for too long".into(),
-        };
-        let rest = match self.round.fail(&chunk, &why) {
-            Failure::Fewer => BREATH,
-            Failure::Of(tenant, is_new) => {
-                let trouble = format!("tenant {}: {why}", convert::beginning(&tenant, LONGEST_NAME));
-                if is_new {
-                    warning!("costsim: {} failed: {trouble}", self.detection.name);
+            Chore::Detection => self.detection.step(),
+            Chore::Signals(signal) => self.signals[signal as usize].step(HOURLY, || {
+                let age = signal.retention();
+                if age.is_zero() {
+                    return Ok(Step::Done);
                 }
-                // Where that fails too, the log has it.
-                contained(|| provenance::note_failure(Task::DetectAnomalies, &trouble))?;
-                BREATH
-            }
-            Failure::General => {
-                self.detection.regret(why)?;
-                SETBACK
-            }
-        };
-        self.detection.at = Instant::now() + rest;
-        Ok(())
-    }
-
-    /// How long detection has nothing to do after a look that came to this.
-    fn looked(&mut self, outcome: &Outcome, chunk: &[String], interval: Duration) -> Result<Duration> {
-        match outcome {
-            Outcome::Looked => {
-                self.round.go_on(chunk);
-                return Ok(BREATH);
-            }
-            Outcome::Held => {
-                let why = "55P03: somebody else is looking, or leads lock 7005";
-                contained(|| provenance::note_failure(Task::DetectAnomalies, why))?;
-            }
-            Outcome::Nothing if self.round.looked_at > 0 && !self.round.has_failed => {
-                let rows = self.round.looked_at;
-                contained(|| provenance::note(Task::DetectAnomalies, rows))?;
-            }
-            Outcome::Nothing => {}
+                Ok(more_if(signal.purge(age)? > 0))
+            }),
         }
-        self.round.begin_anew();
-        Ok(interval)
     }
 
     /// Runs the canary if it is due.
@@ -344,7 +305,31 @@ impl Upkeep {
     }
 }
 
+impl Signal {
+    fn retention(self) -> TimeDelta {
+        match self {
+            Self::Runs => guc::run_retention(),
+            Self::Feedback => guc::feedback_retention(),
+            Self::Predictions => guc::prediction_retention(),
+        }
+    }
+
+    /// Purges some that are older than that: how many.
+    fn purge(self, age: TimeDelta) -> Result<i64> {
+        match self {
+            Self::Runs => run::purge_some(age, PURGED_AT_ONCE),
+            Self::Feedback => pattern::purge_some(age, PURGED_AT_ONCE),
+            Self::Predictions => prediction::purge_some(age, PURGED_AT_ONCE),
+        }
+    }
+}
+
 impl Due {
+    /// Due after this pause.
+    pub fn after(pause: Duration, name: &'static str, task: Option<Task>) -> Self {
+        Self { name, task, at: Instant::now() + pause, trouble: None }
+    }
+
     /// Does a step of the task in a transaction of its own, if it is due.
     fn step(&mut self, pause: Duration, body: impl FnOnce() -> Result<Step>) -> Result<()> {
         if self.at > Instant::now() {
@@ -368,7 +353,7 @@ impl Due {
     }
 
     /// Says that the task has failed, once for each new reason.
-    fn regret(&mut self, trouble: String) -> Result<()> {
+    pub fn regret(&mut self, trouble: String) -> Result<()> {
         if self.trouble.as_ref() == Some(&trouble) {
             return Ok(());
         }
@@ -383,7 +368,7 @@ impl Due {
 }
 
 /// Runs `body` in a transaction of its own: its answer, or the server's refusal, or nothing where a lock was not to be had.
-fn contained<T>(body: impl FnOnce() -> Result<T>) -> Result<Option<Result<T, Refusal>>> {
+pub fn contained<T>(body: impl FnOnce() -> Result<T>) -> Result<Option<Result<T, Refusal>>> {
     let body = AssertUnwindSafe(body);
     db::transaction_within(PATIENCE, || db::contain(body))
 }

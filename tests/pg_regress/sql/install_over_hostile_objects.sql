@@ -113,6 +113,8 @@ SELECT costsim_divergence_json ->> 'sample_count' AS sample_count FROM hostile.c
 SELECT v1_id IS NOT NULL AS of_two_rows, verdict FROM hostile.costsim_divergence_samples('2025-03-01 10:10+00', '2025-03-04 10:50+00');
 SELECT sample_count FROM hostile.costsim_divergence_by_model('2025-03-01 10:10+00', '2025-03-04 10:50+00');
 SELECT sample_count FROM hostile.costsim_divergence_by_bucket('2025-03-01 10:10+00', '2025-03-04 10:50+00', bucket => '7 hours');
+SELECT is_changed FROM hostile.costsim_record_run('t', 'w', 'failed');
+SELECT * FROM hostile.costsim_run_source();
 
 DROP EXTENSION costsim_pg;
 \set ECHO none

@@ -115,6 +115,14 @@ SELECT costsim_acknowledge_anomaly('t', min(id), 'ann'), costsim_dismiss_anomaly
 SELECT count(*) FROM costsim_explain_anomaly('t', 'user', 'u');
 SELECT costsim_purge_anomalies();
 SELECT (SELECT count(*) FROM costsim_query_anomalies('t')) AS open, (SELECT count(*) FROM costsim_drift_tracking('t')) AS drifts;
+SELECT is_changed FROM costsim_record_run('t', 'w', 'queued', run_id => 'r');
+SELECT is_changed FROM costsim_record_run('t', 'w', 'queued', run_id => 'r');
+SELECT is_changed FROM costsim_record_run('t', 'w', 'failed', 'e', 1.5, 7, 'r', true, 2, 'p');
+CREATE TABLE public.own_runs (id varchar, tenant_id varchar, worker_id varchar, status varchar, cost_cents real, created_at timestamp);
+SELECT costsim_use_runs('public.own_runs', '{"time_zone": "UTC", "status_values": {"good": "completed"}}') IS NOT NULL AS is_made;
+SELECT is_ours, source FROM costsim_run_source();
+SELECT costsim_use_runs(NULL);
+SELECT costsim_purge_runs('1 day');
 SELECT costsim_drift_mean(costsim_drift(1, v2)), costsim_drift_percentile(costsim_drift_merge(costsim_drift_summary '\x01000000'), 0.5) FROM (VALUES (2), (5)) v (v2);
 ROLLBACK;
 RESET search_path;

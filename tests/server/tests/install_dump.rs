@@ -53,6 +53,8 @@ const FILL: &str = r#"
     SELECT costsim_purge_cost_records('1000 days');
     SELECT costsim_record_cost('acme', 'm', 0.0004, request_id => 'r1', feature_tag => 'support.summarise');
     SELECT costsim_set_budget('acme', daily_limit_cents => 100, hard_limit_enabled => true);
+    SELECT costsim_record_run('acme', 'mailer', 'failed', 'no route to host', 1.5, 7, 'r1', true, 2, 'r0', '2025-06-01 12:00+00', '2025-06-01 12:01+00'),
+           costsim_record_run('acme', 'mailer', 'running');
     UPDATE costsim_backfill_staging SET state = 'error', error = '22023: nothing to know it by', processed_at = now() WHERE id = 2;
 "#;
 

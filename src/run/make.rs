@@ -1,0 +1,201 @@
+//! The view through which runs are read out of an application's own table: made, made anew and dropped by whoever may act as the extension's
+//! owner.
+//!
+//! The view shows to whoever asks what the table shows them, by their own rights and the table's row security, so everybody may select from it. It
+//! is no member of the extension: dumps carry it, and where the table is dropped with CASCADE it goes too, and runs are read from our table
+//! again.
+//!
+//! Does not: follow a column that is renamed in the mapping that it remembers (the view itself does), or see to it that ids are unique.
+
+use pgrx::pg_sys;
+use pgrx::pg_sys::BuiltinOid::{OIDOID, TEXTOID};
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+use pgrx::spi::quote_literal;
+
+use super::mapping::{Column, Mapping};
+use super::source::{self, VIEW};
+use crate::convert::{Jsonb, argument_type};
+use crate::db::{self, Statement, column};
+use crate::error::{Answer, Error, Result, required};
+
+/// A relation, as an argument.
+struct Regclass(pg_sys::Datum);
+
+argument_type!(Regclass, "regclass");
+
+static MAY_ACT: Statement = Statement::reading(
+    "SELECT pg_catalog.pg_has_role(e.extowner, 'USAGE') FROM pg_catalog.pg_extension e
+      WHERE e.extname OPERATOR(pg_catalog.=) 'costsim_pg'::pg_catalog.name",
+    &[],
+);
+
+/// What a relation is, and its name with that of its schema.
+static TABLE: Statement = Statement::deciding(
+    "SELECT c.relkind::text, c.relpersistence = 't', quote_ident(n.nspname) || '.' || quote_ident(c.relname),
+            c.oid = $2 OR c.oid IS NOT DISTINCT FROM to_regclass($3)
+       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1",
+    &[OIDOID, OIDOID, TEXTOID],
+);
+
+static COLUMNS: Statement = Statement::deciding(
+    "WITH RECURSIVE base (attnum, type) AS (
+         SELECT a.attnum, a.atttypid FROM pg_attribute a WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped
+          UNION ALL
+         SELECT b.attnum, t.typbasetype FROM base b JOIN pg_type t ON t.oid = b.type WHERE t.typtype = 'd')
+     SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), t.oid, t.typcategory::text,
+            ARRAY(SELECT c.casttarget FROM pg_cast c WHERE c.castsource = t.oid AND c.oid < 16384::oid), a.attnotnull
+       FROM base b
+       JOIN pg_type t ON t.oid = b.type AND t.typtype <> 'd'
+       JOIN pg_attribute a ON a.attrelid = $1 AND a.attnum = b.attnum
+      ORDER BY a.attnum",
+    &[OIDOID],
+);
+
+static ZONE: Statement =
+    Statement::deciding("SELECT timezone($1, TIMESTAMP '2000-01-01 00:00:00') IS NOT NULL", &[TEXTOID]);
+
+/// Whether an index of a table begins with a column.
+static IS_LED: Statement = Statement::deciding(
+    "SELECT EXISTS (SELECT FROM pg_index i
+                      JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attname = $2::name
+                     WHERE i.indrelid = $1 AND i.indisvalid AND i.indpred IS NULL
+                       AND (i.indkey[0] = a.attnum
+                            OR i.indkey[0] = 0 AND position(quote_ident($2) IN pg_get_indexdef(i.indexrelid, 1, true)) > 0))",
+    &[OIDOID, TEXTOID],
+);
+
+static DEFINITION: Statement =
+    Statement::deciding("SELECT pg_get_viewdef(to_regclass($1)::oid, true)", &[TEXTOID]);
+
+/// Has runs read from the application's own table, by a view over it, or from ours again: the view's query.
+#[pg_extern(volatile, parallel_unsafe, requires = ["run"])]
+fn costsim_use_runs(
+    source: Option<Regclass>,
+    mapping: default!(Option<Jsonb>, "'{}'"),
+) -> Answer<Option<String>> {
+    db::require_writable(c"costsim_use_runs()");
+    if MAY_ACT.row(&[], |row| column(row, 1))? != Some(true) {
+        return Err(Error::NotAllowed {
+            what: "where runs are read is for the owner of the extension to say".into(),
+            hint: "Ask a role that may act as the owner of costsim_pg.".into(),
+        }
+        .into());
+    }
+    let mapping = required(mapping, "mapping")?.value("mapping")?;
+    db::as_owner(be_the_only_one)?;
+    // Whatever else has that name is not ours to drop.
+    let has_view = source::is_the_applications()?;
+    let Some(Regclass(datum)) = source else {
+        db::as_owner(|| drop_view(has_view))?;
+        return Ok(None);
+    };
+    // SAFETY: the datum is a regclass, which is an oid.
+    let source = unsafe { pg_sys::Oid::from_datum(datum, false) }.unwrap_or(pg_sys::InvalidOid);
+    Ok(db::as_owner(|| make(source, &mapping, has_view).map(Some))?)
+}
+
+/// Waits for whoever makes or drops the view just now. Runs are written and read meanwhile.
+fn be_the_only_one() -> Result<()> {
+    static LOCK: Statement =
+        Statement::deciding("LOCK TABLE @schema@.costsim_worker_runs IN SHARE UPDATE EXCLUSIVE MODE", &[]);
+    LOCK.run(&[]).map(drop)
+}
+
+fn drop_view(is_there: bool) -> Result<()> {
+    if is_there { run(&format!("DROP VIEW {}", view()?)) } else { Ok(()) }
+}
+
+#[cfg(feature = "pg14")]
+fn make(_source: pg_sys::Oid, _mapping: &serde_json::Value, _has_view: bool) -> Result<String> {
+    Err(Error::Unsupported {
+        what: "a view that obeys the rights of whoever reads it needs PostgreSQL 15",
+        hint: "Copy runs by costsim_record_run, or upgrade the server.",
+    })
+}
+
+#[cfg(not(feature = "pg14"))]
+fn make(source: pg_sys::Oid, mapping: &serde_json::Value, has_view: bool) -> Result<String> {
+    let view = view()?;
+    let ours = db::relation(c"costsim_worker_runs")?;
+    let described = TABLE.row(&[source.into(), ours.into(), view.as_str().into()], |row| {
+        Ok((
+            column::<String>(row, 1)?,
+            column::<bool>(row, 2)?,
+            column::<String>(row, 3)?,
+            column::<bool>(row, 4)?,
+        ))
+    })?;
+    let hint = "Pass a table, or a view over one, or NULL to read costsim_worker_runs again.";
+    let table = match described {
+        Some((kind, false, name, false)) if ["r", "p", "v", "m", "f"].contains(&kind.as_str()) => {
+            (kind, name)
+        }
+        Some((.., true)) => {
+            return Err(Error::invalid("source must not be what the extension itself reads", hint));
+        }
+        Some((_, true, ..)) => return Err(Error::invalid("source must not be temporary", hint)),
+        _ => return Err(Error::invalid("source must be a table or a view", hint)),
+    };
+    let columns = COLUMNS.rows(&[source.into()], |row| {
+        Ok(Column {
+            name: column(row, 1)?,
+            type_name: column(row, 2)?,
+            base: column(row, 3)?,
+            category: column(row, 4)?,
+            casts: column(row, 5)?,
+            is_never_null: column(row, 6)?,
+        })
+    })?;
+    let mapping = Mapping::read(mapping, &columns)?;
+    if let Some(zone) = mapping.time_zone() {
+        db::attempt(|| ZONE.row(&[zone.into()], |row| column::<bool>(row, 1)))?
+            .map_err(|refusal| Error::invalid(refusal.message, "pg_timezone_names shows what there is."))?;
+    }
+    drop_view(has_view)?;
+    run(&format!("CREATE VIEW {view} WITH (security_invoker = true) AS {}", mapping.query(&table.1)))?;
+    // It shows nobody more than the table does.
+    run(&format!("GRANT SELECT ON {view} TO PUBLIC"))?;
+    run(&format!("COMMENT ON VIEW {view} IS {}", quote_literal(mapping.document().to_string())))?;
+    if ["r", "p", "m"].contains(&table.0.as_str()) {
+        tell_of_a_missing_index(source, &table.1, &mapping)?;
+    }
+    let definition = DEFINITION.row(&[view.as_str().into()], |row| column(row, 1))?;
+    definition.ok_or_else(|| Error::Internal("the view is gone".into()))
+}
+
+/// Every look at runs is at one tenant's, or at those of a window of time.
+fn tell_of_a_missing_index(source: pg_sys::Oid, name: &str, mapping: &Mapping<'_>) -> Result<()> {
+    for ours in ["tenant_id", "created_at"] {
+        let Some(column_of_it) = mapping.column(ours) else { continue };
+        let is_led = IS_LED.row(&[source.into(), column_of_it.name.as_str().into()], |row| column(row, 1))?;
+        if is_led == Some(true) {
+            return Ok(());
+        }
+    }
+    ErrorReport::new(
+        PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION,
+        format!(
+            "{name} has no index that begins with the tenant or the time: each look at runs reads all of it"
+        ),
+        "costsim_pg",
+    )
+    .set_hint("Make one on (tenant, time), by the names they have there.")
+    .report(PgLogLevel::NOTICE);
+    Ok(())
+}
+
+/// The view's name, ready to stand in a statement.
+fn view() -> Result<String> {
+    static NAME: Statement = Statement::deciding(
+        "SELECT quote_ident(n.nspname) || '.' || $1
+           FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'costsim_pg'::name",
+        &[TEXTOID],
+    );
+    let name = NAME.row(&[VIEW.into()], |row| column(row, 1))?;
+    name.ok_or_else(|| Error::Internal("the extension has no schema".into()))
+}
+
+fn run(command: &str) -> Result<()> {
+    db::run_once(command, &[], |_| Ok(())).map(drop)
+}
