@@ -148,8 +148,27 @@ extension_sql_file!("../sql/72_pattern.sql", name = "pattern", requires = ["run_
 extension_sql_file!("../sql/73_pattern_access.sql", name = "pattern_access", requires = ["pattern"]);
 extension_sql_file!("../sql/74_prediction.sql", name = "prediction", requires = ["pattern_access"]);
 extension_sql_file!("../sql/75_prediction_access.sql", name = "prediction_access", requires = ["prediction"]);
-extension_sql_file!("../sql/76_audit.sql", name = "audit", requires = ["prediction_access"]);
-extension_sql_file!("../sql/77_audit_access.sql", name = "audit_access", requires = ["audit"]);
+extension_sql_file!(
+    "../sql/76_audit.sql",
+    name = "audit",
+    requires = [
+        "prediction_access",
+        audit::stay::costsim_audit_digest,
+        audit::stay::_costsim_audit_seal,
+        audit::stay::_costsim_audit_stays
+    ]
+);
+extension_sql_file!(
+    "../sql/77_audit_access.sql",
+    name = "audit_access",
+    requires = [
+        "audit",
+        audit::costsim_persist_audit_record,
+        audit::costsim_persist_audit_record_uuid,
+        audit::costsim_replay_audit_failures,
+        audit::purge::costsim_purge_audit
+    ]
+);
 extension_sql_file!("../sql/78_coordination.sql", name = "coordination", requires = ["audit_access"]);
 extension_sql_file!(
     "../sql/79_coordination_access.sql",
