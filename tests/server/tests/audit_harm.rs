@@ -6,6 +6,7 @@ use costsim_harness::{Cluster, Signal, wait_until};
 use costsim_server_tests::{LIMIT, Shared, Standby, one, sqlstate_of, wait_for};
 use postgres::Client;
 use postgres::error::SqlState;
+use std::io::{Read as _, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -286,7 +287,7 @@ fn record_is_there_if_its_transaction_is() -> Result<()> {
 #[test]
 fn purges_and_writers_at_once_account_for_every_record() -> Result<()> {
     const WRITERS: i64 = 4;
-    const EACH: i64 = 100;
+    const EACH: i64 = 40;
     let cluster = cluster()?;
     let mut client = cluster.create_database_with_extension("harm_races")?;
     let is_over = AtomicBool::new(false);
@@ -377,5 +378,34 @@ fn replication_carries_records_and_their_digests() -> Result<()> {
     wait_for(&mut target, "the records", "SELECT count(*) = 2 FROM costsim_audit_records")?;
     assert_eq!(one::<i64>(&mut target, "SELECT count(*) FROM costsim_verify_audit()")?, 0);
     target.batch_execute("DROP SUBSCRIPTION harm")?;
+    Ok(())
+}
+
+#[test]
+fn edited_dump_is_refused_and_a_true_one_is_not() -> Result<()> {
+    let cluster = cluster()?;
+    let mut source = cluster.create_database_with_extension("harm_dumped")?;
+    source.batch_execute("SELECT costsim_persist_audit_record(NULL, 'e' || n, 'cost', 'applied', 'why ' || n) FROM generate_series(1, 3) n")?;
+    let mut dump = String::new();
+    source.copy_out("COPY costsim_audit_records TO STDOUT")?.read_to_string(&mut dump)?;
+    let mut target = cluster.create_database_with_extension("harm_restored")?;
+    // What a restore sets, and what it does not.
+    target.batch_execute("SET session_replication_role = replica; SET row_security = off")?;
+    for edited in [
+        dump.replace("why 2", "because"),
+        dump.replace("\tCOST\t", "\tSAFETY\t"),
+        dump.replace("\tpostgres\t", "\tsomebody\t"),
+        dump.replacen("\te1\t", "\te9\t", 1),
+    ] {
+        ensure!(edited != dump, "nothing was edited");
+        let mut writer = target.copy_in("COPY costsim_audit_records FROM STDIN")?;
+        writer.write_all(edited.as_bytes())?;
+        let error = writer.finish().err().context("an edited dump was restored")?;
+        assert_eq!(error.code(), Some(&SqlState::CHECK_VIOLATION));
+    }
+    let mut writer = target.copy_in("COPY costsim_audit_records FROM STDIN")?;
+    writer.write_all(dump.as_bytes())?;
+    assert_eq!(writer.finish()?, 3);
+    assert_eq!(one::<i64>(&mut target, "SELECT count(*) FROM costsim_verify_audit()")?, 0);
     Ok(())
 }
