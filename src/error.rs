@@ -51,6 +51,8 @@ pub enum Error {
     CannotPrepare { what: &'static str, detail: &'static str },
     /// What a command must not do.
     Unsupported { what: &'static str, hint: &'static str },
+    /// What is there to stay as it is.
+    Stays { what: Cow<'static, str>, hint: &'static str },
     /// A lock name that nobody has registered.
     NoSuchLock { name: String },
     /// The term that a transaction requires is not, or no longer, the caller's.
@@ -188,6 +190,9 @@ impl From<Error> for ErrorReport {
             .set_hint("Leave leadership to transactions that commit by themselves."),
             Error::Unsupported { what, hint } => {
                 new(PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED, what.into()).set_hint(hint)
+            }
+            Error::Stays { what, hint } => {
+                new(PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, what.into_owned()).set_hint(hint)
             }
             Error::NoSuchLock { name } => new(
                 PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,

@@ -177,8 +177,27 @@ extension_sql_file!(
         prediction::purge::costsim_purge_predictions
     ]
 );
-extension_sql_file!("../sql/76_audit.sql", name = "audit", requires = ["prediction_access"]);
-extension_sql_file!("../sql/77_audit_access.sql", name = "audit_access", requires = ["audit"]);
+extension_sql_file!(
+    "../sql/76_audit.sql",
+    name = "audit",
+    requires = [
+        "prediction_access",
+        audit::stay::costsim_audit_digest,
+        audit::stay::_costsim_audit_seal,
+        audit::stay::_costsim_audit_stays
+    ]
+);
+extension_sql_file!(
+    "../sql/77_audit_access.sql",
+    name = "audit_access",
+    requires = [
+        "audit",
+        audit::costsim_persist_audit_record,
+        audit::costsim_persist_audit_record_uuid,
+        audit::costsim_replay_audit_failures,
+        audit::purge::costsim_purge_audit
+    ]
+);
 extension_sql_file!("../sql/78_coordination.sql", name = "coordination", requires = ["audit_access"]);
 extension_sql_file!(
     "../sql/79_coordination_access.sql",

@@ -8,6 +8,7 @@
 //! |------------------|--------------------------------------------------------------------------------------|
 //! | [`alertmanager`] | what may be sent to an Alertmanager, where to, and what its answer means             |
 //! | [`anomaly`]      | what is unusual in daily spends, and why                                              |
+//! | [`audit`]        | what may stand in the record of coordination, and the digest that seals it            |
 //! | [`backoff`]      | how long to wait after the n-th failure                                              |
 //! | [`breaker`]      | what an event does to a circuit breaker                                              |
 //! | [`budget`]       | whether a record of cost may be written under hard limits                             |
@@ -33,6 +34,7 @@
 
 pub mod alertmanager;
 pub mod anomaly;
+pub mod audit;
 pub mod backoff;
 pub mod bounded;
 pub mod breaker;

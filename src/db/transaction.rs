@@ -280,6 +280,29 @@ pub fn contain<T>(body: impl FnOnce() -> Result<T> + UnwindSafe) -> Result<Resul
     if outcome.is_err() && !is_installed() { Err(Error::NotInstalled) } else { Ok(outcome) }
 }
 
+/// Runs `body` in a subtransaction of its own, in which no lock is waited for longer than `limit`, nor longer than the session wants:
+/// whatever goes wrong, but for cancel and shutdown, which pass through, the server's refusal is the answer. For what must not harm its caller.
+pub fn contain_within<T>(
+    limit: TimeDelta,
+    body: impl FnOnce() -> Result<T> + UnwindSafe,
+) -> Result<Result<T, Refusal>> {
+    // SAFETY: reads a setting in milliseconds; 0 is none.
+    let limit = match unsafe { pg_sys::LockTimeout } {
+        0 => limit,
+        millis => limit.min(TimeDelta::milliseconds(millis.into())),
+    };
+    let body = AssertUnwindSafe(body);
+    in_subtransaction(
+        AssertUnwindSafe(|| Ok(Ok(must(with_lock_timeout(limit, || (body.0)()).map_err(ErrorReport::from))))),
+        |caught| match sqlstate_of(&caught) {
+            Some(sqlstate) if !must_propagate(&caught) => {
+                Ok(Err(Refusal { sqlstate, message: message_of(&caught) }))
+            }
+            _ => caught.rethrow(),
+        },
+    )
+}
+
 /// Runs `body` and takes back what it did: only its answer is left.
 pub fn rehearse<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     let mut answer = None;
