@@ -14,6 +14,10 @@
 //!   hour      who writes rows of that hour     first such row .. end of transaction    share
 //!             who rolls that hour up           that call .. end of its transaction     exclusive
 //!   process   the one of its kind              see below                               exclusive
+//!   switch    who coordinates or releases      that call .. end of its transaction     share
+//!             who turns the kill switch        that call .. end of its transaction     exclusive
+//!   scope     who decides about an envelope,   that call .. end of its transaction     exclusive
+//!             or about a subsystem
 //! ```
 //!
 //! Of one kind there is one deliverer, starter of workers, refresher of drift, scheduler, folder of cost, detector of anomalies; who folds, refreshes or
@@ -44,6 +48,10 @@ enum Space {
     Line = 8,
     /// Of an hour's provenance; the key is its beginning in the server's microseconds.
     Hour = 9,
+    /// Of the kill switch of envelopes.
+    Switch = 12,
+    /// Of an envelope, or a subsystem, of a tenant; the key is a digest of its name.
+    Scope = 13,
 }
 
 /// How long a lock lasts.
@@ -312,6 +320,21 @@ pub fn try_share_hour(hour: i64) -> bool {
 /// Whether no other open transaction relies on an hour's marks, to the end of this one.
 pub fn try_take_hour(hour: i64) -> bool {
     try_take(&tag(hour, Space::Hour), pg_sys::ExclusiveLock, Span::Transaction)
+}
+
+/// Keeps the kill switch as it is, to the end of this transaction; waits for whoever turns it.
+pub fn wait_to_share_the_switch() {
+    wait_for(&tag(0, Space::Switch), pg_sys::ShareLock);
+}
+
+/// Waits until nobody else decides about envelopes; from now on to the end of this transaction nobody else begins to.
+pub fn wait_for_the_switch() {
+    wait_for(&tag(0, Space::Switch), pg_sys::ExclusiveLock);
+}
+
+/// Waits until this is the only transaction that decides about an envelope or a subsystem, to its end.
+pub fn wait_for_scope(key: i64) {
+    wait_for(&tag(key, Space::Scope), pg_sys::ExclusiveLock);
 }
 
 /// Whether somebody is about to drop, rename or copy this database, and waits for its sessions to end. Such a command locks the
