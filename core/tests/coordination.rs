@@ -36,7 +36,7 @@ fn is_rejected_by(ruling: &Ruling, by: Option<&str>) -> bool {
 fn displaced(ruling: &Ruling) -> Vec<&str> {
     match ruling {
         Ruling::Applied { displaced, .. } => displaced.iter().map(|each| each.envelope_id.as_str()).collect(),
-        other => panic!("not applied: {other:?}"),
+        Ruling::Stands | Ruling::Rejected { .. } => vec!["not applied"],
     }
 }
 

@@ -1,10 +1,16 @@
 -- Who controls a parameter: the higher class, or the first; everything lower in the subsystem gives way, and the audit says so.
 BEGIN;
-CREATE FUNCTION pg_temp.ask(e text, c text, s text, p text, v jsonb DEFAULT NULL, r text DEFAULT NULL, t text DEFAULT NULL,
-    OUT told text, OUT by text, OUT preempted text[], OUT active integer, OUT audited boolean, OUT record_is_this boolean) LANGUAGE sql AS $$
-    SELECT a.decision || ': ' || a.reason, a.conflicting_envelope_id, a.preempted, a.active_envelopes_count, a.is_audited,
-           (SELECT (r.envelope_id, r.decision, r.reason) = (e, a.decision, a.reason) FROM public.costsim_audit_records r WHERE r.audit_id = a.audit_id)
-      FROM public.costsim_coordinate(e, c, s, p, v, r, t) a $$;
+CREATE FUNCTION pg_temp.ask(e text, c text, s text, p text, v jsonb DEFAULT NULL, r text DEFAULT NULL,
+    OUT told text, OUT conflicting text, OUT preempted text[], OUT active integer, OUT audited boolean, OUT record_says_so boolean) LANGUAGE plpgsql AS $$
+DECLARE
+    a record;
+BEGIN
+    SELECT * INTO a FROM public.costsim_coordinate(e, c, s, p, v, r);
+    SELECT a.decision || ': ' || a.reason, a.conflicting_envelope_id, a.preempted, a.active_envelopes_count, a.is_audited INTO told, conflicting, preempted, active, audited;
+    SELECT (q.envelope_id, q.decision, q.reason, q.active_envelopes_count) = (e, a.decision, a.reason, a.active_envelopes_count)
+           AND q.conflicting_envelope_id IS NOT DISTINCT FROM a.conflicting_envelope_id
+      INTO record_says_so FROM public.costsim_audit_records q WHERE q.audit_id = a.audit_id;
+END $$;
 SELECT * FROM pg_temp.ask('slow', 'performance', 'scheduler', 'batch', '10');
 SELECT * FROM pg_temp.ask('cheap', 'COST', 'scheduler', 'model', '"small"', 'the month is nearly spent');
 -- Neither an equal nor a lower class takes it.

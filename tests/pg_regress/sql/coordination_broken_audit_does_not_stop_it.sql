@@ -8,7 +8,7 @@ SELECT decision, preempted, audit_id, is_audited FROM costsim_coordinate('b', 'R
 SELECT decision, reason, audit_id, is_audited FROM costsim_coordinate('c', 'COST', 's', 'q');
 SELECT decision, audit_id, is_audited FROM costsim_coordinate('b', 'RELIABILITY', 's', 'q');
 SELECT decision, is_audited FROM costsim_coordinate('d', 'COST', 's', 'r');
-SELECT costsim_release_envelope('d'), costsim_set_kill_switch(true, 'ann', 'outage');
+SELECT costsim_release_envelope('d', released_by => 'ann'), costsim_set_kill_switch(true, 'ann', 'outage');
 SELECT envelope_id, status FROM costsim_envelopes ORDER BY id;
 SELECT count(*) AS records FROM costsim_audit_records;
 SELECT record ->> 'envelope_id' AS envelope_id, record ->> 'decision' AS decision, sqlstate, message, replayed_at FROM costsim_audit_failures ORDER BY id;
