@@ -4,7 +4,7 @@
 //! nobody. That it stays is held by triggers that fire for everybody, in every session_replication_role.
 
 use chrono::{DateTime, Utc};
-use costsim_core::audit::Row;
+use costsim_core::audit::{self, Row};
 use pgrx::datum::UnboxDatum;
 use pgrx::datum::Uuid;
 use pgrx::pg_sys;
@@ -70,6 +70,14 @@ fn sealed<'a>(trigger: &'a PgTrigger<'a>) -> Result<Option<PgHeapTuple<'a, Alloc
         && trigger.event().fired_by_insert();
     let Some(new) = trigger.new().filter(|_| is_ours) else { return Err(misplaced()) };
     let text = |column| named::<String>(&new, column);
+    for column in ["decision_timestamp", "created_at"] {
+        if named(&new, column)?.is_some_and(|at| moment(at).and_then(audit::moment_text).is_none()) {
+            return Err(Error::invalid(
+                format!("{column} must be a date in the years 1 to 9999"),
+                "A record must have a digest, and such a time has no spelling in it.",
+            ));
+        }
+    }
     let digest = costsim_audit_digest(
         named(&new, "audit_id")?,
         text("envelope_id")?.as_deref(),
