@@ -49,9 +49,9 @@ enum Space {
     /// Of an hour's provenance; the key is its beginning in the server's microseconds.
     Hour = 9,
     /// Of the kill switch of envelopes.
-    Switch = 12,
+    Switch = 14,
     /// Of an envelope, or a subsystem, of a tenant; the key is a digest of its name.
-    Scope = 13,
+    Scope = 15,
 }
 
 /// How long a lock lasts.
