@@ -19,18 +19,18 @@ CREATE TABLE costsim_audit_records (
         CHECK (envelope_class IN ('SAFETY', 'RELIABILITY', 'COST', 'PERFORMANCE') OR (envelope_class = 'UNKNOWN' AND decision = 'REJECTED')),
     CONSTRAINT audit_decision_valid CHECK (decision IN ('APPLIED', 'REJECTED', 'PREEMPTED', 'REVERTED')),
     -- Looked at after every trigger, whosever it is.
-    CONSTRAINT audit_content_digest_valid
+    CONSTRAINT costsim_audit_content_digest_valid
         CHECK (coalesce(content_digest = costsim_audit_digest(audit_id, envelope_id, envelope_class, decision, reason, decision_timestamp, created_at,
                                                               conflicting_envelope_id, preempting_envelope_id, active_envelopes_count, tenant_id,
                                                               recorded_by), false))
 );
-CREATE INDEX ix_costsim_audit_envelope_id ON costsim_audit_records (envelope_id, decision_timestamp, audit_id);
-CREATE INDEX ix_costsim_audit_timestamp ON costsim_audit_records (decision_timestamp, audit_id);
-CREATE INDEX ix_costsim_audit_class ON costsim_audit_records (envelope_class, decision_timestamp, audit_id);
-CREATE INDEX ix_costsim_audit_decision ON costsim_audit_records (decision, decision_timestamp, audit_id);
-CREATE INDEX ix_costsim_audit_tenant ON costsim_audit_records (tenant_id, decision_timestamp, audit_id);
+CREATE INDEX idx_costsim_audit_envelope_id ON costsim_audit_records (envelope_id, decision_timestamp, audit_id);
+CREATE INDEX idx_costsim_audit_timestamp ON costsim_audit_records (decision_timestamp, audit_id);
+CREATE INDEX idx_costsim_audit_class ON costsim_audit_records (envelope_class, decision_timestamp, audit_id);
+CREATE INDEX idx_costsim_audit_decision ON costsim_audit_records (decision, decision_timestamp, audit_id);
+CREATE INDEX idx_costsim_audit_tenant ON costsim_audit_records (tenant_id, decision_timestamp, audit_id);
 -- Rows come in the order of this column, or nearly: a few pages serve for "of the last day".
-CREATE INDEX ix_costsim_audit_created ON costsim_audit_records USING brin (created_at) WITH (autosummarize = on);
+CREATE INDEX idx_costsim_audit_created ON costsim_audit_records USING brin (created_at) WITH (autosummarize = on);
 
 COMMENT ON TABLE costsim_audit_records IS 'One row per decision of coordination. Nothing changes a row, and only costsim_purge_audit deletes.';
 COMMENT ON COLUMN costsim_audit_records.envelope_id IS 'What was decided about.';
@@ -51,7 +51,7 @@ CREATE TABLE costsim_audit_purges (
     session_user_name        text NOT NULL,
     reason                   text NOT NULL,
     cut_off                  timestamptz NOT NULL,
-    rows                     bigint NOT NULL CHECK (rows > 0),
+    rows                     bigint NOT NULL CHECK (rows > 0::bigint),
     first_decision_timestamp timestamptz NOT NULL,
     last_decision_timestamp  timestamptz NOT NULL,
     digest                   text NOT NULL
@@ -76,8 +76,8 @@ CREATE TABLE costsim_audit_failures (
     replayed_at timestamptz,
     audit_id    uuid
 );
-CREATE INDEX ix_costsim_audit_failures_failed ON costsim_audit_failures (failed_at);
-CREATE INDEX ix_costsim_audit_failures_waiting ON costsim_audit_failures (tried_at NULLS FIRST, id) WHERE replayed_at IS NULL;
+CREATE INDEX idx_costsim_audit_failures_failed ON costsim_audit_failures (failed_at);
+CREATE INDEX idx_costsim_audit_failures_waiting ON costsim_audit_failures (tried_at NULLS FIRST, id) WHERE replayed_at IS NULL;
 COMMENT ON TABLE costsim_audit_failures IS 'Dead letters: records that could not be written, and why. costsim_replay_audit_failures tries them again.';
 COMMENT ON SEQUENCE costsim_audit_failures_id_seq IS 'Ids of costsim_audit_failures.';
 COMMENT ON COLUMN costsim_audit_failures.record IS 'What was asked for; the keys are the arguments of costsim_persist_audit_record, and recorded_by. is_cut: a text of more than 1 MiB was cut, and the record will not be written.';
@@ -129,7 +129,7 @@ SELECT (SELECT count(*) FROM ONLY costsim_audit_records) AS records,
        (SELECT count(*) FROM ONLY costsim_audit_failures) AS failures,
        (SELECT count(*) FROM ONLY costsim_audit_failures f WHERE f.replayed_at IS NULL) AS unreplayed,
        (SELECT count(*) FROM ONLY costsim_audit_failures f WHERE f.failed_at > now() - INTERVAL '24 hours') AS failures_24h,
-       (SELECT round(100.0 * f.failures / nullif(f.failures + r.records, 0), 2)
+       (SELECT round(100::numeric * f.failures::numeric / nullif(f.failures + r.records, 0::bigint)::numeric, 2)
           FROM (SELECT count(*) AS failures FROM ONLY costsim_audit_failures f WHERE f.failed_at > now() - INTERVAL '24 hours') f,
                -- One that was written at last is a failure still, and counts once.
                (SELECT count(*) AS records FROM ONLY costsim_audit_records r
@@ -141,7 +141,7 @@ SELECT (SELECT count(*) FROM ONLY costsim_audit_records) AS records,
        (SELECT f.sqlstate || ': ' || f.message FROM ONLY costsim_audit_failures f ORDER BY f.failed_at DESC, f.id DESC LIMIT 1) AS last_error,
        (SELECT min(r.decision_timestamp) FROM ONLY costsim_audit_records r) AS oldest_decision,
        (SELECT max(r.decision_timestamp) FROM ONLY costsim_audit_records r) AS newest_decision,
-       (SELECT coalesce(sum(p.rows), 0)::bigint FROM ONLY costsim_audit_purges p) AS purged;
+       (SELECT coalesce(sum(p.rows), 0::numeric)::bigint FROM ONLY costsim_audit_purges p) AS purged;
 COMMENT ON VIEW costsim_audit_status IS 'One row: how the record fares. records counts the whole table; ask for the columns you need.';
 COMMENT ON COLUMN costsim_audit_status.unreplayed IS 'Dead letters that wait.';
 COMMENT ON COLUMN costsim_audit_status.failure_pct_24h IS 'Of what was to be recorded in the last 24 hours, how much failed at first, in percent; NULL where there was nothing. Above 1, somebody should look.';

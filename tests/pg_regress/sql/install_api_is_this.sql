@@ -7,4 +7,4 @@ SELECT p.proname || '(' || pg_get_function_arguments(p.oid) || ')' AS function, 
   FROM pg_depend d JOIN pg_proc p ON p.oid = d.objid
  WHERE d.deptype = 'e' AND d.classid = 'pg_proc'::regclass AND d.refclassid = 'pg_extension'::regclass
    AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'costsim_pg')
- ORDER BY p.proname;
+ ORDER BY p.proname, 1;

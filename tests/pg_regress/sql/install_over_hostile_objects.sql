@@ -73,6 +73,9 @@ SELECT (SELECT count(*) FROM hostile._costsim_anomaly_days('{t}', now())), (SELE
        (SELECT count(*) FROM hostile._costsim_anomaly_budgets('{t}', now())), (SELECT count(*) FROM hostile._costsim_entity_limits('{t}', now())), (SELECT count(*) FROM hostile._costsim_anomaly_usage('{t}', '{user}', '{u}', now())),
        (SELECT count(*) FROM hostile._costsim_anomaly_due('', 10)), (SELECT count(*) FROM hostile.costsim_query_anomalies('t')), (SELECT count(*) FROM hostile.costsim_breach_history('t')),
        (SELECT count(*) FROM hostile.costsim_drift_tracking('t')), (SELECT count(*) FROM hostile.costsim_detect_anomalies());
+SELECT hostile.costsim_persist_audit_record(NULL, 'e', 'cost', 'applied', 'r'), hostile.costsim_persist_audit_record(NULL, 'e', 'cost', 'applied', 'r', '2020-01-01');
+SELECT count(*), (SELECT failure_pct_24h FROM hostile.costsim_audit_status), (SELECT count(*) FROM hostile.costsim_verify_audit()), hostile.costsim_replay_audit_failures(),
+       hostile.costsim_purge_audit('0', 1, 'me', 'a test') FROM hostile.costsim_query_audit(envelope_id => 'e', before_decision_timestamp => now());
 SELECT count(*) FROM hostile._costsim_locks(7001);
 SELECT hostile.costsim_try_leader(7001), hostile.costsim_lock_held(7001);
 SELECT epoch FROM hostile.costsim_leader(7001);

@@ -352,7 +352,7 @@ fn a_trigger_that_changes_what_is_written_makes_it_fail() -> Result<()> {
 fn what_is_changed_behind_the_triggers_is_shown() -> Result<()> {
     let (_cluster, mut client) = prepared("audit_behind", "postgres")?;
     client.batch_execute(
-        "BEGIN; ALTER TABLE costsim_audit_records DISABLE TRIGGER USER; ALTER TABLE costsim_audit_records DROP CONSTRAINT audit_content_digest_valid;
+        "BEGIN; ALTER TABLE costsim_audit_records DISABLE TRIGGER USER; ALTER TABLE costsim_audit_records DROP CONSTRAINT costsim_audit_content_digest_valid;
          UPDATE costsim_audit_records SET reason = 'forged' WHERE envelope_id = 'e3';
          ALTER TABLE costsim_audit_records ENABLE TRIGGER USER; COMMIT",
     )?;

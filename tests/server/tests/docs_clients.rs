@@ -20,6 +20,7 @@ const BREAKER: &str = "docs/breaker.md";
 const ALERTS: &str = "docs/alerts.md";
 const PROVENANCE: &str = "docs/provenance.md";
 const COST: &str = "docs/cost.md";
+const AUDIT: &str = "docs/audit.md";
 
 /// The clients, as their programs end: `session_` and `lease_` stand before.
 const CLIENTS: [&str; 5] = ["psycopg.py", "asyncpg.py", "sqlalchemy.py", "pg.js", "sqlx.rs"];
@@ -763,6 +764,28 @@ fn psycopg_records_once_what_it_repeats_and_is_told_of_a_limit() -> Result<()> {
     let stored = "SELECT string_agg(concat_ws(' ', request_id, feature_tag, user_id, model, cost_cents, input_tokens, output_tokens), '; ')
                     FROM costsim_cost_records";
     assert_eq!(one::<String>(&mut client, stored)?, "req-1 chat.answer ada model-a 0.012300 374 44");
+    Ok(())
+}
+
+#[test]
+fn psycopg_computes_the_digest_of_every_audit_record() -> Result<()> {
+    let cluster = cluster()?;
+    let mut client = cluster.create_database_with_extension("digests")?;
+    let odd = r#""\b\f\n\r\t\x01\x1f\x7f\\ / é \u2028 \U0001F600"#;
+    client.batch_execute(&format!(
+        "SET TimeZone = 'Asia/Kathmandu';
+         SELECT costsim_persist_audit_record(('00000000-0000-4000-8000-00000000000' || n)::text, E'{odd}' || n, 'safety', 'applied', E'{odd}',
+                                             timestamptz '2026-01-01 00:00:00.000001+00' + n * interval '1.5 seconds', NULL, E'{odd}', n, E'{odd}')
+           FROM generate_series(1, 3) n;
+         ALTER TABLE costsim_audit_records DISABLE TRIGGER costsim_audit_records_stay, DISABLE TRIGGER costsim_audit_records_stay_all,
+                                           DROP CONSTRAINT costsim_audit_content_digest_valid;
+         UPDATE costsim_audit_records SET active_envelopes_count = 7 WHERE active_envelopes_count = 2"
+    ))?;
+    let place = Place { socket_dir: cluster.socket_dir(), port: cluster.port(), database: "digests" };
+    let text = &programs(AUDIT)?["digest_psycopg.py"];
+    let printed = Running::interpret("digest_psycopg.py", text, &place, &[])?.output()?;
+    let words: Vec<&str> = printed.lines().filter_map(|line| line.split(' ').nth(1)).collect();
+    assert_eq!(words, ["whole", "changed", "whole"], "{printed}");
     Ok(())
 }
 

@@ -52,6 +52,11 @@ const FILL: &str = r#"
     SELECT costsim_record_cost('acme', 'm', 7, created_at => '2020-01-01 00:00+00');
     SELECT costsim_purge_cost_records('1000 days');
     SELECT costsim_record_cost('acme', 'm', 0.0004, request_id => 'r1', feature_tag => 'support.summarise');
+    SELECT costsim_persist_audit_record(NULL, 'ünï "' || n || chr(7), 'safety', 'applied', 'why', now() - n * interval '1 day', tenant_id => 't') FROM generate_series(1, 3) n;
+    SELECT costsim_purge_audit('0', 1, 'me', 'a test');
+    SET client_min_messages = error;
+    SELECT costsim_persist_audit_record('bad', 'e', 'safety', 'applied', 'why');
+    RESET client_min_messages;
     SELECT costsim_set_budget('acme', daily_limit_cents => 100, hard_limit_enabled => true);
     SELECT costsim_coordinate('kept', 'COST', 's', 'p', '{"n": 1e400}', tenant_id => 'acme'), costsim_coordinate('over', 'PERFORMANCE', 's', 'p');
     SELECT costsim_set_kill_switch(true, 'me', 'outage'), costsim_set_kill_switch(false, 'me', 'over');
