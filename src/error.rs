@@ -59,8 +59,6 @@ pub enum Error {
     NotLeader { lock_id: i64, detail: String },
     /// Work that only one may do at a time, and somebody else may be doing.
     LockHeld { lock_id: i64, detail: String, hint: &'static str },
-    /// What is written and stays as it is.
-    Stays { what: String, hint: &'static str },
     /// What the caller has no right to.
     NotAllowed { what: String, hint: String },
     /// What a transaction that sees one snapshot to its end must not do.
@@ -211,9 +209,6 @@ impl From<Error> for ErrorReport {
             )
             .set_detail(detail)
             .set_hint(hint),
-            Error::Stays { what, hint } => {
-                new(PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, what).set_hint(hint)
-            }
             Error::NotAllowed { what, hint } => {
                 new(PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, what).set_hint(hint)
             }

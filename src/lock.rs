@@ -13,12 +13,14 @@
 //!   line      the first of those who wait      that call                               exclusive
 //!   hour      who writes rows of that hour     first such row .. end of transaction    share
 //!             who rolls that hour up           that call .. end of its transaction     exclusive
-//!   feedback  who looks for patterns of a tenant that call .. end of its transaction     exclusive; share of all
-//!             who looks at all tenants         that call .. end of its transaction     exclusive of all
-//!   said      who predicts for one tenant      that call .. end of its transaction     exclusive
-//!   saying    the same                         that call .. end of its transaction     share
-//!             who predicts for all tenants     that call .. end of its transaction     exclusive
+//!   feedback  who looks for a tenant's patterns  that call .. end of its transaction   exclusive; that of all: share
+//!             who looks for everybody's          that call .. end of its transaction   that of all: exclusive
+//!   foresight who predicts, in the same way      that call .. end of its transaction   the same
 //!   process   the one of its kind              see below                               exclusive
+//!   switch    who coordinates or releases      that call .. end of its transaction     share
+//!             who turns the kill switch        that call .. end of its transaction     exclusive
+//!   scope     who decides about an envelope,   that call .. end of its transaction     exclusive
+//!             or about a subsystem
 //! ```
 //!
 //! Of one kind there is one deliverer, starter of workers, refresher of drift, scheduler, folder of cost, detector of anomalies; who folds, refreshes or
@@ -51,10 +53,12 @@ enum Space {
     Hour = 9,
     /// Of a tenant's feedback; the key is a digest of its name, and 0 stands for all.
     Feedback = 10,
-    /// Of what is predicted of a tenant by a method.
-    Said = 12,
-    /// Of all who predict.
-    Saying = 13,
+    /// Of what is predicted of a tenant by a method; the same.
+    Foresight = 11,
+    /// Of the kill switch of envelopes.
+    Switch = 12,
+    /// Of an envelope, or a subsystem, of a tenant; the key is a digest of its name.
+    Scope = 13,
 }
 
 /// How long a lock lasts.
@@ -325,26 +329,48 @@ pub fn try_take_hour(hour: i64) -> bool {
     try_take(&tag(hour, Space::Hour), pg_sys::ExclusiveLock, Span::Transaction)
 }
 
+/// The key that stands for all tenants.
+const EVERYBODY: i64 = 0;
+
 /// Waits until this is the only transaction that looks for patterns of this tenant, or acknowledges them, to its end.
 pub fn wait_for_feedback_of(tenant: i64) {
-    wait_for(&tag(0, Space::Feedback), pg_sys::ShareLock);
-    wait_for(&tag(tenant, Space::Feedback), pg_sys::ExclusiveLock);
+    wait_for_one(Space::Feedback, tenant);
 }
 
 /// Waits until this is the only transaction that looks for patterns of anybody, or acknowledges them, to its end.
 pub fn wait_for_all_feedback() {
-    wait_for(&tag(0, Space::Feedback), pg_sys::ExclusiveLock);
+    wait_for(&tag(EVERYBODY, Space::Feedback), pg_sys::ExclusiveLock);
 }
 
 /// Waits until nobody else predicts for the tenant of this key, to the end of this transaction.
 pub fn wait_to_predict(key: i64) {
-    wait_for(&tag(0, Space::Saying), pg_sys::ShareLock);
-    wait_for(&tag(key, Space::Said), pg_sys::ExclusiveLock);
+    wait_for_one(Space::Foresight, key);
 }
 
 /// Waits until nobody else predicts for anybody, to the end of this transaction.
 pub fn wait_to_predict_for_all() {
-    wait_for(&tag(0, Space::Saying), pg_sys::ExclusiveLock);
+    wait_for(&tag(EVERYBODY, Space::Foresight), pg_sys::ExclusiveLock);
+}
+
+/// Waits for whoever has this key or all of them.
+fn wait_for_one(space: Space, key: i64) {
+    wait_for(&tag(EVERYBODY, space), pg_sys::ShareLock);
+    wait_for(&tag(key, space), pg_sys::ExclusiveLock);
+}
+
+/// Keeps the kill switch as it is, to the end of this transaction; waits for whoever turns it.
+pub fn wait_to_share_the_switch() {
+    wait_for(&tag(0, Space::Switch), pg_sys::ShareLock);
+}
+
+/// Waits until nobody else decides about envelopes; from now on to the end of this transaction nobody else begins to.
+pub fn wait_for_the_switch() {
+    wait_for(&tag(0, Space::Switch), pg_sys::ExclusiveLock);
+}
+
+/// Waits until this is the only transaction that decides about an envelope or a subsystem, to its end.
+pub fn wait_for_scope(key: i64) {
+    wait_for(&tag(key, Space::Scope), pg_sys::ExclusiveLock);
 }
 
 /// Whether somebody is about to drop, rename or copy this database, and waits for its sessions to end. Such a command locks the

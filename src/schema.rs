@@ -202,6 +202,11 @@ extension_sql_file!("../sql/78_coordination.sql", name = "coordination", require
 extension_sql_file!(
     "../sql/79_coordination_access.sql",
     name = "coordination_access",
-    requires = ["coordination"]
+    requires = [
+        "coordination",
+        coordination::costsim_coordinate,
+        coordination::costsim_release_envelope,
+        coordination::costsim_set_kill_switch
+    ]
 );
 extension_sql_file!("../sql/95_access.sql", name = "access", requires = ["coordination_access"], finalize);

@@ -14,6 +14,7 @@
 //! | [`budget`]       | whether a record of cost may be written under hard limits                             |
 //! | [`canary`]       | whether a new model may be trusted, after a run over samples                         |
 //! | [`canonical`]    | the one byte form of a JSON text                                                     |
+//! | [`coordination`] | which envelope controls a parameter, and which gives way                              |
 //! | [`cost`]         | what may be written into a record of cost                                            |
 //! | [`digest`]       | the hashes of that form                                                              |
 //! | [`divergence`]   | how far the costs of two models are from each other over compared pairs              |
@@ -41,6 +42,7 @@ pub mod breaker;
 pub mod budget;
 pub mod canary;
 pub mod canonical;
+pub mod coordination;
 pub mod cost;
 pub mod digest;
 pub mod divergence;

@@ -20,7 +20,8 @@ GRANT EXECUTE ON FUNCTION costsim_try_leader(bigint, text, interval), costsim_re
     costsim_count_provenance(text, text, timestamptz, timestamptz, text, text, text), costsim_check_duplicate(text, text, text),
     costsim_backfill_v1_baseline(json, integer, boolean), costsim_backfill_staged(integer, integer, boolean), costsim_backfill_verify(),
     costsim_simulate(jsonb, double precision, text, text, text[]), costsim_estimate_cost(jsonb, text, text), costsim_compare(jsonb, double precision, text, text, text, text),
-    costsim_drift_score(double precision, double precision, boolean), costsim_activate_model(text, text)
+    costsim_drift_score(double precision, double precision, boolean), costsim_activate_model(text, text),
+    costsim_coordinate(text, text, text, text, jsonb, text, text, text), costsim_release_envelope(text, text, text, text), costsim_set_kill_switch(boolean, text, text)
     TO costsim_regress_app;
 SET ROLE costsim_regress_app;
 BEGIN;
@@ -44,6 +45,8 @@ SELECT costsim_settle_alert(:q, :token, false, 400, 'refused'), costsim_retry_fa
 SELECT costsim_purge_old_alerts(0) AS purged;
 SELECT state IS NOT NULL AS told FROM costsim_worker_status();
 SELECT costsim_release_leader(7001);
+SELECT decision, is_audited FROM costsim_coordinate('e', 'COST', 's', 'p');
+SELECT costsim_release_envelope('e'), costsim_set_kill_switch(true, 'app', 'outage');
 ROLLBACK;
 SELECT costsim_worker_start(), costsim_worker_stop();
 -- models are read as their owner, and changed by who may change the table

@@ -60,6 +60,9 @@ const FILL: &str = r#"
     SELECT costsim_set_budget('acme', daily_limit_cents => 100, hard_limit_enabled => true);
     SELECT costsim_record_run('acme', 'mailer', 'failed', 'no route to host', 1.5, 7, 'r1', true, 2, 'r0', '2025-06-01 12:00+00', '2025-06-01 12:01+00'),
            costsim_record_run('acme', 'mailer', 'running');
+    SELECT costsim_coordinate('kept', 'COST', 's', 'p', '{"n": 1e400}', tenant_id => 'acme'), costsim_coordinate('over', 'PERFORMANCE', 's', 'p');
+    SELECT costsim_set_kill_switch(true, 'me', 'outage'), costsim_set_kill_switch(false, 'me', 'over');
+    SELECT costsim_coordinate('ünï', 'SAFETY', 's', 'p');
     UPDATE costsim_backfill_staging SET state = 'error', error = '22023: nothing to know it by', processed_at = now() WHERE id = 2;
 "#;
 
@@ -153,6 +156,9 @@ fn restored_database_has_every_row_and_goes_on_where_it_was() -> Result<()> {
     // Lock 7004 is leased there until its end; the load goes on after that.
     after.batch_execute("SELECT costsim_release_lease(7004, token) FROM costsim_leader(7004)")?;
     assert_eq!(one::<i64>(&mut after, "SELECT inserted FROM costsim_backfill_staged()")?, 1);
+    // What is active there is in the way of others.
+    let conflicting = "SELECT conflicting_envelope_id FROM costsim_coordinate('new', 'SAFETY', 's', 'p')";
+    assert_eq!(one::<String>(&mut after, conflicting)?, "ünï");
     after.batch_execute("INSERT INTO costsim_cb_state (name) VALUES ('third')")?;
     assert!(!one::<bool>(&mut after, "SELECT costsim_is_open('third')")?);
     assert!(one::<bool>(&mut after, r#"SELECT costsim_resolve_alert('{"alertname": "fires"}')"#)?);
