@@ -54,6 +54,24 @@ impl Call {
         })
     }
 
+    /// The first bytes of a text, at most so many and cut at a character; of one that is stored apart no more is read.
+    pub fn beginning<'a>(self, place: usize, most: usize) -> Option<&'a str> {
+        // SAFETY: as above; the slice ends within the bytes that it was asked for.
+        let bytes = self.argument(place).map(|datum| unsafe {
+            let varlena = pg_sys::pg_detoast_datum_slice(
+                datum.cast_mut_ptr(),
+                0,
+                i32::try_from(most).unwrap_or(i32::MAX),
+            );
+            pgrx::varlena::varlena_to_byte_slice(varlena)
+        })?;
+        // Of the last character there may be a part.
+        Some(match std::str::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(error) => std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default(),
+        })
+    }
+
     /// A state that an earlier call of the same aggregate has made.
     pub fn state<'a, T>(self, place: usize) -> Option<&'a mut T> {
         // SAFETY: SQL cannot make an internal value, and the functions of one aggregate are declared together and pass states of one

@@ -13,6 +13,8 @@
 //!   line      the first of those who wait      that call                               exclusive
 //!   hour      who writes rows of that hour     first such row .. end of transaction    share
 //!             who rolls that hour up           that call .. end of its transaction     exclusive
+//!   feedback  who looks for patterns of a tenant that call .. end of its transaction     exclusive; share of all
+//!             who looks at all tenants         that call .. end of its transaction     exclusive of all
 //!   said      who predicts for one tenant      that call .. end of its transaction     exclusive
 //!   saying    the same                         that call .. end of its transaction     share
 //!             who predicts for all tenants     that call .. end of its transaction     exclusive
@@ -47,6 +49,8 @@ enum Space {
     Line = 8,
     /// Of an hour's provenance; the key is its beginning in the server's microseconds.
     Hour = 9,
+    /// Of a tenant's feedback; the key is a digest of its name, and 0 stands for all.
+    Feedback = 10,
     /// Of what is predicted of a tenant by a method.
     Said = 12,
     /// Of all who predict.
@@ -319,6 +323,17 @@ pub fn try_share_hour(hour: i64) -> bool {
 /// Whether no other open transaction relies on an hour's marks, to the end of this one.
 pub fn try_take_hour(hour: i64) -> bool {
     try_take(&tag(hour, Space::Hour), pg_sys::ExclusiveLock, Span::Transaction)
+}
+
+/// Waits until this is the only transaction that looks for patterns of this tenant, or acknowledges them, to its end.
+pub fn wait_for_feedback_of(tenant: i64) {
+    wait_for(&tag(0, Space::Feedback), pg_sys::ShareLock);
+    wait_for(&tag(tenant, Space::Feedback), pg_sys::ExclusiveLock);
+}
+
+/// Waits until this is the only transaction that looks for patterns of anybody, or acknowledges them, to its end.
+pub fn wait_for_all_feedback() {
+    wait_for(&tag(0, Space::Feedback), pg_sys::ExclusiveLock);
 }
 
 /// Waits until nobody else predicts for the tenant of this key, to the end of this transaction.

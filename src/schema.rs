@@ -145,7 +145,18 @@ extension_sql_file!(
 extension_sql_file!("../sql/70_run.sql", name = "run", requires = ["anomaly_access"]);
 extension_sql_file!("../sql/71_run_access.sql", name = "run_access", requires = ["run"]);
 extension_sql_file!("../sql/72_pattern.sql", name = "pattern", requires = ["run_access"]);
-extension_sql_file!("../sql/73_pattern_access.sql", name = "pattern_access", requires = ["pattern"]);
+extension_sql_file!(
+    "../sql/73_pattern_access.sql",
+    name = "pattern_access",
+    requires = [
+        "pattern",
+        pattern::costsim_error_signature,
+        pattern::costsim_error_template,
+        pattern::costsim_detect_patterns,
+        pattern::operate::costsim_acknowledge_feedback,
+        pattern::purge::costsim_purge_feedback
+    ]
+);
 extension_sql_file!("../sql/74_prediction.sql", name = "prediction", requires = ["pattern_access"]);
 extension_sql_file!(
     "../sql/75_prediction_access.sql",

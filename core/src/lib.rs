@@ -19,10 +19,12 @@
 //! | [`drift`]        | a mergeable summary of cost differences                                              |
 //! | [`golden`]       | what a golden set says of a cost model                                               |
 //! | [`lease`]        | where a term of leadership stands, who may begin the next, with which fencing token  |
+//! | [`pattern`]      | when failures are still the same episode, and when a cost is a spike                  |
 //! | [`prediction`]   | what is likely to go wrong with a worker, and how surely                             |
 //! | [`projection`]   | what a series of daily spends leads one to expect, and how surely                    |
 //! | [`record`]       | the one text, and the digest, of a provenance row                                    |
 //! | [`schedule`]     | when a job is due by cron text in a time zone, and what is done about it             |
+//! | [`signature`]    | which errors are the same error                                                       |
 //! | [`simulate`]     | what a plan will cost by a cost model, and whether it can run                        |
 //! | [`verdict`]      | how far one price is from another                                                    |
 
@@ -43,9 +45,11 @@ pub mod divergence;
 pub mod drift;
 pub mod golden;
 pub mod lease;
+pub mod pattern;
 pub mod prediction;
 pub mod projection;
 pub mod record;
 pub mod schedule;
+pub mod signature;
 pub mod simulate;
 pub mod verdict;
