@@ -23,6 +23,7 @@ SELECT tenant_id, prediction_type, subject_type, subject_id, confidence_score, p
 SELECT count(*) FROM costsim_predictions;
 INSERT INTO costsim_worker_runs (id, tenant_id, worker_id, status, error, cost_cents, created_at)
 SELECT worker || nth, 'recent', worker, status, error, cost, now() - interval '1 hour' + nth * interval '1 minute' FROM runs WHERE worker IN ('a_third', 'dearer') AND tenant = 't';
+SELECT subject_id, is_new FROM costsim_predict('recent', 'reference');
 SELECT p.subject_id, f ->> 'factor' AS factor, f -> 'value' AS value
-  FROM costsim_predict('recent', 'reference') p JOIN costsim_predictions s ON s.id = p.prediction_id, LATERAL jsonb_array_elements(s.contributing_factors) f;
+  FROM costsim_predictions p, LATERAL jsonb_array_elements(p.contributing_factors) WITH ORDINALITY AS f (f, nth) ORDER BY 1, f.nth;
 ROLLBACK;
