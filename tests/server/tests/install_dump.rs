@@ -53,6 +53,7 @@ const FILL: &str = r#"
     SELECT costsim_purge_cost_records('1000 days');
     SELECT costsim_record_cost('acme', 'm', 0.0004, request_id => 'r1', feature_tag => 'support.summarise');
     SELECT costsim_set_budget('acme', daily_limit_cents => 100, hard_limit_enabled => true);
+    SELECT costsim_emit_prediction('acme', 'latency', 'run', 'r', 0.25, '{"ms": 1.10}', notes => 'mine'), costsim_emit_prediction('acme', 'latency', 'run', 'r', 1, '[]');
     UPDATE costsim_backfill_staging SET state = 'error', error = '22023: nothing to know it by', processed_at = now() WHERE id = 2;
 "#;
 
