@@ -59,8 +59,8 @@ anomaly-quality: build ## what detection is worth on ROUNDS=10 sets of made-up t
 	@$(ENV) COSTSIM_ANOMALY_ROUNDS=$(or $(ROUNDS),10) COSTSIM_ANOMALY_EVIDENCE=docs/evidence \
 		cargo test -p costsim_server_tests --test anomaly_quality -- --nocapture
 
-prediction-quality: setup ## what predictions are worth on ROUNDS=4 sets of made-up workers, with figures in docs/evidence
-	@$(ENV) COSTSIM_PREDICTION_ROUNDS=$(or $(ROUNDS),4) COSTSIM_PREDICTION_EVIDENCE=$$PWD/docs/evidence \
+prediction-quality: setup ## what predictions are worth on ROUNDS=1 sets of made-up workers, with figures in docs/evidence
+	@$(ENV) COSTSIM_PREDICTION_ROUNDS=$(or $(ROUNDS),1) COSTSIM_PREDICTION_EVIDENCE=$$PWD/docs/evidence \
 		cargo test -p costsim_core --test prediction_quality -- --nocapture --test-threads 1
 
 check: setup ## format, lints, dependencies
