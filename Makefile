@@ -12,7 +12,7 @@ MAKEFLAGS += --no-print-directory
 # Recipes run with the project's own tools and folders.
 ENV := . .ci/env;
 
-.PHONY: help setup build demo bench test test-core test-pg test-regress test-isolation test-server chaos alert-chaos anomaly-quality check clean
+.PHONY: help setup build demo bench test test-core test-pg test-regress test-isolation test-server chaos alert-chaos anomaly-quality prediction-quality check clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -58,6 +58,10 @@ alert-chaos: build ## alerts under crashes and kills for ROUNDS=100 of each kind
 anomaly-quality: build ## what detection is worth on ROUNDS=10 sets of made-up tenants, with figures in docs/evidence
 	@$(ENV) COSTSIM_ANOMALY_ROUNDS=$(or $(ROUNDS),10) COSTSIM_ANOMALY_EVIDENCE=docs/evidence \
 		cargo test -p costsim_server_tests --test anomaly_quality -- --nocapture
+
+prediction-quality: setup ## what predictions are worth on ROUNDS=1 sets of made-up workers, with figures in docs/evidence
+	@$(ENV) COSTSIM_PREDICTION_ROUNDS=$(or $(ROUNDS),1) COSTSIM_PREDICTION_EVIDENCE=$$PWD/docs/evidence \
+		cargo test -p costsim_core --test prediction_quality -- --nocapture --test-threads 1
 
 check: setup ## format, lints, dependencies
 	@.ci/setup --ci

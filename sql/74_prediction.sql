@@ -10,7 +10,7 @@ CREATE TABLE costsim_predictions (
     subject_id           text NOT NULL CHECK (subject_id <> '' AND octet_length(subject_id) <= 512),
     method               text NOT NULL DEFAULT 'external' CHECK (method IN ('standard', 'reference', 'external')),
     confidence_score     double precision NOT NULL
-                         CONSTRAINT chk_costsim_prediction_confidence_range CHECK (confidence_score >= 0 AND confidence_score <= 1),
+                         CONSTRAINT chk_costsim_prediction_confidence_range CHECK (confidence_score >= 0::double precision AND confidence_score <= 1::double precision),
     prediction_value     jsonb NOT NULL,
     contributing_factors jsonb NOT NULL DEFAULT '[]',
     is_advisory          boolean NOT NULL DEFAULT true CONSTRAINT chk_costsim_prediction_advisory CHECK (is_advisory),

@@ -55,7 +55,7 @@ pub struct Worker {
     pub costs: Vec<f64>,
     /// Beginnings of errors, the newest first.
     pub errors: Vec<String>,
-    /// Patterns that name it.
+    /// Patterns of failure last seen in the window that name it.
     pub patterns: i64,
 }
 
@@ -93,6 +93,20 @@ const WORKERS: &str = "
        AND ($1 IS NULL OR r.tenant_id OPERATOR(pg_catalog.=) $1)
      GROUP BY r.tenant_id, r.worker_id
      ORDER BY r.tenant_id, r.worker_id";
+
+/// How many patterns of failure name which workers.
+static PATTERNS: Statement = Statement::deciding(
+    "SELECT f.tenant_id, w.w, pg_catalog.count(*)
+       FROM @schema@.costsim_pattern_feedback AS f
+      CROSS JOIN LATERAL pg_catalog.jsonb_array_elements_text(
+            CASE WHEN pg_catalog.jsonb_typeof(f.metadata OPERATOR(pg_catalog.->) 'workers'::pg_catalog.text) OPERATOR(pg_catalog.=) 'array'::pg_catalog.text
+                 THEN f.metadata OPERATOR(pg_catalog.->) 'workers'::pg_catalog.text ELSE '[]'::pg_catalog.jsonb END) AS w (w)
+      WHERE f.is_current AND f.pattern_type OPERATOR(pg_catalog.=) 'failure_pattern'::pg_catalog.text
+        AND f.last_seen OPERATOR(pg_catalog.>) $2 AND f.last_seen OPERATOR(pg_catalog.<=) $3
+        AND ($1 IS NULL OR f.tenant_id OPERATOR(pg_catalog.=) $1)
+      GROUP BY f.tenant_id, w.w",
+    &[TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID],
+);
 
 /// What is given to the statements below: what is said, and of whom.
 macro_rules! said {
@@ -240,6 +254,21 @@ pub fn workers(look: &Look<'_>) -> Result<Vec<Worker>> {
             .iter()
             .all(|name| costsim_core::cost::text_fault(name.as_bytes()).is_none())
     });
+    let asked = [
+        look.tenant.into(),
+        convert::timestamptz(look.since)?.into(),
+        convert::timestamptz(look.as_of)?.into(),
+    ];
+    let patterns: HashMap<(String, String), i64> = PATTERNS
+        .rows(&asked, |row| Ok(((column(row, 1)?, column(row, 2)?), column(row, 3)?)))?
+        .into_iter()
+        .collect();
+    if !patterns.is_empty() {
+        for worker in &mut workers {
+            let key = (worker.tenant.clone(), worker.id.clone());
+            worker.patterns = patterns.get(&key).copied().unwrap_or_default();
+        }
+    }
     Ok(workers)
 }
 

@@ -18,7 +18,7 @@ pub const HIGH_RATE: f64 = 1.0 / 3.0;
 /// As many workers Jeffreys' prior counts for.
 pub const OWN_WEIGHT: f64 = 8.0;
 
-/// No more runs are believed: the incomplete beta function is good to ten digits up to here, and what is stated to so many runs is exact enough.
+/// No more runs are believed: the incomplete beta function is good to five digits up to here, and what is stated to so many runs is exact enough.
 pub const MOST_RUNS: f64 = 10_000.0;
 
 /// Rounds of learning; weights have settled by then to what a statement shows.
@@ -259,7 +259,7 @@ impl Belief {
 /// tails beyond an interval at this level (the beta-binomial distribution). Of few runs nearly everything does.
 #[must_use]
 pub fn is_foretold((alpha, beta): (f64, f64), counts: Counts, level: f64) -> bool {
-    let is_sane = |value: f64| value.is_finite() && value > 0.0;
+    let is_sane = |value: f64| (1e-9..=1e9).contains(&value);
     if counts.runs == 0 || !is_sane(alpha) || !is_sane(beta) {
         return true;
     }
@@ -267,7 +267,7 @@ pub fn is_foretold((alpha, beta): (f64, f64), counts: Counts, level: f64) -> boo
     let (failures, runs) = (failures.round(), (failures + successes).round());
     let tail = (1.0 - sane_level(level)) / 2.0;
     let log_of = |k: f64| {
-        ln_beta(alpha + k, beta + runs - k)
+        ln_beta(alpha + k, beta + (runs - k))
             - ln_beta(alpha, beta)
             - ln_beta(k + 1.0, runs - k + 1.0)
             - (runs + 1.0).ln()

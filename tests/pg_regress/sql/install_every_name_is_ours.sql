@@ -9,7 +9,7 @@ SELECT type, identity FROM member WHERE split_part(identity, '.', 2) !~ '^_?cost
 SELECT c.relname FROM pg_class c JOIN pg_index i ON i.indexrelid = c.oid
  WHERE i.indrelid IN (SELECT identity::regclass FROM member WHERE type = 'table') AND c.relname !~ '^(idx_|uq_)?costsim_';
 SELECT conname FROM pg_constraint
- WHERE conrelid IN (SELECT identity::regclass FROM member WHERE type = 'table') AND conname !~ '^(uq_)?costsim_'
+ WHERE conrelid IN (SELECT identity::regclass FROM member WHERE type = 'table') AND conname !~ '^(uq_|chk_)?costsim_'
    AND conname NOT IN ('audit_envelope_class_valid', 'audit_decision_valid');
 SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgname !~ '^(zz_)?costsim_';
 LOAD 'costsim_pg';

@@ -111,6 +111,14 @@ SELECT sum(cost_cents) FROM costsim_cost_daily WHERE dimension OPERATOR(pg_catal
 INSERT INTO public.costsim_cost_records (tenant_id, user_id, feature_tag, model, cost_cents, created_at)
 SELECT 't', 'u', 'f.g', 'm', CASE WHEN d OPERATOR(pg_catalog.<) 2 THEN 900 ELSE 300 END, pg_catalog.now() OPERATOR(pg_catalog.-) (d OPERATOR(pg_catalog.*) interval '24 hours') OPERATOR(pg_catalog.-) interval '1 microsecond' FROM generate_series(0, 20) d;
 SELECT count(*) FROM costsim_detect_anomalies() WHERE severity OPERATOR(pg_catalog.=) 'HIGH';
+INSERT INTO costsim_worker_runs (tenant_id, worker_id, status, cost_cents, created_at) SELECT 'acme', 'w', CASE WHEN g OPERATOR(pg_catalog.>) 6 THEN 'failed' ELSE 'completed' END, 10 OPERATOR(pg_catalog.*) g, pg_catalog.now() OPERATOR(pg_catalog.-) INTERVAL '1 hour' FROM pg_catalog.generate_series(1, 20) g;
+SELECT prediction_type, is_new FROM costsim_predict('acme') ORDER BY prediction_type;
+SELECT count(*) FROM costsim_predict(method => 'reference');
+SELECT costsim_emit_prediction('acme', 'own', 'run', 'r', 0.5, '{}'), costsim_emit_prediction('acme', 'own', 'run', 'r', 0.6, '{}') IS NOT NULL AS again;
+UPDATE costsim_predictions SET created_at = '2025-01-01 00:00+00', expires_at = '2025-01-02 00:00+00';
+SELECT costsim_observe_predictions(), costsim_purge_predictions();
+SELECT count(*) FROM costsim_query_predictions('acme');
+SELECT count(*) FROM costsim_prediction_stats('acme');
 SELECT costsim_acknowledge_anomaly('t', min(id), 'ann'), costsim_dismiss_anomaly('t', min(id), 'ann'), costsim_resolve_anomaly('t', max(id), 'ann') FROM public.costsim_cost_anomalies;
 SELECT count(*) FROM costsim_explain_anomaly('t', 'user', 'u');
 SELECT costsim_purge_anomalies();

@@ -63,6 +63,7 @@ const FILL: &str = r#"
     SELECT costsim_coordinate('kept', 'COST', 's', 'p', '{"n": 1e400}', tenant_id => 'acme'), costsim_coordinate('over', 'PERFORMANCE', 's', 'p');
     SELECT costsim_set_kill_switch(true, 'me', 'outage'), costsim_set_kill_switch(false, 'me', 'over');
     SELECT costsim_coordinate('ünï', 'SAFETY', 's', 'p');
+    SELECT costsim_emit_prediction('acme', 'latency', 'run', 'r', 0.25, '{"ms": 1.10}', notes => 'mine'), costsim_emit_prediction('acme', 'latency', 'run', 'r', 1, '[]');
     UPDATE costsim_backfill_staging SET state = 'error', error = '22023: nothing to know it by', processed_at = now() WHERE id = 2;
 "#;
 
