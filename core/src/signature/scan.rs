@@ -724,7 +724,12 @@ impl<'a> Scan<'a> {
     }
 
     fn ipv6(&self, start: usize) -> Option<usize> {
-        let length = self.run_of(start, |byte| byte.is_ascii_hexdigit() || *byte == b':');
+        // No address is longer, and what is longer is not looked at again and again.
+        let rest = &self.text[start..self.text.len().min(start + 46)];
+        let length = rest.iter().take_while(|byte| byte.is_ascii_hexdigit() || **byte == b':').count();
+        if length > 45 {
+            return None;
+        }
         let mut end = start + length;
         // A colon behind it is the sentence's.
         if length > 2 && self.byte(end - 1) == b':' && self.byte(end - 2) != b':' {
