@@ -25,10 +25,10 @@ SELECT feedback_id, tenant_id, pattern_type, signature, severity, occurrence_cou
 SELECT id, signature_version, provenance, time_window_minutes, threshold_used, metadata, detected_at, acknowledged, is_current
   FROM costsim_pattern_feedback ORDER BY id;
 -- Again: known, and nothing is written.
-CREATE TEMP TABLE before AS SELECT id, xmin::text, ctid FROM costsim_pattern_feedback;
+CREATE TEMP TABLE before AS SELECT id, xmin::text AS writer, ctid AS place FROM costsim_pattern_feedback;
 SELECT feedback_id, is_new FROM costsim_detect_patterns('acme', as_of => '2025-01-02 12:30+00');
 SELECT feedback_id, is_new FROM costsim_detect_patterns(as_of => '2025-01-02 12:30+00');
-SELECT count(*) AS unchanged FROM costsim_pattern_feedback f JOIN before b ON b.id = f.id AND b.xmin = f.xmin::text AND b.ctid = f.ctid;
+SELECT count(*) AS unchanged FROM costsim_pattern_feedback f JOIN before b ON b.id = f.id AND b.writer = f.xmin::text AND b.place = f.ctid;
 -- Another threshold; another window is another pattern.
 SELECT feedback_id, tenant_id, occurrence_count, is_new FROM costsim_detect_patterns('bolt', as_of => '2025-01-02 12:30+00', threshold => 2);
 SELECT feedback_id, occurrence_count, is_new FROM costsim_detect_patterns('acme', '2 days', '2025-01-02 12:30+00') ORDER BY feedback_id;

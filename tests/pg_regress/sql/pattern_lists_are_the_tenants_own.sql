@@ -1,4 +1,5 @@
 -- B-82, B-93, B-95: the tenant is asked for everywhere, moments have a zone, defaults and checks stand in the table.
+\set VERBOSITY terse
 SET timezone = 'UTC';
 TRUNCATE costsim_pattern_feedback RESTART IDENTITY;
 INSERT INTO costsim_pattern_feedback (tenant_id, pattern_type, description, signature, last_seen, first_seen, is_current, severity)
