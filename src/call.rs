@@ -58,7 +58,11 @@ impl Call {
     pub fn beginning<'a>(self, place: usize, most: usize) -> Option<&'a str> {
         // SAFETY: as above; the slice ends within the bytes that it was asked for.
         let bytes = self.argument(place).map(|datum| unsafe {
-            let varlena = pg_sys::pg_detoast_datum_slice(datum.cast_mut_ptr(), 0, i32::try_from(most).unwrap_or(i32::MAX));
+            let varlena = pg_sys::pg_detoast_datum_slice(
+                datum.cast_mut_ptr(),
+                0,
+                i32::try_from(most).unwrap_or(i32::MAX),
+            );
             pgrx::varlena::varlena_to_byte_slice(varlena)
         })?;
         // Of the last character there may be a part.

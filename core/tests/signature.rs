@@ -41,7 +41,10 @@ fn repaired_vectors() {
     ] {
         assert_eq!(template(text), expected, "{text}");
     }
-    assert_eq!(standard("Failed at 2025-01-02T03:04:05Z"), standard("failed AT 2031-12-30 13:14:15.5 +02:00"));
+    assert_eq!(
+        standard("Failed at 2025-01-02T03:04:05Z"),
+        standard("failed AT 2031-12-30 13:14:15.5 +02:00")
+    );
     assert_eq!(standard(" "), "empty_error");
     assert_eq!(standard("Timeout after 30 seconds"), reference("Timeout after 45 seconds"));
 }
@@ -80,7 +83,10 @@ fn every_rule_has_an_example() {
         ("dial tcp [fe80::1]:80", "dial tcp [<ip>]:<n>"),
         ("peer 2001:db8::8a2e:370:7334 gone", "peer <ip> gone"),
         ("mail to jane.doe+1@example.com.", "mail to <email>."),
-        ("GET https://api.example.com:8443/v1/users?id=3&t=a failed", "get https://api.example.com:<n>/v1/users?<query> failed"),
+        (
+            "GET https://api.example.com:8443/v1/users?id=3&t=a failed",
+            "get https://api.example.com:<n>/v1/users?<query> failed",
+        ),
         // Paths.
         ("open /var/lib/job42/out.csv", "open /var/lib/<id>/out.csv"),
         ("open /var/lib/report-2025-01-02.csv", "open /var/lib/<id>.csv"),
@@ -155,7 +161,9 @@ fn no_more_than_the_beginning_is_looked_at() {
 /// What varies: what stands in a template for it, and many of its kind.
 fn variant(kind: &str, rng: &mut fastrand::Rng) -> String {
     let mut source = rng.fork();
-    let mut hex = |length: usize| -> String { (0..length).map(|_| char::from(b"0123456789abcdef"[source.usize(..16)])).collect() };
+    let mut hex = |length: usize| -> String {
+        (0..length).map(|_| char::from(b"0123456789abcdef"[source.usize(..16)])).collect()
+    };
     match kind {
         "{uuid}" => {
             let uuid = format!("{}-{}-4{}-a{}-{}", hex(8), hex(4), hex(3), hex(3), hex(12));
@@ -195,7 +203,10 @@ fn variant(kind: &str, rng: &mut fastrand::Rng) -> String {
                 1 => format!("{y}-{mo:02}-{d:02} {h:02}:{mi:02}:{s:02}.{:03}", rng.u32(..1000)),
                 2 => format!("{y}-{mo:02}-{d:02}t{h:02}:{mi:02}:{s:02}+02:00"),
                 3 => format!("{y}/{mo:02}/{d:02} {h:02}:{mi:02}:{s:02} UTC"),
-                _ => format!("{d:02}/{}/{y}:{h:02}:{mi:02}:{s:02} +0000", ["Jan", "Feb", "Jun", "Dec"][rng.usize(..4)]),
+                _ => format!(
+                    "{d:02}/{}/{y}:{h:02}:{mi:02}:{s:02} +0000",
+                    ["Jan", "Feb", "Jun", "Dec"][rng.usize(..4)]
+                ),
             }
         }
         "{ip}" => format!("{}.{}.{}.{}", rng.u8(..), rng.u8(..), rng.u8(..), rng.u8(..)),
@@ -227,29 +238,61 @@ fn instance(text: &str, rng: &mut fastrand::Rng) -> String {
 fn corpus() -> Vec<String> {
     let mut corpus = Vec::new();
     for code in [400, 401, 403, 404, 409, 422, 429, 500, 502, 503] {
-        for route in ["/v1/users/{int}", "/v2/users/{int}", "/v1/users/{id}/orders", "/v1/orders/{uuid}", "/internal/health"] {
+        for route in [
+            "/v1/users/{int}",
+            "/v2/users/{int}",
+            "/v1/users/{id}/orders",
+            "/v1/orders/{uuid}",
+            "/internal/health",
+        ] {
             corpus.push(format!("HTTP {code}: GET {route} failed after {{s}}"));
         }
     }
     for (errno, words) in [
-        (111, "Connection refused"), (104, "Connection reset by peer"), (110, "Connection timed out"), (2, "No such file or directory"),
-        (13, "Permission denied"), (28, "No space left on device"), (24, "Too many open files"), (32, "Broken pipe"),
+        (111, "Connection refused"),
+        (104, "Connection reset by peer"),
+        (110, "Connection timed out"),
+        (2, "No such file or directory"),
+        (13, "Permission denied"),
+        (28, "No space left on device"),
+        (24, "Too many open files"),
+        (32, "Broken pipe"),
     ] {
-        for what in ["while connecting to {ip}:{int}", "in /var/lib/app/job{int}/out.csv", "writing {n} bytes to /tmp/{uuid}"] {
+        for what in [
+            "while connecting to {ip}:{int}",
+            "in /var/lib/app/job{int}/out.csv",
+            "writing {n} bytes to /tmp/{uuid}",
+        ] {
             corpus.push(format!("[Errno {errno}] {words} {what}"));
         }
     }
     for (state, words) in [
         ("23505", "duplicate key value violates unique constraint \"uq_users_email\""),
         ("23505", "duplicate key value violates unique constraint \"uq_orders_number\""),
-        ("40001", "could not serialize access due to concurrent update"), ("40P01", "deadlock detected"), ("57014", "canceling statement due to statement timeout"),
-        ("42P01", "relation \"jobs\" does not exist"), ("42P01", "relation \"tasks\" does not exist"), ("53300", "too many connections"),
-        ("22001", "value too long for type character varying({int})"), ("08006", "server closed the connection unexpectedly"),
+        ("40001", "could not serialize access due to concurrent update"),
+        ("40P01", "deadlock detected"),
+        ("57014", "canceling statement due to statement timeout"),
+        ("42P01", "relation \"jobs\" does not exist"),
+        ("42P01", "relation \"tasks\" does not exist"),
+        ("53300", "too many connections"),
+        ("22001", "value too long for type character varying({int})"),
+        ("08006", "server closed the connection unexpectedly"),
     ] {
         corpus.push(format!("{{time}} SQLSTATE {state}: {words}"));
         corpus.push(format!("ERROR: {words} (SQLSTATE {state}) run {{uuid}}"));
     }
-    for code in ["ORA-00942", "ORA-01017", "ORA-12541", "TNS-12170", "E1001", "E1002", "E2001", "HTTP404", "HTTP500", "TS2304"] {
+    for code in [
+        "ORA-00942",
+        "ORA-01017",
+        "ORA-12541",
+        "TNS-12170",
+        "E1001",
+        "E1002",
+        "E2001",
+        "HTTP404",
+        "HTTP500",
+        "TS2304",
+    ] {
         corpus.push(format!("{code}: job {{id}} stopped"));
         corpus.push(format!("step {{int}} of {{int}}: {code} at {{time}}"));
     }
@@ -261,11 +304,36 @@ fn corpus() -> Vec<String> {
         corpus.push(format!("worker {{id}} was killed by signal {signal}"));
     }
     for words in [
-        "rate limit exceeded", "context length exceeded: {n} tokens", "model overloaded", "invalid api key for {mail}", "quota of {n} cents used up", "tool call returned no result",
-        "response was no JSON", "content was filtered", "stream ended early", "budget exceeded by {n}%", "plan has {int} steps, more than {int}", "cache miss for {hex}",
-        "checksum mismatch: {hex} and {hex}", "lease lost to {id}", "certificate expired {time}", "clock skew of {s}", "out of memory: {n} MB", "stack overflow at depth {int}",
-        "division by zero", "index {int} out of range for length {int}", "key {id} not found", "null value in field total", "null value in field amount", "unexpected token at line {int}",
-        "no route to host {ip}", "DNS lookup failed for api.example.com", "DNS lookup failed for db.example.com", "TLS handshake timeout with {ip}", "upload of {n} bytes aborted", "feature disabled for tenant {uuid}",
+        "rate limit exceeded",
+        "context length exceeded: {n} tokens",
+        "model overloaded",
+        "invalid api key for {mail}",
+        "quota of {n} cents used up",
+        "tool call returned no result",
+        "response was no JSON",
+        "content was filtered",
+        "stream ended early",
+        "budget exceeded by {n}%",
+        "plan has {int} steps, more than {int}",
+        "cache miss for {hex}",
+        "checksum mismatch: {hex} and {hex}",
+        "lease lost to {id}",
+        "certificate expired {time}",
+        "clock skew of {s}",
+        "out of memory: {n} MB",
+        "stack overflow at depth {int}",
+        "division by zero",
+        "index {int} out of range for length {int}",
+        "key {id} not found",
+        "null value in field total",
+        "null value in field amount",
+        "unexpected token at line {int}",
+        "no route to host {ip}",
+        "DNS lookup failed for api.example.com",
+        "DNS lookup failed for db.example.com",
+        "TLS handshake timeout with {ip}",
+        "upload of {n} bytes aborted",
+        "feature disabled for tenant {uuid}",
     ] {
         corpus.push(format!("agent failed: {words}"));
         corpus.push(format!("{{time}} [worker-{{int}}] ERROR {words} (request {{uuid}})"));
@@ -290,7 +358,12 @@ fn two_hundred_errors_neither_collide_nor_split() {
             let text = instance(error, &mut rng);
             of_error.entry(standard(&text)).or_insert(text);
         }
-        assert_eq!(of_error.len(), 1, "{error}: {:#?}", of_error.values().map(|text| (text, template(text))).collect::<Vec<_>>());
+        assert_eq!(
+            of_error.len(),
+            1,
+            "{error}: {:#?}",
+            of_error.values().map(|text| (text, template(text))).collect::<Vec<_>>()
+        );
         for signature in of_error.into_keys() {
             if let Some(other) = of_signature.insert(signature, number) {
                 panic!("{error} and {}: {}", corpus[other], template(error));
@@ -302,10 +375,28 @@ fn two_hundred_errors_neither_collide_nor_split() {
 /// Texts of the kind of an error, and of no kind at all.
 fn texts() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
-        "[a-zA-Z]{1,8}", "[0-9]{1,12}", "[a-f0-9]{1,40}", "[A-Z]{1,9}-?[0-9]{1,6}", "[-_./:,?@=#+%<>{}()\\[\\]\"' \\\\\t]{1,3}",
-        Just("HTTP/1.1".to_owned()), Just("code".to_owned()), Just("status: ".to_owned()), Just("sqlstate".to_owned()), Just("exit -".to_owned()), Just("e".to_owned()), Just("0x".to_owned()), Just("<id>".to_owned()), Just("?<query>".to_owned()),
-        Just("2025-01-02T03:04:05Z".to_owned()), Just("Jan 2 2025".to_owned()), Just("550e8400-e29b-41d4-a716-446655440000".to_owned()), Just("://".to_owned()), Just("::1".to_owned()), Just("a@b.cd".to_owned()),
-        any::<char>().prop_map(String::from), "\\PC{0,4}",
+        "[a-zA-Z]{1,8}",
+        "[0-9]{1,12}",
+        "[a-f0-9]{1,40}",
+        "[A-Z]{1,9}-?[0-9]{1,6}",
+        "[-_./:,?@=#+%<>{}()\\[\\]\"' \\\\\t]{1,3}",
+        Just("HTTP/1.1".to_owned()),
+        Just("code".to_owned()),
+        Just("status: ".to_owned()),
+        Just("sqlstate".to_owned()),
+        Just("exit -".to_owned()),
+        Just("e".to_owned()),
+        Just("0x".to_owned()),
+        Just("<id>".to_owned()),
+        Just("?<query>".to_owned()),
+        Just("2025-01-02T03:04:05Z".to_owned()),
+        Just("Jan 2 2025".to_owned()),
+        Just("550e8400-e29b-41d4-a716-446655440000".to_owned()),
+        Just("://".to_owned()),
+        Just("::1".to_owned()),
+        Just("a@b.cd".to_owned()),
+        any::<char>().prop_map(String::from),
+        "\\PC{0,4}",
     ];
     prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
 }

@@ -97,7 +97,9 @@ fn costsim_detect_patterns(
         return Err(Error::invalid("threshold must be at least 1", "Leave it out for 3.").into());
     }
     if !look.spike_pct.is_finite() || look.spike_pct <= 0.0 {
-        return Err(Error::invalid("spike_pct must be a number above 0", "Leave it out for 50 percent.").into());
+        return Err(
+            Error::invalid("spike_pct must be a number above 0", "Leave it out for 50 percent.").into()
+        );
     }
     if look.baseline <= TimeDelta::zero() || look.baseline > LONGEST_BASELINE {
         return Err(Error::invalid(
@@ -130,7 +132,9 @@ fn costsim_detect_patterns(
 /// Waits until nobody else looks at these tenants, or acknowledges what was found.
 fn hold(tenant: Option<&str>) {
     match tenant {
-        Some(tenant) => lock::wait_for_feedback_of(costsim_core::signature::Signature::of_template(tenant).key()),
+        Some(tenant) => {
+            lock::wait_for_feedback_of(costsim_core::signature::Signature::of_template(tenant).key())
+        }
         None => lock::wait_for_all_feedback(),
     }
 }
@@ -144,7 +148,10 @@ fn method_of(name: &str) -> Result<Method> {
 /// Whole minutes, which is what a row remembers of it.
 fn window_of(window: Interval) -> Result<TimeDelta> {
     let window = convert::span(window);
-    if window <= TimeDelta::zero() || window > LONGEST_WINDOW || TimeDelta::minutes(window.num_minutes()) != window {
+    if window <= TimeDelta::zero()
+        || window > LONGEST_WINDOW
+        || TimeDelta::minutes(window.num_minutes()) != window
+    {
         return Err(Error::invalid(
             "window must be a number of whole minutes, from 1 minute to 90 days",
             "Leave it out for 24 hours.",

@@ -46,7 +46,8 @@ impl Occurrences {
         if self.first.as_ref().is_none_or(|(first, name, _)| (at, id) < (*first, name)) {
             self.first = Some((at, id.into(), worker.into()));
         }
-        let is_wanted = self.workers.len() < WORKERS || self.workers.last().is_some_and(|last| worker < &**last);
+        let is_wanted =
+            self.workers.len() < WORKERS || self.workers.last().is_some_and(|last| worker < &**last);
         if is_wanted && !self.workers.contains(worker) {
             self.workers.insert(worker.into());
             if self.workers.len() > WORKERS {

@@ -41,7 +41,8 @@ fn purge(older_than: TimeDelta, max_rows: i64) -> Result<i64> {
     let before = clock::now().checked_sub_signed(older_than).map(convert::timestamptz);
     let Some(Ok(before)) = before else { return Ok(0) };
     // An application may have put triggers of its own on the table, or own it: they must not run as whoever calls, or as the worker.
-    let rows = db::as_owner_of(db::relation(c"costsim_pattern_feedback")?, || store::purge(before, max_rows))?;
+    let rows =
+        db::as_owner_of(db::relation(c"costsim_pattern_feedback")?, || store::purge(before, max_rows))?;
     provenance::note(provenance::Task::PurgeFeedback, rows)?;
     Ok(rows)
 }

@@ -94,7 +94,11 @@ macro_rules! keys {
 }
 
 static KNOWN: Statement = Statement::current(
-    concat!("SELECT f.ordinal, p.id, p.first_seen, p.last_seen, p.detected_at FROM ", keys!(), " AND p.is_current"),
+    concat!(
+        "SELECT f.ordinal, p.id, p.first_seen, p.last_seen, p.detected_at FROM ",
+        keys!(),
+        " AND p.is_current"
+    ),
     &[JSONBOID, INT4OID],
 );
 
@@ -292,8 +296,11 @@ pub fn past(look: &Look, findings: &[Finding]) -> Result<HashMap<usize, i64>> {
 /// Begins episodes.
 pub fn begin<'a>(look: &Look, findings: impl Iterator<Item = &'a Finding>) -> Result<()> {
     let rows: Result<Vec<_>> = findings.map(|finding| row_of(finding, None, finding.seen)).collect();
-    let arguments =
-        [Jsonb::argument(Some(document(rows?)?)), minutes(look).into(), convert::timestamptz(look.as_of)?.into()];
+    let arguments = [
+        Jsonb::argument(Some(document(rows?)?)),
+        minutes(look).into(),
+        convert::timestamptz(look.as_of)?.into(),
+    ];
     BEGIN.run(&arguments).map(drop)
 }
 

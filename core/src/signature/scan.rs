@@ -150,8 +150,8 @@ fn is_kind_of_code(letters: &[u8], digits: usize) -> bool {
                 && is_one_of(
                     letters,
                     &[
-                        "ec", "rc", "ts", "cs", "bc", "pg", "err", "ora", "tns", "pls", "rman", "sql", "lnk", "msb", "http",
-                        "code", "exit", "error", "errno", "status", "sqlcode",
+                        "ec", "rc", "ts", "cs", "bc", "pg", "err", "ora", "tns", "pls", "rman", "sql", "lnk",
+                        "msb", "http", "code", "exit", "error", "errno", "status", "sqlcode",
                     ],
                 )
         }
@@ -163,10 +163,18 @@ fn is_kind_of_code(letters: &[u8], digits: usize) -> bool {
 fn is_name(word: &[u8]) -> bool {
     let known: &[&str] = match word.len() {
         2 => &["s3", "h2", "k8"],
-        3 => &["ec2", "md5", "i18", "x86", "x64", "tls", "k8s", "db2", "io2", "mp3", "mp4", "ie9", "int", "i32", "i64", "u32", "u64", "f32", "f64"],
-        4 => &["utf8", "sha1", "ipv4", "ipv6", "i18n", "l10n", "int2", "int4", "int8", "b2b_", "gpt4", "web3"],
+        3 => &[
+            "ec2", "md5", "i18", "x86", "x64", "tls", "k8s", "db2", "io2", "mp3", "mp4", "ie9", "int", "i32",
+            "i64", "u32", "u64", "f32", "f64",
+        ],
+        4 => {
+            &["utf8", "sha1", "ipv4", "ipv6", "i18n", "l10n", "int2", "int4", "int8", "b2b_", "gpt4", "web3"]
+        }
         5 => &["utf16", "utf32", "int16", "int32", "int64", "http1", "http2", "http3", "x86_64"],
-        6 => &["sha256", "sha384", "sha512", "base32", "base64", "oauth2", "x86_64", "win32", "float4", "float8", "uint32", "uint64", "latin1"],
+        6 => &[
+            "sha256", "sha384", "sha512", "base32", "base64", "oauth2", "x86_64", "win32", "float4",
+            "float8", "uint32", "uint64", "latin1",
+        ],
         7 => &["float32", "float64"],
         _ => return false,
     };
@@ -180,8 +188,9 @@ fn is_unit(word: &[u8]) -> bool {
             || is_one_of(
                 word,
                 &[
-                    "b", "k", "g", "t", "kb", "mb", "gb", "tb", "pb", "kib", "mib", "gib", "tib", "bytes", "x", "px", "hz", "khz",
-                    "mhz", "ghz", "st", "nd", "rd", "th", "bps", "kbps", "mbps", "gbps", "rps", "qps", "usd", "eur", "cents", "c", "f", "w", "v",
+                    "b", "k", "g", "t", "kb", "mb", "gb", "tb", "pb", "kib", "mib", "gib", "tib", "bytes",
+                    "x", "px", "hz", "khz", "mhz", "ghz", "st", "nd", "rd", "th", "bps", "kbps", "mbps",
+                    "gbps", "rps", "qps", "usd", "eur", "cents", "c", "f", "w", "v",
                 ],
             ))
 }
@@ -191,19 +200,54 @@ fn is_duration(word: &[u8]) -> bool {
         && is_one_of(
             word,
             &[
-                "s", "m", "h", "d", "w", "y", "ms", "us", "ns", "sec", "secs", "min", "mins", "hr", "hrs", "day", "days", "hour", "hours", "second", "seconds", "minute",
-                "minutes",
+                "s", "m", "h", "d", "w", "y", "ms", "us", "ns", "sec", "secs", "min", "mins", "hr", "hrs",
+                "day", "days", "hour", "hours", "second", "seconds", "minute", "minutes",
             ],
         )
 }
 
 const MONTHS: [&str; 24] = [
-    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec", "january", "february", "march", "april",
-    "may", "june", "july", "august", "september", "october", "november", "december",
+    "jan",
+    "feb",
+    "mar",
+    "apr",
+    "may",
+    "jun",
+    "jul",
+    "aug",
+    "sep",
+    "oct",
+    "nov",
+    "dec",
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
 ];
 
 const DAYS: [&str; 14] = [
-    "mon", "tue", "wed", "thu", "fri", "sat", "sun", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday",
+    "mon",
+    "tue",
+    "wed",
+    "thu",
+    "fri",
+    "sat",
+    "sun",
+    "monday",
+    "tuesday",
+    "wednesday",
+    "thursday",
+    "friday",
+    "saturday",
+    "sunday",
 ];
 
 impl<'a> Scan<'a> {
@@ -408,7 +452,10 @@ impl<'a> Scan<'a> {
         } else if let Some(end) = self.named_moment(end) {
             return self.write("<timestamp>", end);
         }
-        if matches!(next, b':' | b'-') && end - start <= 4 && is_all(&self.text[start..end], u8::is_ascii_hexdigit) {
+        if matches!(next, b':' | b'-')
+            && end - start <= 4
+            && is_all(&self.text[start..end], u8::is_ascii_hexdigit)
+        {
             if let Some(end) = self.hardware_address(next) {
                 return self.write("<hex>", end);
             }
@@ -442,8 +489,9 @@ impl<'a> Scan<'a> {
             return self.copy_to(end);
         }
         let extension = segment.iter().rposition(|&byte| byte == b'.').map(|dot| &segment[dot..]);
-        let extension = extension
-            .filter(|extension| (2..=6).contains(&extension.len()) && is_all(&extension[1..], u8::is_ascii_alphabetic));
+        let extension = extension.filter(|extension| {
+            (2..=6).contains(&extension.len()) && is_all(&extension[1..], u8::is_ascii_alphabetic)
+        });
         self.out.extend_from_slice(b"<id>");
         if let Some(extension) = extension {
             self.out.extend(extension.iter().map(u8::to_ascii_lowercase));
@@ -455,10 +503,15 @@ impl<'a> Scan<'a> {
     /// A word without digits.
     fn plain(&mut self, end: usize) {
         let word = &self.text[self.at..end];
-        if self.before() == b'-' && self.last == Last::Id && word.len() <= 10 && !word.iter().any(|byte| b"aeiouAEIOU".contains(byte)) {
+        if self.before() == b'-'
+            && self.last == Last::Id
+            && word.len() <= 10
+            && !word.iter().any(|byte| b"aeiouAEIOU".contains(byte))
+        {
             return self.write_id("", end);
         }
-        let hyphen_and_digits = if self.byte(end) == b'-' { self.run_of(end + 1, u8::is_ascii_digit) } else { 0 };
+        let hyphen_and_digits =
+            if self.byte(end) == b'-' { self.run_of(end + 1, u8::is_ascii_digit) } else { 0 };
         let code_end = end + 1 + hyphen_and_digits;
         if hyphen_and_digits > 0 && self.ends(code_end) && !self.goes_on(code_end) {
             if is_kind_of_code(word, hyphen_and_digits) {
@@ -546,15 +599,22 @@ impl<'a> Scan<'a> {
             }
         }
         let is_hex = is_all(word, u8::is_ascii_hexdigit);
-        let is_prefixed = word.len() > 2 && word[0] == b'0' && matches!(word[1], b'x' | b'X') && is_all(&word[2..], u8::is_ascii_hexdigit);
-        if self.awaits_code && ((is_prefixed && word.len() <= 10) || (word.len() == 5 && !word.contains(&b'_') && self.is_behind_state())) {
+        let is_prefixed = word.len() > 2
+            && word[0] == b'0'
+            && matches!(word[1], b'x' | b'X')
+            && is_all(&word[2..], u8::is_ascii_hexdigit);
+        if self.awaits_code
+            && ((is_prefixed && word.len() <= 10)
+                || (word.len() == 5 && !word.contains(&b'_') && self.is_behind_state()))
+        {
             self.awaits_code = false;
             return self.copy_to(end);
         }
         if is_prefixed {
             return self.write_id("<hex>", end);
         }
-        let is_amount = is_all(&word[..word.len() - 1], u8::is_ascii_digit) && matches!(word[word.len() - 1], b'b' | b'B' | b'd' | b'D');
+        let is_amount = is_all(&word[..word.len() - 1], u8::is_ascii_digit)
+            && matches!(word[word.len() - 1], b'b' | b'B' | b'd' | b'D');
         if is_hex && word.len() >= 8 && !is_amount {
             return if word.len() == 32 { self.write("<uuid>", end) } else { self.write_id("<hex>", end) };
         }
@@ -579,9 +639,8 @@ impl<'a> Scan<'a> {
         let start = self.at;
         let word = &self.text[start..end];
         let last = start + word.iter().rposition(|&byte| byte == b'_').map_or(0, |at| at + 1);
-        let is_pure = |part: &[u8]| {
-            part.iter().all(u8::is_ascii_digit) || part.iter().all(u8::is_ascii_alphabetic)
-        };
+        let is_pure =
+            |part: &[u8]| part.iter().all(u8::is_ascii_digit) || part.iter().all(u8::is_ascii_alphabetic);
         let uuid = if end - last == 8 && self.byte(end) == b'-' { self.uuid(last) } else { None };
         if uuid.is_none() && word.iter().all(|byte| byte.is_ascii_digit() || *byte == b'_') {
             self.write_number(end);
@@ -693,7 +752,9 @@ impl<'a> Scan<'a> {
         if self.byte(at) != b'@' {
             return None;
         }
-        let mut end = at + 1 + self.run_of(at + 1, |byte| byte.is_ascii_alphanumeric() || *byte == b'.' || *byte == b'-');
+        let mut end = at
+            + 1
+            + self.run_of(at + 1, |byte| byte.is_ascii_alphanumeric() || *byte == b'.' || *byte == b'-');
         while matches!(self.byte(end - 1), b'.' | b'-') {
             end -= 1;
         }
@@ -719,7 +780,9 @@ impl<'a> Scan<'a> {
     /// The end of a number up to 255.
     fn two_or_three(&self, at: usize) -> Option<usize> {
         let length = self.run_of(at, u8::is_ascii_digit);
-        let value = self.text[at..at + length.min(3)].iter().fold(0_u32, |sum, byte| sum * 10 + u32::from(byte - b'0'));
+        let value = self.text[at..at + length.min(3)]
+            .iter()
+            .fold(0_u32, |sum, byte| sum * 10 + u32::from(byte - b'0'));
         ((1..=3).contains(&length) && value <= 255).then_some(at + length)
     }
 
@@ -739,7 +802,11 @@ impl<'a> Scan<'a> {
         let colons = text.iter().filter(|&&byte| byte == b':').count();
         let is_short = text.windows(2).filter(|pair| pair == b"::").count() == 1;
         let groups_fit = text.split(|&byte| byte == b':').all(|group| group.len() <= 4);
-        ((is_short && (2..=7).contains(&colons) || colons == 7) && groups_fit && has_digit(text) && self.ends(end)).then_some(end)
+        ((is_short && (2..=7).contains(&colons) || colons == 7)
+            && groups_fit
+            && has_digit(text)
+            && self.ends(end))
+        .then_some(end)
     }
 
     fn hardware_address(&self, separator: u8) -> Option<usize> {
@@ -755,7 +822,8 @@ impl<'a> Scan<'a> {
     /// A number of so many digits, and not more, up to a value.
     fn figure(&self, at: usize, length: std::ops::RangeInclusive<usize>, most: u32) -> Option<usize> {
         let digits = self.run_of(at, u8::is_ascii_digit);
-        let value = || self.text[at..at + digits].iter().fold(0_u32, |sum, byte| sum * 10 + u32::from(byte - b'0'));
+        let value =
+            || self.text[at..at + digits].iter().fold(0_u32, |sum, byte| sum * 10 + u32::from(byte - b'0'));
         (length.contains(&digits) && value() <= most).then_some(at + digits)
     }
 
@@ -805,7 +873,10 @@ impl<'a> Scan<'a> {
             }
         }
         let gap = usize::from(self.byte(end) == b' ' && end < self.text.len());
-        if matches!(self.byte(end + gap), b'a' | b'A' | b'p' | b'P') && matches!(self.byte(end + gap + 1), b'm' | b'M') && self.ends(end + gap + 2) {
+        if matches!(self.byte(end + gap), b'a' | b'A' | b'p' | b'P')
+            && matches!(self.byte(end + gap + 1), b'm' | b'M')
+            && self.ends(end + gap + 2)
+        {
             end += gap + 2;
         }
         let end = self.zone(end);
@@ -880,7 +951,8 @@ impl<'a> Scan<'a> {
         let day = self.figure(self.spaces(end)?, 1..=2, 31)?;
         let at = self.spaces(self.expect(day, b",").unwrap_or(day))?;
         if let Some(time) = self.time(at) {
-            let year = self.spaces(time).and_then(|at| self.figure(at, 4..=4, 2999)).filter(|&end| self.ends(end));
+            let year =
+                self.spaces(time).and_then(|at| self.figure(at, 4..=4, 2999)).filter(|&end| self.ends(end));
             return Some(year.unwrap_or(time));
         }
         let year = self.figure(at, 4..=4, 2999)?;

@@ -54,6 +54,9 @@ const FILL: &str = r#"
     SELECT costsim_record_cost('acme', 'm', 0.0004, request_id => 'r1', feature_tag => 'support.summarise');
     SELECT costsim_set_budget('acme', daily_limit_cents => 100, hard_limit_enabled => true);
     UPDATE costsim_backfill_staging SET state = 'error', error = '22023: nothing to know it by', processed_at = now() WHERE id = 2;
+    INSERT INTO costsim_worker_runs (id, tenant_id, worker_id, status, error, created_at)
+    SELECT 'failed ' || n, 'ünï', 'w', 'failed', 'no disk', now() - interval '1 hour' FROM generate_series(1, 3) n;
+    SELECT count(*) FROM costsim_detect_patterns();
 "#;
 
 fn tables(client: &mut Client) -> Result<Vec<String>> {
