@@ -29,6 +29,10 @@ impl Normaliser {
         self.template.clear();
         Scan::new(text.as_bytes(), &mut self.template).run();
         for _ in 0..MOST_PASSES {
+            // Without these no rule finds anything.
+            if !self.template.iter().any(|byte| byte.is_ascii_digit() || matches!(byte, b'@' | b'?')) {
+                break;
+            }
             self.again.clear();
             Scan::new(&self.template, &mut self.again).run();
             if self.again == self.template {
