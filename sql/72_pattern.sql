@@ -55,8 +55,9 @@ COMMENT ON COLUMN costsim_pattern_feedback.is_current IS 'Whether no later episo
 SELECT pg_catalog.pg_extension_config_dump('costsim_pattern_feedback', '');
 SELECT pg_catalog.pg_extension_config_dump('costsim_pattern_feedback_id_seq', '');
 
+-- It costs what a hundred operators do: so the planner has parallel workers share it.
 CREATE FUNCTION _costsim_error_key(error text, is_reference boolean) RETURNS bigint
-    LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', '_costsim_error_key';
+    LANGUAGE c IMMUTABLE PARALLEL SAFE COST 100 AS 'MODULE_PATHNAME', '_costsim_error_key';
 CREATE FUNCTION _costsim_occurrences_add(internal, timestamptz, text, text) RETURNS internal
     LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', '_costsim_occurrences_add';
 CREATE FUNCTION _costsim_occurrences_final(internal) RETURNS jsonb

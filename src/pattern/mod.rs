@@ -49,7 +49,7 @@ fn costsim_error_template(error: &str) -> String {
 
 /// Looks for patterns in the runs of a tenant, or of all, each for itself, as they are at a moment: those that are found, new or known.
 #[pg_extern(volatile, parallel_unsafe, requires = ["pattern"])]
-#[expect(clippy::type_complexity, clippy::too_many_arguments, reason = "pgrx reads the columns here")]
+#[expect(clippy::type_complexity, reason = "pgrx reads the columns here")]
 fn costsim_detect_patterns(
     tenant_id: default!(Option<&str>, "NULL"),
     window: default!(Option<Interval>, "'24 hours'"),

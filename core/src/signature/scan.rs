@@ -29,6 +29,10 @@ impl Normaliser {
         self.template.clear();
         Scan::new(text.as_bytes(), &mut self.template).run();
         for _ in 0..MOST_PASSES {
+            // Without these no rule finds anything.
+            if !self.template.iter().any(|byte| byte.is_ascii_digit() || matches!(byte, b'@' | b'?')) {
+                break;
+            }
             self.again.clear();
             Scan::new(&self.template, &mut self.again).run();
             if self.again == self.template {
@@ -379,10 +383,11 @@ impl<'a> Scan<'a> {
             }
             b':' => {
                 self.is_in_path = false;
-                if next == b':' && !is_word(self.before()) {
-                    if let Some(end) = self.ipv6(self.at) {
-                        return self.write("<ip>", end);
-                    }
+                if next == b':'
+                    && !is_word(self.before())
+                    && let Some(end) = self.ipv6(self.at)
+                {
+                    return self.write("<ip>", end);
                 }
             }
             b'"' | b'\'' | b'`' | b'(' | b')' | b'[' | b']' | b'}' | b',' | b';' | b'|' => self.leave_path(),
@@ -433,21 +438,22 @@ impl<'a> Scan<'a> {
         let end = start + self.run_of(start, |byte| is_word(*byte));
         let next = self.byte(end);
         let first = self.text[start];
-        if next == b'-' && end - start == 8 {
-            if let Some(end) = self.uuid(start) {
-                return self.write("<uuid>", end);
-            }
+        if next == b'-'
+            && end - start == 8
+            && let Some(end) = self.uuid(start)
+        {
+            return self.write("<uuid>", end);
         }
         if first.is_ascii_digit() {
             if let Some(end) = self.moment() {
                 return self.write("<timestamp>", end);
             }
-            if next == b'.' {
-                if let Some(end) = self.ipv4() {
-                    self.write("<ip>", end);
-                    self.last = Last::Number;
-                    return;
-                }
+            if next == b'.'
+                && let Some(end) = self.ipv4()
+            {
+                self.write("<ip>", end);
+                self.last = Last::Number;
+                return;
             }
         } else if let Some(end) = self.named_moment(end) {
             return self.write("<timestamp>", end);
@@ -459,10 +465,10 @@ impl<'a> Scan<'a> {
             if let Some(end) = self.hardware_address(next) {
                 return self.write("<hex>", end);
             }
-            if next == b':' {
-                if let Some(end) = self.ipv6(start) {
-                    return self.write("<ip>", end);
-                }
+            if next == b':'
+                && let Some(end) = self.ipv6(start)
+            {
+                return self.write("<ip>", end);
             }
         }
         let word = &self.text[start..end];
@@ -787,7 +793,12 @@ impl<'a> Scan<'a> {
     }
 
     fn ipv6(&self, start: usize) -> Option<usize> {
-        let length = self.run_of(start, |byte| byte.is_ascii_hexdigit() || *byte == b':');
+        // No address is longer, and what is longer is not looked at again and again.
+        let rest = &self.text[start..self.text.len().min(start + 46)];
+        let length = rest.iter().take_while(|byte| byte.is_ascii_hexdigit() || **byte == b':').count();
+        if length > 45 {
+            return None;
+        }
         let mut end = start + length;
         // A colon behind it is the sentence's.
         if length > 2 && self.byte(end - 1) == b':' && self.byte(end - 2) != b':' {
@@ -883,10 +894,9 @@ impl<'a> Scan<'a> {
             return end + 1;
         }
         let at = end + usize::from(self.byte(end) == b' ' && end < self.text.len());
-        if let Some(name) = self.text.get(at..at + 3) {
-            if is_one_of(name, &["utc", "gmt"]) && self.ends(at + 3) {
-                return at + 3;
-            }
+        let name = self.text.get(at..at + 3).unwrap_or_default();
+        if is_one_of(name, &["utc", "gmt"]) && self.ends(at + 3) {
+            return at + 3;
         }
         if let Some(hours) = self.expect(at, b"+-").and_then(|at| self.digits_at(at, 2)) {
             let minutes = self.digits_at(self.expect(hours, b":").unwrap_or(hours), 2);
@@ -932,14 +942,14 @@ impl<'a> Scan<'a> {
             let at = self.spaces(at)?;
             return self.date_from_day(at).or_else(|| {
                 let letters = self.run_of(at, u8::is_ascii_alphabetic);
-                self.from_month(at, at + letters)
+                self.month_first(at, at + letters)
             });
         }
-        self.from_month(self.at, end)
+        self.month_first(self.at, end)
     }
 
     /// Jan 2 03:04:05, Jan 2 03:04:05 2025, Jan 2, 2025 with a time.
-    fn from_month(&self, start: usize, end: usize) -> Option<usize> {
+    fn month_first(&self, start: usize, end: usize) -> Option<usize> {
         if !is_one_of(&self.text[start..end], &MONTHS) {
             return None;
         }

@@ -65,6 +65,9 @@ const FILL: &str = r#"
     SELECT costsim_coordinate('ünï', 'SAFETY', 's', 'p');
     SELECT costsim_emit_prediction('acme', 'latency', 'run', 'r', 0.25, '{"ms": 1.10}', notes => 'mine'), costsim_emit_prediction('acme', 'latency', 'run', 'r', 1, '[]');
     UPDATE costsim_backfill_staging SET state = 'error', error = '22023: nothing to know it by', processed_at = now() WHERE id = 2;
+    INSERT INTO costsim_worker_runs (id, tenant_id, worker_id, status, error, created_at)
+    SELECT 'failed ' || n, 'ünï', 'w', 'failed', 'no disk', now() - interval '1 hour' FROM generate_series(1, 3) n;
+    SELECT count(*) FROM costsim_detect_patterns();
 "#;
 
 fn tables(client: &mut Client) -> Result<Vec<String>> {

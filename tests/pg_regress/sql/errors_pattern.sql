@@ -1,0 +1,44 @@
+-- Every way in which the functions of patterns refuse.
+\set VERBOSITY verbose
+\set SHOW_CONTEXT never
+SELECT costsim_error_signature('x', 'other');
+SELECT costsim_error_signature(NULL), costsim_error_template(NULL);
+SELECT * FROM costsim_detect_patterns("window" => NULL);
+SELECT * FROM costsim_detect_patterns(as_of => NULL);
+SELECT * FROM costsim_detect_patterns(threshold => NULL);
+SELECT * FROM costsim_detect_patterns(spike_pct => NULL);
+SELECT * FROM costsim_detect_patterns(baseline_window => NULL);
+SELECT * FROM costsim_detect_patterns(method => NULL);
+SELECT * FROM costsim_detect_patterns('');
+SELECT * FROM costsim_detect_patterns(repeat('x', 513));
+SELECT * FROM costsim_detect_patterns("window" => '0');
+SELECT * FROM costsim_detect_patterns("window" => '-1 hour');
+SELECT * FROM costsim_detect_patterns("window" => '90 seconds');
+SELECT * FROM costsim_detect_patterns("window" => '91 days');
+SELECT * FROM costsim_detect_patterns(as_of => now() + interval '1 hour');
+SELECT * FROM costsim_detect_patterns(as_of => 'infinity');
+SELECT * FROM costsim_detect_patterns(threshold => 0);
+SELECT * FROM costsim_detect_patterns(spike_pct => 0);
+SELECT * FROM costsim_detect_patterns(spike_pct => 'NaN');
+SELECT * FROM costsim_detect_patterns(spike_pct => 'infinity');
+SELECT * FROM costsim_detect_patterns(baseline_window => '0');
+SELECT * FROM costsim_detect_patterns(method => 'other');
+SELECT costsim_acknowledge_feedback(NULL, 1, 'x');
+SELECT costsim_acknowledge_feedback('a', NULL, 'x');
+SELECT costsim_acknowledge_feedback('a', 1, NULL);
+SELECT costsim_acknowledge_feedback('', 1, 'x');
+SELECT costsim_acknowledge_feedback('a', 1, ' ');
+SELECT costsim_acknowledge_feedback('a', 1, 'x', '');
+SELECT costsim_purge_feedback(NULL);
+SELECT costsim_purge_feedback('-1 day');
+SELECT costsim_purge_feedback('1 day', 0);
+SELECT * FROM costsim_query_feedback('a', "limit" => -1);
+BEGIN READ ONLY;
+SELECT * FROM costsim_detect_patterns();
+ROLLBACK;
+BEGIN READ ONLY;
+SELECT costsim_acknowledge_feedback('a', 1, 'x');
+ROLLBACK;
+BEGIN READ ONLY;
+SELECT costsim_purge_feedback();
+ROLLBACK;

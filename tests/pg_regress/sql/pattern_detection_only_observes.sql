@@ -1,0 +1,26 @@
+-- PB-S3: who may read runs and write feedback, and nothing else, may look for patterns; and it works under any search_path.
+TRUNCATE costsim_worker_runs, costsim_pattern_feedback RESTART IDENTITY;
+INSERT INTO costsim_worker_runs (id, tenant_id, worker_id, status, error) SELECT n, 'acme', 'w', 'failed', 'x' FROM generate_series(1, 3) n;
+CREATE ROLE regress_pattern;
+GRANT SELECT ON costsim_worker_runs TO regress_pattern;
+GRANT SELECT, INSERT, UPDATE ON costsim_pattern_feedback TO regress_pattern;
+GRANT EXECUTE ON FUNCTION costsim_detect_patterns, costsim_acknowledge_feedback, _costsim_error_key, _costsim_occurrences(timestamptz, text, text) TO regress_pattern;
+CREATE SCHEMA hostile;
+GRANT USAGE ON SCHEMA hostile TO regress_pattern;
+CREATE FUNCTION hostile.no(text, text) RETURNS boolean LANGUAGE sql AS 'SELECT 1 / 0 = 1';
+CREATE OPERATOR hostile.= (FUNCTION = hostile.no, LEFTARG = text, RIGHTARG = text);
+SET ROLE regress_pattern;
+SET search_path = hostile, pg_catalog, public;
+SELECT feedback_id, occurrence_count, is_new FROM public.costsim_detect_patterns();
+SELECT feedback_id, occurrence_count, is_new FROM public.costsim_detect_patterns('acme');
+SELECT public.costsim_acknowledge_feedback('acme', 1, 'kim');
+RESET search_path;
+RESET ROLE;
+REVOKE SELECT ON costsim_worker_runs FROM regress_pattern;
+SET ROLE regress_pattern;
+SELECT * FROM costsim_detect_patterns();
+RESET ROLE;
+DROP SCHEMA hostile CASCADE;
+DROP OWNED BY regress_pattern;
+DROP ROLE regress_pattern;
+TRUNCATE costsim_worker_runs, costsim_pattern_feedback RESTART IDENTITY;
