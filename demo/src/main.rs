@@ -6,7 +6,8 @@
 //! a canary tells the wrong price table from the right one, the price table is put right, the breaker is enabled and the alert resolved. Then a report tells what happened, and checks
 //! say whether it is true.
 //!
-//! At the very end the same requests go on a bill: a hard limit refuses what would pass it, and a loop that runs away is found and told of.
+//! At the very end the same requests go on a bill: a hard limit refuses what would pass it, and a loop that runs away is found and told of. Then workers
+//! fail with one error in many words, which is a pattern and soon a prediction, and envelopes preempt each other, until a kill switch ends them.
 //!
 //! Nothing of the machine is touched: the server is a throw-away cluster and everything is removed at the end.
 
@@ -18,6 +19,7 @@ mod prices;
 mod replica;
 mod report;
 mod screen;
+mod signals;
 mod stage;
 mod trace;
 

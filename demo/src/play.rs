@@ -19,6 +19,7 @@ use crate::prices::PriceTable;
 use crate::replica::{Event, Window};
 use crate::report::{self, Report};
 use crate::screen::{Screen, Tone, thousands};
+use crate::signals::Signals;
 use crate::stage::{Message, Replica, Stage, What, publish};
 use crate::trace::{self, Request};
 
@@ -100,9 +101,9 @@ pub fn run(show: &Show) -> Result<bool> {
     let stage = Stage::set_up();
     interrupt.check()?;
     let mut play = Play::new(stage?, plan, prices, interrupt, screen);
-    let (story, recovery, bill) = play.perform(&requests).map_err(|error| play.explained(error))?;
+    let (story, recovery, bill, signals) = play.perform(&requests).map_err(|error| play.explained(error))?;
 
-    let report = Report::collect(&mut play.stage, source, play.plan.window, story, recovery, bill)?;
+    let report = Report::collect(&mut play.stage, source, play.plan.window, story, recovery, bill, signals)?;
     play.screen.line("");
     play.screen.line(&report.text(play.screen.paint()));
     if show.keep {
@@ -267,12 +268,13 @@ impl Play {
         Ok(())
     }
 
-    fn perform(&mut self, requests: &[Request]) -> Result<(Story, Recovery, Bill)> {
+    fn perform(&mut self, requests: &[Request]) -> Result<(Story, Recovery, Bill, Signals)> {
         self.prepare(requests)?;
         let story = self.replay()?;
         let recovery = self.recover(&story)?;
         let bill = self.bill()?;
-        Ok((story, recovery, bill))
+        let signals = self.signals()?;
+        Ok((story, recovery, bill, signals))
     }
 
     /// What went wrong, with what the extension says about its own deliveries: that is where to look first.
@@ -534,6 +536,33 @@ impl Play {
             Ok(client.query_one(empty, &[])?.get::<_, bool>(0).then_some(()))
         })?;
         Ok(bill)
+    }
+
+    /// What fails again and again, who is likely to, and who gets to do something about it.
+    fn signals(&mut self) -> Result<Signals> {
+        let Play { stage: Stage { client, .. }, screen, .. } = self;
+        let signals = Signals::run(client)?;
+        let Signals { pattern, forecast, order, .. } = &signals;
+        screen.event_in(
+            Tone::Bad,
+            &format!(
+                "{} failures of {} workers in {} texts are {} error: {}",
+                pattern.occurrences, pattern.workers, pattern.texts, pattern.found, pattern.template
+            ),
+        );
+        screen.event(&format!(
+            "{} is likely to fail: in {:.0} % of its runs, {:.0} to {:.0} with 80 % certainty",
+            forecast.workers.join(", "),
+            100.0 * forecast.rate,
+            100.0 * forecast.lower,
+            100.0 * forecast.upper
+        ));
+        screen.event(&format!(
+            "an envelope for reliability preempts {}; the kill switch ends {}; the record of it refuses to change",
+            order.preempted.join(", "),
+            order.reverted
+        ));
+        Ok(signals)
     }
 
     fn dismiss(&mut self) -> Result<()> {

@@ -9,6 +9,7 @@ use crate::canary::Trial;
 use crate::cost::Bill;
 use crate::play::{Recovery, Story, millis};
 use crate::screen::{Paint, Tone, thousands};
+use crate::signals::Signals;
 use crate::stage::Stage;
 
 /// The threshold of the breaker that the demo uses, the extension's default.
@@ -57,6 +58,7 @@ pub struct Report {
     story: Story,
     recovery: Recovery,
     bill: Bill,
+    signals: Signals,
     queue: String,
     checks: Vec<Check>,
 }
@@ -69,6 +71,7 @@ impl Report {
         story: Story,
         recovery: Recovery,
         bill: Bill,
+        signals: Signals,
     ) -> Result<Self> {
         let client = &mut stage.client;
         let terms = terms(client)?;
@@ -85,9 +88,13 @@ impl Report {
             sums(&bill),
             limit(&bill),
             spike(&bill),
+            pattern(&signals),
+            forecast(&signals),
+            order(&signals),
+            stays(&signals),
         ];
         let requests = client.query_one("SELECT count(*) FROM demo_requests", &[])?.get(0);
-        Ok(Report { source, window, requests, terms, points, story, recovery, bill, queue, checks })
+        Ok(Report { source, window, requests, terms, points, story, recovery, bill, signals, queue, checks })
     }
 
     /// Whether every check holds.
@@ -187,6 +194,20 @@ impl Report {
             millis(bill.alert_after)
         )?;
 
+        let Signals { runs, pattern, forecast, order } = &self.signals;
+        writeln!(out, "\n{}", heading("Signals"))?;
+        writeln!(out, "  {runs} runs of three workers; what fails: {}", pattern.template)?;
+        writeln!(
+            out,
+            "  {} will fail in {:.0} to {:.0} % of its runs; that it is a third or more has the probability {:.2}",
+            forecast.workers.join(", "),
+            100.0 * forecast.lower,
+            100.0 * forecast.upper,
+            forecast.confidence
+        )?;
+        writeln!(out, "  under the kill switch: {}", order.while_killed)?;
+        writeln!(out, "  a change of the record: {} {}", order.refusal.0, order.refusal.1)?;
+
         writeln!(out, "\n{}", heading("Checks"))?;
         for check in &self.checks {
             let mark =
@@ -207,6 +228,8 @@ impl Report {
                 "SELECT * FROM costsim_cost_by_user('demo', now() - interval '15 days', now())",
             ),
             ("what was odd", "SELECT * FROM costsim_query_anomalies('demo', include_resolved => true)"),
+            ("what fails", "SELECT * FROM costsim_query_feedback('demo')"),
+            ("who decided what", "SELECT * FROM costsim_query_audit('demo')"),
             ("the outbox", "SELECT * FROM costsim_alert_queue_stats()"),
             ("the windows", "TABLE demo_windows"),
         ] {
@@ -371,6 +394,42 @@ fn spike(bill: &Bill) -> Check {
     Check {
         holds,
         text: "a loop that runs away is an anomaly of today, HIGH, and found to be a loop of retries".into(),
+    }
+}
+
+fn pattern(signals: &Signals) -> Check {
+    let pattern = &signals.pattern;
+    let holds = pattern.found == 1
+        && pattern.workers == 3
+        && pattern.occurrences > 10
+        && pattern.texts == pattern.occurrences;
+    Check { holds, text: format!("{} failures with no two texts alike are one pattern", pattern.occurrences) }
+}
+
+fn forecast(signals: &Signals) -> Check {
+    let forecast = &signals.forecast;
+    let holds =
+        forecast.workers == ["mailer"] && forecast.lower < forecast.rate && forecast.rate < forecast.upper;
+    Check { holds, text: "the worker whose failures rise is likely to fail, and no other".into() }
+}
+
+fn order(signals: &Signals) -> Check {
+    let order = &signals.order;
+    let holds = order.preempted == ["save"]
+        && order.reverted == 1
+        && order.while_killed == "REJECTED: the kill switch is active";
+    Check { holds, text: "reliability preempts cost, and nothing is applied under the kill switch".into() }
+}
+
+fn stays(signals: &Signals) -> Check {
+    let order = &signals.order;
+    let holds = order.refusal.0 == "55000" && order.records == order.transitions && order.changed == 0;
+    Check {
+        holds,
+        text: format!(
+            "each of {} transitions of envelopes has a record, which nobody can change",
+            order.transitions
+        ),
     }
 }
 
