@@ -111,7 +111,7 @@ SELECT sum(cost_cents) FROM costsim_cost_daily WHERE dimension OPERATOR(pg_catal
 INSERT INTO public.costsim_cost_records (tenant_id, user_id, feature_tag, model, cost_cents, created_at)
 SELECT 't', 'u', 'f.g', 'm', CASE WHEN d OPERATOR(pg_catalog.<) 2 THEN 900 ELSE 300 END, pg_catalog.now() OPERATOR(pg_catalog.-) (d OPERATOR(pg_catalog.*) interval '24 hours') OPERATOR(pg_catalog.-) interval '1 microsecond' FROM generate_series(0, 20) d;
 SELECT count(*) FROM costsim_detect_anomalies() WHERE severity OPERATOR(pg_catalog.=) 'HIGH';
-INSERT INTO costsim_worker_runs (tenant_id, worker_id, status, cost_cents, created_at) SELECT 'acme', 'w', CASE WHEN g OPERATOR(pg_catalog.>) 6 THEN 'failed' ELSE 'completed' END, 10 OPERATOR(pg_catalog.*) g, pg_catalog.now() OPERATOR(pg_catalog.-) INTERVAL '1 hour' FROM pg_catalog.generate_series(1, 20) g;
+INSERT INTO costsim_worker_runs (tenant_id, worker_id, status, cost_cents, created_at) SELECT 'acme', 'w', CASE WHEN g OPERATOR(pg_catalog.>) 6 THEN 'failed' ELSE 'completed' END, 10 OPERATOR(pg_catalog.*) g, pg_catalog.now() OPERATOR(pg_catalog.-) ((60 OPERATOR(pg_catalog.-) g) OPERATOR(pg_catalog.*) INTERVAL '1 minute') FROM pg_catalog.generate_series(1, 20) g;
 SELECT prediction_type, is_new FROM costsim_predict('acme') ORDER BY prediction_type;
 SELECT count(*) FROM costsim_predict(method => 'reference');
 SELECT costsim_emit_prediction('acme', 'own', 'run', 'r', 0.5, '{}'), costsim_emit_prediction('acme', 'own', 'run', 'r', 0.6, '{}') IS NOT NULL AS again;
