@@ -21,6 +21,7 @@ mod golden;
 mod guc;
 mod leader;
 mod lock;
+mod maintenance;
 mod pattern;
 mod prediction;
 mod provenance;

@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use pgrx::pg_sys::BuiltinOid::{
     INT4ARRAYOID, INT8ARRAYOID, INT8OID, JSONBOID, TEXTARRAYOID, TEXTOID, TIMESTAMPTZOID,
 };
+use pgrx::prelude::*;
 use serde_json::Value;
 
 use super::spends::Entity;
@@ -423,8 +424,7 @@ pub fn end_drifts(tenants: Vec<String>, days: Vec<Day>) -> Result<()> {
 }
 
 /// Deletes anomalies that are over and breaches from before a moment, the oldest first, at most so many: how many.
-pub fn purge(before: DateTime<Utc>, most: i64) -> Result<i64> {
-    let before = convert::timestamptz(before)?;
+pub fn purge(before: TimestampWithTimeZone, most: i64) -> Result<i64> {
     let anomalies = convert::count(PURGE.run(&[before.into(), most.into()])?);
     let breaches = PURGE_BREACHES.run(&[before.into(), (most - anomalies).into()])?;
     Ok(anomalies + convert::count(breaches))

@@ -9,7 +9,7 @@ use pgrx::prelude::*;
 use crate::db::{self, Statement, column, nullable};
 use crate::error::{Answer, Error, Result, required};
 use crate::lock;
-use crate::provenance::{self, Task};
+use crate::maintenance::{self, Task};
 
 /// Pending rows of one step.
 const STEP: i64 = 10_000;
@@ -190,7 +190,7 @@ pub fn be_the_only_one(what: &'static str) -> Result<()> {
 }
 
 fn note(rows: i64) -> Result<()> {
-    if rows > 0 { provenance::note(Task::RefreshCosts, rows) } else { Ok(()) }
+    if rows > 0 { maintenance::note(Task::RefreshCosts, rows) } else { Ok(()) }
 }
 
 fn step(place: &mut Option<String>, max_rows: i64) -> Result<i64> {

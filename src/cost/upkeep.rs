@@ -12,8 +12,8 @@ use pgrx::prelude::*;
 use super::fold::{be_the_only_one, sums_of};
 use super::zone::days_of;
 use crate::db::{self, Statement};
-use crate::error::{Answer, Error, Result, required};
-use crate::provenance::{self, Task};
+use crate::error::{Answer, Result, required};
+use crate::maintenance::{self, Task};
 use crate::{clock, convert, lock};
 
 /// A quarter of an hour in microseconds.
@@ -115,15 +115,8 @@ fn costsim_purge_cost_records(
     keep_sums: default!(Option<bool>, true),
 ) -> Answer<i64> {
     db::require_writable(c"costsim_purge_cost_records()");
-    let older_than = convert::span(required(older_than, "older_than")?);
-    let max_rows = required(max_rows, "max_rows")?;
+    let (older_than, max_rows) = maintenance::bounds(older_than, max_rows, "Leave it out for 90 days.")?;
     let keep_sums = required(keep_sums, "keep_sums")?;
-    if older_than < TimeDelta::zero() {
-        return Err(Error::invalid("older_than must not be negative", "Leave it out for 90 days.").into());
-    }
-    if max_rows < 1 {
-        return Err(Error::invalid("max_rows must be at least 1", "Leave it out for 10,000.").into());
-    }
     // What is put off to the commit cannot be, where the server watches over what is done.
     db::check_deferred_constraints()?;
     Ok(db::as_owner(|| purge(older_than, max_rows, keep_sums))?)
@@ -147,7 +140,7 @@ fn purge(older_than: TimeDelta, max_rows: i64, keep_sums: bool) -> Result<i64> {
         PURGE.run(&[before.into(), max_rows.into()])
     })?;
     let rows = convert::count(deleted);
-    provenance::note(Task::PurgeCosts, rows)?;
+    maintenance::note(Task::PurgeCosts, rows)?;
     Ok(rows)
 }
 

@@ -9,7 +9,6 @@ use costsim_core::pattern::Seen;
 use costsim_core::signature::{Method, Signature};
 use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys::BuiltinOid::{INT4OID, INT8ARRAYOID, INT8OID, JSONBOID, TEXTOID, TIMESTAMPTZOID};
-use pgrx::prelude::*;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -167,14 +166,6 @@ static ACKNOWLEDGE: Statement = Statement::current(
     &[TEXTOID, INT8OID, TEXTOID, TEXTOID],
 );
 
-static PURGE: Statement = Statement::deciding(
-    "DELETE FROM ONLY @schema@.costsim_pattern_feedback
-      WHERE id = ANY (ARRAY(SELECT id FROM ONLY @schema@.costsim_pattern_feedback
-                             WHERE last_seen < $1
-                             ORDER BY last_seen, id LIMIT $2 FOR UPDATE SKIP LOCKED))",
-    &[TIMESTAMPTZOID, INT8OID],
-);
-
 /// Failed runs with one signature.
 pub struct Group {
     pub tenant: String,
@@ -326,11 +317,6 @@ pub fn end(ids: Vec<i64>) -> Result<()> {
 /// Notes who knows of a pattern: whether nobody did.
 pub fn acknowledge(tenant: &str, id: i64, who: &str, note: Option<&str>) -> Result<bool> {
     Ok(ACKNOWLEDGE.run(&[tenant.into(), id.into(), who.into(), note.into()])? > 0)
-}
-
-/// Deletes what was last seen before then.
-pub fn purge(before: TimestampWithTimeZone, max_rows: i64) -> Result<i64> {
-    Ok(convert::count(PURGE.run(&[before.into(), max_rows.into()])?))
 }
 
 fn of_keys<'a>(look: &Look, findings: &[Finding]) -> Result<[DatumWithOid<'a>; 2]> {

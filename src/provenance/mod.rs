@@ -6,15 +6,15 @@
 //!
 //! `record` what may be written · `glance` a batch that is fine is seen to be · `once` one row per input · `row` what the table's
 //! triggers do · `hash` of a document · `drift` summed up · `changes` and `rollup` drift of whole hours · `backfill` baselines ·
-//! `maintenance` what is due again and again
+//! `purge` how long it is kept
 
 mod backfill;
 mod changes;
 mod drift;
 mod glance;
 mod hash;
-mod maintenance;
 mod once;
+mod purge;
 mod record;
 mod rollup;
 mod row;
@@ -22,7 +22,7 @@ mod store;
 #[cfg(any(test, feature = "pg_test"))]
 mod tests;
 
-pub use maintenance::{Task, note, note_failure, purge_some};
+pub use purge::purge_some;
 pub use rollup::refresh_next;
 
 use pgrx::iter::TableIterator;

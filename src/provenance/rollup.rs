@@ -9,11 +9,11 @@ use pgrx::pg_sys::BuiltinOid::{TIMESTAMPTZARRAYOID, TIMESTAMPTZOID};
 use pgrx::prelude::*;
 
 use super::changes;
-use super::maintenance::{self, Task};
 use crate::convert;
 use crate::db::{self, Statement, column};
 use crate::error::{Answer, Error, Result, required};
 use crate::lock;
+use crate::maintenance::{self, Task};
 
 /// Hours that have changed and are over; the present one is left to the readers, and so is what has no end. More than one call takes: some
 /// may be held for long.

@@ -8,8 +8,8 @@ use super::process;
 use super::upkeep::{BREATH, Due, HOURLY, SETBACK, contained};
 use crate::anomaly::schedule::{Failure, Outcome, Round};
 use crate::error::Result;
-use crate::provenance::Task;
-use crate::{convert, guc, provenance};
+use crate::maintenance::{self, Task};
+use crate::{convert, guc};
 
 /// Somebody's name in the log has no more characters.
 const LONGEST_NAME: usize = 200;
@@ -57,7 +57,7 @@ impl Detection {
                     warning!("costsim: {} failed: {trouble}", self.due.name);
                 }
                 // Where that fails too, the log has it.
-                contained(|| provenance::note_failure(Task::DetectAnomalies, &trouble))?;
+                contained(|| maintenance::note_failure(Task::DetectAnomalies, &trouble))?;
                 BREATH
             }
             Failure::General => {
@@ -78,11 +78,11 @@ impl Detection {
             }
             Outcome::Held => {
                 let why = "55P03: somebody else is looking, or leads lock 7005";
-                contained(|| provenance::note_failure(Task::DetectAnomalies, why))?;
+                contained(|| maintenance::note_failure(Task::DetectAnomalies, why))?;
             }
             Outcome::Nothing if self.round.looked_at > 0 && !self.round.has_failed => {
                 let rows = self.round.looked_at;
-                contained(|| provenance::note(Task::DetectAnomalies, rows))?;
+                contained(|| maintenance::note(Task::DetectAnomalies, rows))?;
             }
             Outcome::Nothing => {}
         }

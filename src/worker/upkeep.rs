@@ -17,7 +17,7 @@ use crate::alert::store::upkeep;
 use crate::canary::schedule::{self, Ending, Found, Run};
 use crate::db::Refusal;
 use crate::error::Result;
-use crate::provenance::Task;
+use crate::maintenance::{self, Task};
 use crate::{clock, cost, db, guc, lock, pattern, prediction, provenance, run};
 
 /// What is over is cleared away, and provenance purged, this often.
@@ -360,7 +360,7 @@ impl Due {
         warning!("costsim: {} failed: {trouble}", self.name);
         if let Some(task) = self.task {
             // Where that fails too, the log has it.
-            contained(|| provenance::note_failure(task, &trouble))?;
+            contained(|| maintenance::note_failure(task, &trouble))?;
         }
         self.trouble = Some(trouble);
         Ok(())

@@ -1,0 +1,123 @@
+//! What keeps tables in order, and when it last did: the tasks of `costsim_maintenance`, and the purges of rows by their age.
+
+use std::ffi::CStr;
+
+use chrono::TimeDelta;
+use pgrx::pg_sys::BuiltinOid::{INT8OID, TEXTOID};
+use pgrx::prelude::*;
+
+use crate::db::{self, Statement};
+use crate::error::{Error, Result, required};
+use crate::{clock, convert};
+
+/// What is done again and again.
+#[derive(Clone, Copy)]
+pub enum Task {
+    PurgeProvenance,
+    RefreshDrift,
+    PurgeCosts,
+    RefreshCosts,
+    DetectAnomalies,
+    PurgeRuns,
+    PurgeFeedback,
+    PurgePredictions,
+}
+
+static NOTE: Statement = Statement::deciding(
+    "INSERT INTO @schema@.costsim_maintenance AS m (task, last_rows, total_rows, last_error) VALUES ($1, $2, $2, $3)
+     ON CONFLICT (task) DO UPDATE
+        SET last_run_at = pg_catalog.clock_timestamp(), last_rows = excluded.last_rows, total_rows = m.total_rows + excluded.last_rows,
+            last_error = excluded.last_error",
+    &[TEXTOID, INT8OID, TEXTOID],
+);
+
+/// Notes that a task has been done, and on how many rows or hours.
+pub fn note(task: Task, rows: i64) -> Result<()> {
+    NOTE.run(&[task.name().into(), rows.into(), None::<&str>.into()]).map(drop)
+}
+
+/// Notes that a task has failed.
+pub fn note_failure(task: Task, error: &str) -> Result<()> {
+    NOTE.run(&[task.name().into(), 0_i64.into(), error.into()]).map(drop)
+}
+
+impl Task {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::PurgeProvenance => "purge_provenance",
+            Self::RefreshDrift => "refresh_drift",
+            Self::PurgeCosts => "purge_costs",
+            Self::RefreshCosts => "refresh_costs",
+            Self::DetectAnomalies => "detect_anomalies",
+            Self::PurgeRuns => "purge_runs",
+            Self::PurgeFeedback => "purge_feedback",
+            Self::PurgePredictions => "purge_predictions",
+        }
+    }
+}
+
+/// Rows that are deleted by their age.
+pub struct Purge {
+    pub table: &'static CStr,
+    pub task: Task,
+    /// Deletes what is of before a moment, the oldest first, at most so many rows.
+    pub delete: &'static Statement,
+}
+
+impl Purge {
+    /// Deletes rows that are older than that, at most so many, for whoever calls this function: how many.
+    ///
+    /// It becomes the owner only after the caller's own deferred triggers have run: as the caller.
+    pub fn by_hand(
+        &self,
+        function: &CStr,
+        older_than: Option<Interval>,
+        max_rows: Option<i64>,
+    ) -> Result<i64> {
+        db::require_writable(function);
+        let (age, max_rows) = bounds(older_than, max_rows, "Leave it out for 90 days.")?;
+        // What is put off to the commit cannot be, where the server watches over what is done.
+        db::check_deferred_constraints()?;
+        db::as_owner(|| self.purge(age, max_rows))
+    }
+
+    /// Deletes some rows that are older than that: how many.
+    pub fn some(&self, age: TimeDelta, max_rows: i64) -> Result<i64> {
+        db::check_deferred_constraints()?;
+        self.purge(age, max_rows)
+    }
+
+    /// The same as the owner already, and after what was deferred.
+    pub fn purge(&self, age: TimeDelta, max_rows: i64) -> Result<i64> {
+        let Some(before) = before(age) else { return Ok(0) };
+        // An application may have put triggers of its own on the table, or own it: they must not run as whoever calls, or as the worker.
+        let deleted = db::as_owner_of(db::relation(self.table)?, || {
+            self.delete.run(&[before.into(), max_rows.into()])
+        })?;
+        let rows = convert::count(deleted);
+        note(self.task, rows)?;
+        Ok(rows)
+    }
+}
+
+/// The arguments of a purge; the hint says what an age may be.
+pub fn bounds(
+    older_than: Option<Interval>,
+    max_rows: Option<i64>,
+    hint: &'static str,
+) -> Result<(TimeDelta, i64)> {
+    let older_than = convert::span(required(older_than, "older_than")?);
+    let max_rows = required(max_rows, "max_rows")?;
+    if older_than < TimeDelta::zero() {
+        return Err(Error::invalid("older_than must not be negative", hint));
+    }
+    if max_rows < 1 {
+        return Err(Error::invalid("max_rows must be at least 1", "Leave it out for 10,000."));
+    }
+    Ok((older_than, max_rows))
+}
+
+/// The moment that was so long ago. Older than the calendar is nothing.
+pub fn before(age: TimeDelta) -> Option<TimestampWithTimeZone> {
+    clock::now().checked_sub_signed(age).and_then(|before| convert::timestamptz(before).ok())
+}
