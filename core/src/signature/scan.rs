@@ -93,14 +93,29 @@ enum Last {
     Other,
 }
 
+/// What the words before let expect of a number or an id.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Awaits {
+    Nothing,
+    /// A code, whatever its number.
+    Code,
+    /// A code, if what follows it does not say that the number is one of things.
+    Figure,
+    /// A SQLSTATE.
+    State,
+    /// A status of HTTP that tells of an error.
+    Status,
+    /// An id.
+    Id,
+}
+
 struct Scan<'a> {
     text: &'a [u8],
     at: usize,
     out: &'a mut Vec<u8>,
     /// White space that is written when something follows it.
     is_apart: bool,
-    /// A word has been read behind which a number is a code.
-    awaits_code: bool,
+    awaits: Awaits,
     /// A slash has been read since the last white space or quote.
     has_slash: bool,
     /// What follows is a segment of a path.
@@ -119,7 +134,7 @@ impl<'a> Scan<'a> {
             at: 0,
             out,
             is_apart: false,
-            awaits_code: false,
+            awaits: Awaits::Nothing,
             has_slash: false,
             is_in_path: false,
             last: Last::Other,
@@ -174,7 +189,7 @@ impl<'a> Scan<'a> {
         self.out.extend_from_slice(placeholder.as_bytes());
         self.at = end;
         self.last = Last::Other;
-        self.awaits_code = false;
+        self.awaits = Awaits::Nothing;
     }
 
     fn write_id(&mut self, placeholder: &str, end: usize) {
@@ -209,7 +224,7 @@ impl<'a> Scan<'a> {
         let last = self.last;
         match byte {
             b'/' | b'\\' => {
-                self.awaits_code = false;
+                self.awaits = Awaits::Nothing;
                 if byte == b'/' && next == b'/' && self.before() == b':' {
                     self.is_in_path = false;
                     self.has_slash = true;
@@ -226,7 +241,7 @@ impl<'a> Scan<'a> {
                 }
                 self.leave_path();
             }
-            b'-' | b'+' if next.is_ascii_digit() && !self.is_in_path && !self.awaits_code => {
+            b'-' | b'+' if next.is_ascii_digit() && !self.is_in_path && !self.awaits_code() => {
                 let before = self.before();
                 if before <= b' ' || b"(=[{,:;|\"'".contains(&before) {
                     // The sign of the number that follows.
@@ -251,12 +266,17 @@ impl<'a> Scan<'a> {
             b'"' | b'\'' | b'`' | b'(' | b')' | b'[' | b']' | b'}' | b',' | b';' | b'|' => self.leave_path(),
             _ => {}
         }
-        if !b":=#([\"'-".contains(&byte) {
-            self.awaits_code = false;
+        let is_pid = byte == b'[' && self.before() == b' ' && self.awaits == Awaits::Figure;
+        if !b":=#([\"'-".contains(&byte) || is_pid || (byte == b'-' && self.awaits == Awaits::Id) {
+            self.awaits = Awaits::Nothing;
         }
         self.out.push(byte);
         self.at += 1;
         self.last = if byte == b'-' && last == Last::Id { Last::Id } else { Last::Other };
+    }
+
+    fn awaits_code(&self) -> bool {
+        !matches!(self.awaits, Awaits::Nothing | Awaits::Id)
     }
 
     fn leave_path(&mut self) {
@@ -276,7 +296,7 @@ impl<'a> Scan<'a> {
             self.out.push(b'?');
             self.at += 1;
             self.last = Last::Other;
-            self.awaits_code = false;
+            self.awaits = Awaits::Nothing;
             return;
         }
         let end = self.at + 1 + length;
@@ -348,7 +368,7 @@ impl<'a> Scan<'a> {
             end -= 1;
         }
         let segment = &self.text[self.at..end];
-        self.awaits_code = false;
+        self.awaits = Awaits::Nothing;
         if !has_digit(segment) || is_route_version(segment) {
             return self.copy_to(end);
         }
@@ -368,7 +388,7 @@ impl<'a> Scan<'a> {
         self.out.extend_from_slice(&self.text[self.at..end]);
         self.at = end;
         self.last = Last::Other;
-        self.awaits_code = false;
+        self.awaits = Awaits::Nothing;
     }
 }
 

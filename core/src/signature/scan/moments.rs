@@ -1,7 +1,7 @@
 //! Dates and times of day.
 
 use super::Scan;
-use super::lists::{DAYS, MONTHS, is_all, is_one_of};
+use super::lists::{is_all, is_day, is_month, is_zone};
 
 impl Scan<'_> {
     /// A number of so many digits, and not more, up to a value.
@@ -78,11 +78,18 @@ impl Scan<'_> {
             return end + 1;
         }
         let at = end + usize::from(self.byte(end) == b' ' && end < self.text.len());
-        let name = self.text.get(at..at + 3).unwrap_or_default();
-        if is_one_of(name, &["utc", "gmt"]) && self.ends(at + 3) {
-            return at + 3;
+        let letters = self.run_of(at, u8::is_ascii_alphabetic);
+        if is_zone(&self.text[at.min(self.text.len())..at + letters]) && self.ends(at + letters) {
+            return at + letters;
         }
         if let Some(hours) = self.expect(at, b"+-").and_then(|at| self.digits_at(at, 2)) {
+            // As PostgreSQL writes it: hours alone, and nothing between.
+            if at == end
+                && self.ends(hours)
+                && !(self.byte(hours) == b':' && self.byte(hours + 1).is_ascii_digit())
+            {
+                return hours;
+            }
             let minutes = self.digits_at(self.expect(hours, b":").unwrap_or(hours), 2);
             if let Some(zone) = minutes.filter(|&zone| self.ends(zone)) {
                 return zone;
@@ -104,7 +111,7 @@ impl Scan<'_> {
         let month_at = self.expect(day, b"/.- ")?;
         let letters = self.run_of(month_at, u8::is_ascii_alphabetic);
         let month = if letters > 0 {
-            is_one_of(&self.text[month_at..month_at + letters], &MONTHS).then_some(month_at + letters)?
+            is_month(&self.text[month_at..month_at + letters]).then_some(month_at + letters)?
         } else if separator == b' ' {
             return None;
         } else {
@@ -118,10 +125,10 @@ impl Scan<'_> {
     /// A moment that begins with the name of a day or a month.
     pub(super) fn named_moment(&self, end: usize) -> Option<usize> {
         let word = &self.text[self.at..end];
-        if !(3..=9).contains(&word.len()) {
+        if !(3..=9).contains(&word.len()) || !matches!(self.byte(end), b' ' | b',') {
             return None;
         }
-        if is_one_of(word, &DAYS) {
+        if is_day(word) {
             let at = self.expect(end, b",").unwrap_or(end);
             let at = self.spaces(at)?;
             return self.date_from_day(at).or_else(|| {
@@ -134,7 +141,7 @@ impl Scan<'_> {
 
     /// Jan 2 03:04:05, Jan 2 03:04:05 2025, Jan 2, 2025 with a time.
     pub(super) fn month_first(&self, start: usize, end: usize) -> Option<usize> {
-        if !is_one_of(&self.text[start..end], &MONTHS) {
+        if !is_month(&self.text[start..end]) {
             return None;
         }
         let day = self.figure(self.spaces(end)?, 1..=2, 31)?;

@@ -1,38 +1,83 @@
 //! Numbers with all that belongs to them.
 
 use super::Scan;
-use super::lists::{is_duration, is_unit};
+use super::lists::{Measure, is_unit, measure};
 
 impl Scan<'_> {
     /// A number with all that belongs to it, if it ends where a word does.
     pub(super) fn number(&mut self) -> bool {
-        let Some(mut at) = self.number_end(self.at) else { return false };
+        let Some(at) = self.number_end(self.at) else { return false };
+        if let Some((end, is_moment)) = self.measured(at) {
+            if is_moment {
+                self.write("<timestamp>", end);
+            } else {
+                self.write_number(end);
+            }
+            return true;
+        }
         if self.ends(at) {
             self.write_number(at);
             return true;
         }
-        // Units, and durations of more than one.
-        loop {
-            let unit = self.run_of(at, u8::is_ascii_alphabetic);
-            let name = &self.text[at..at + unit];
-            let end = at + unit;
-            if unit == 0 || !is_unit(name) {
-                return false;
-            }
-            if self.ends(end) {
-                let (start, number) = (self.at, at);
-                self.write_number(number);
-                debug_assert!(start < end);
-                self.copy_to(end);
-                self.awaits_code = false;
-                return true;
-            }
-            if !is_duration(name) {
-                return false;
-            }
-            let Some(next) = self.number_end(end) else { return false };
-            at = next;
+        let end = at + self.run_of(at, u8::is_ascii_alphabetic);
+        if !self.ends(end) || !is_unit(&self.text[at..end]) {
+            return false;
         }
+        self.write_number(at);
+        self.copy_to(end);
+        true
+    }
+
+    /// The end of a unit of time or size behind the digits of a number, at once or behind a space.
+    fn unit_end(&self, at: usize) -> Option<(usize, Measure)> {
+        let is_apart = self.byte(at) == b' ';
+        let start = at + usize::from(is_apart);
+        let end = start + self.run_of(start, u8::is_ascii_alphabetic);
+        let measure = measure(self.text.get(start..end)?, is_apart)?;
+        let next = self.byte(end);
+        let is_whole = if is_apart {
+            self.ends(end) && next.is_ascii() && !(matches!(next, b'-' | b'/' | b'.') && !self.ends(end + 1))
+        } else {
+            self.ends(end) || (measure != Measure::Size && next.is_ascii_digit())
+        };
+        is_whole.then_some((end, measure))
+    }
+
+    /// Whether a unit of time or size stands behind a number that ends here.
+    pub(super) fn is_measured(&self, at: usize) -> bool {
+        self.unit_end(at).is_some()
+    }
+
+    /// The end of a duration or size whose first number ends here, and whether it is one of days and a time of day.
+    fn measured(&self, number: usize) -> Option<(usize, bool)> {
+        let (mut end, mut unit) = self.unit_end(number)?;
+        while unit != Measure::Size {
+            let mut next = end;
+            if self.ends(end) {
+                next += usize::from(self.byte(end) == b',');
+                if self.byte(next) != b' ' {
+                    break;
+                }
+                next += 1;
+                if self.text.get(next..next + 4).is_some_and(|and| and.eq_ignore_ascii_case(b"and ")) {
+                    next += 4;
+                }
+                if unit == Measure::Days
+                    && let Some(time) = self.time(next)
+                {
+                    return Some((time, true));
+                }
+            }
+            let Some((after, following)) = self.number_end(next).and_then(|at| self.unit_end(at)) else {
+                break;
+            };
+            if following == Measure::Size {
+                break;
+            }
+            (end, unit) = (after, following);
+        }
+        // What goes on in another way is no duration.
+        self.ends(end).then_some((end, false))
     }
 
     /// The end of digits with thousands, points and an exponent.
