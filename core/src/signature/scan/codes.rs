@@ -84,7 +84,7 @@ impl<'a> Scan<'a> {
     }
 
     /// The end of one or two digits, with at most two more parts.
-    fn release_end(&self, start: usize) -> Option<usize> {
+    fn release(&self, start: usize) -> Option<usize> {
         let digits = self.run_of(start, u8::is_ascii_digit);
         let mut end = start + digits;
         for _ in 0..2 {
@@ -94,12 +94,13 @@ impl<'a> Scan<'a> {
             }
             end += 1 + more;
         }
-        ((1..=2).contains(&digits)
-            && self.ends(end)
-            && !self.goes_on(end)
-            && self.byte(end) != b'%'
-            && !self.is_measured(end))
-        .then_some(end)
+        ((1..=2).contains(&digits) && self.ends(end)).then_some(end)
+    }
+
+    /// The same, if that is all, and no amount.
+    fn release_end(&self, start: usize) -> Option<usize> {
+        self.release(start)
+            .filter(|&end| !self.goes_on(end) && self.byte(end) != b'%' && !self.is_measured(end))
     }
 
     /// The end of the parts of a model's name: numbers, words, sizes, dates.
@@ -284,12 +285,16 @@ impl<'a> Scan<'a> {
             if self.is_code_in_capitals(head, tail.len()) && self.stands_as_code(end) {
                 return self.copy_as_is(end);
             }
-            let is_model = is_model(head);
-            if (is_model || is_platform(head))
-                && let Some(release) = self.release_end(start + letters)
-            {
+            let named = if is_model(head) {
+                self.release(start + letters).map(|release| self.model_end(release))
+            } else if is_platform(head) {
+                self.release_end(start + letters)
+            } else {
+                None
+            };
+            if let Some(named) = named {
                 self.awaits = Awaits::Nothing;
-                return self.copy_to(if is_model { self.model_end(release) } else { release });
+                return self.copy_to(named);
             }
             if head.eq_ignore_ascii_case(b"v") && tail.len() <= 4 {
                 self.out.push(b'v');

@@ -51,9 +51,12 @@ impl Scan<'_> {
     /// The end of a duration or size whose first number ends here, and whether it is one of days and a time of day.
     fn measured(&self, number: usize) -> Option<(usize, bool)> {
         let (mut end, mut unit) = self.unit_end(number)?;
+        // What goes on in another way is no duration.
+        let mut whole = None;
         while unit != Measure::Size {
             let mut next = end;
             if self.ends(end) {
+                whole = Some(end);
                 next += usize::from(self.byte(end) == b',');
                 if self.byte(next) != b' ' {
                     break;
@@ -76,8 +79,7 @@ impl Scan<'_> {
             }
             (end, unit) = (after, following);
         }
-        // What goes on in another way is no duration.
-        self.ends(end).then_some((end, false))
+        self.ends(end).then_some(end).or(whole).map(|end| (end, false))
     }
 
     /// The end of digits with thousands, points and an exponent.
