@@ -12,17 +12,31 @@
 //! | a date, a time of day, both; with fractions, zone, names of months      | `<timestamp>`                                       |
 //! | `0x` and digits; eight or more hexadecimal digits with a digit and a letter; a MAC address | `<hex>`                          |
 //! | an IPv4 or IPv6 address; an e-mail address                              | `<ip>`; `<email>`                                   |
-//! | a segment of a path with a digit in it, but for a version such as `v1`  | `<id>`, and the file's extension                    |
+//! | a segment of a path with a digit in it, but for a version such as `v1`  | `<id>`, and the file's extension                     |
 //! | the query of a path or URL                                              | `?<query>`                                          |
 //! | a word of letters and digits, such as `abc123` or `req_8fk2`            | `<id>`, with what of its kind hangs on it by hyphens |
+//! | behind `id`, `job`, `container`, `commit`, `user` and their like: a whole number, seven or more hexadecimal digits | `<id>`   |
+//! | behind `@`: five or more hexadecimal digits                             | `<hex>`                                             |
 //! | a name with a number, such as `shard_12`                                | `shard_<n>`                                         |
 //! | a number: sign, thousands, decimals, exponent; a version `1.2.3`, `v2`  | `<n>`, `v<n>`                                       |
-//! | a number and a unit, such as `3ms`; `1m30s`                             | `<n>ms`; `<n>s`                                     |
+//! | a duration or a size: `3ms`, `1m30s`, `30 seconds`, `1.5GiB`; days and a time of day | `<n>`; `<timestamp>`                   |
+//! | a number and another unit glued on: `60hz`; percent                     | `<n>hz`; `<n>%`                                     |
 //!
-//! Codes stay as they are, since they say which error it is: a number of at most five digits behind a word such as `http`, `status`, `code`,
-//! `errno`, `sqlstate`, `exit` or `signal`, five characters behind `sqlstate`, a hexadecimal number of at most eight digits behind such a word; `E1001`,
-//! `HTTP404`, `ORA-00942` and others whose kind is known, in any case; and any other word of up to eight capital letters and three to five digits
-//! (`PAY1001`, `AUTH-4001`) in a text that is not all in capitals. Words such as `utf8` or `sha256`, which are no ids, stay too.
+//! Codes stay as they are, since they say which error it is:
+//!
+//! * behind `http`, `code`, `errno`, `sqlstate`, `signal`, `exit status` and their like a number of at most five digits (eight behind `code`), a
+//!   hexadecimal one of at most eight, and five characters behind `sqlstate` and `code`;
+//! * behind `error`, `err`, `status`, `exit`, `exited`, at most five digits, but only at the end, before punctuation, a bracket or a quote, or before a word
+//!   such as `after`, `from`, `when`; and 400 to 599, or a SQLSTATE with a letter, before whatever is not counted (`rows`, `items`, `retries`...);
+//! * behind `response`, `returned`, `received`, `got`, `failed`, `occurred`, `HTTPError` and their like 400 to 599, in the same places; anywhere before `client
+//!   error`, `server error` or the phrase that RFC 9110 has for it;
+//! * none of these before a percent sign, a slash, `of` or a unit;
+//! * a SQLSTATE behind `fatal`, `panic` and `pq`; a number of MySQL in `(1062, "`; a HRESULT of `0x8` and seven digits, but behind `at`;
+//! * `HTTP404`, `ORA-00942`, `AADSTS50011` and others whose kind is known, in any case;
+//! * a word of up to eight capitals and three to five digits (`PAY1001`, `AUTH-4001`) in a text that is not all in capitals, but only where codes stand: at the
+//!   beginning (a time may precede it), between two colons, behind a word for a code. `E1001` likewise, in any case, and behind a colon.
+//!
+//! Words such as `utf8` or `sha256`, which are no ids, stay too, and versions that are names: `TLS 1.2`, `HTTP/2`, `Python 3.12`, `gpt-4o`, `llama-3-8b`.
 
 mod reference;
 mod scan;

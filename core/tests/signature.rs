@@ -31,7 +31,7 @@ fn reference_vectors_come_out() {
 #[test]
 fn repaired_vectors() {
     for (text, expected) in [
-        ("Timeout after 30 seconds", "timeout after <n> seconds"),
+        ("Timeout after 30 seconds", "timeout after <n>"),
         ("Run 550e8400-e29b-41d4-a716-446655440000 failed", "run <uuid> failed"),
         ("Failed at 2025-01-02 03:04:05.123", "failed at <timestamp>"),
         ("Failed at 2025-01-02T03:04:05Z", "failed at <timestamp>"),
@@ -46,7 +46,7 @@ fn repaired_vectors() {
         standard("failed AT 2031-12-30 13:14:15.5 +02:00")
     );
     assert_eq!(standard(" "), "empty_error");
-    assert_eq!(standard("Timeout after 30 seconds"), reference("Timeout after 45 seconds"));
+    assert_eq!(standard("Timeout after 30 seconds"), standard("timeout after 1m"));
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn every_rule_has_an_example() {
         ("run 550e8400e29b41d4a716446655440000", "run <uuid>"),
         ("run_550e8400-e29b-41d4-a716-446655440000 died", "run_<uuid> died"),
         ("at 0x7ffd1c2a, 0X1F", "at <hex>, <hex>"),
-        ("commit 9fceb02d0ae598e95dc970b74767f19372d61af8", "commit <hex>"),
+        ("commit 9fceb02d0ae598e95dc970b74767f19372d61af8", "commit <id>"),
         ("mac 00:1B:44:11:3a:b7 gone", "mac <hex> gone"),
         ("no item abc123, \"req_8fk2\" or err42x", "no item <id>, \"<id>\" or <id>"),
         ("pod web-7d9f8b6c5d-x2k4j evicted", "pod web-<hex> evicted"),
@@ -74,7 +74,7 @@ fn every_rule_has_an_example() {
         ("at 20250102T030405Z", "at <timestamp>"),
         // Numbers.
         ("took -3.5e-3 of 1,234.5 (99.9%)", "took <n> of <n> (<n>%)"),
-        ("3ms, 4KB, 1m30.5s, 45s", "<n>ms, <n>kb, <n>s, <n>s"),
+        ("(3ms), (4KB), (1m30.5s), (1 day, 03:04:05)", "(<n>), (<n>), (<n>), (<timestamp>)"),
         ("version 1.2.3, v2.1", "version <n>, v<n>"),
         ("10-20 of 1_000_000", "<n>-<n> of <n>"),
         ("3/4 done", "<n>/<n> done"),
@@ -95,7 +95,7 @@ fn every_rule_has_an_example() {
         // Codes.
         ("HTTP/1.1 404 Not Found", "http/1.1 404 not found"),
         ("status code: 503", "status code: 503"),
-        ("status=500 in 30 s", "status=500 in <n> s"),
+        ("status=500 in 30 s", "status=500 in <n>"),
         ("{\"code\":404,\"took\":3}", "{\"code\":404,\"took\":<n>}"),
         ("[Errno 111] refused", "[errno 111] refused"),
         ("exit code -9, signal 15", "exit code -9, signal 15"),
@@ -103,7 +103,11 @@ fn every_rule_has_an_example() {
         ("SQLSTATE[42P01]: no table", "sqlstate[42p01]: no table"),
         ("error code 0x80070005", "error code 0x80070005"),
         ("E1001 ORA-00942 HTTP404 ts2304", "e1001 ora-00942 http404 ts2304"),
-        ("Card refused: PAY1001, AUTH-4001", "card refused: PAY1001, AUTH-4001"),
+        ("PAY1001: card refused", "PAY1001: card refused"),
+        ("[AUTH-4001] no session", "[AUTH-4001] no session"),
+        ("card refused for invoice INV-20417", "card refused for invoice inv-<n>"),
+        ("gpt-4o-2024-05-13 and TLS 1.2", "gpt-4o-2024-05-13 and tls 1.2"),
+        ("404 Not Found, 404 items", "404 not found, <n> items"),
         ("USER ABC123 NOT FOUND", "user <id> not found"),
         ("no UTF8 in sha256", "no utf8 in sha256"),
         // Letters and space.

@@ -3,7 +3,14 @@
 //! The text is looked at as bytes, after white space has been made one space each, letters beyond ASCII have been folded and digits beyond ASCII have
 //! become `0`. Where what was written could be read as more than it was, it is read again, until it stays: so a template's own template is itself.
 
+mod addresses;
+mod codes;
+mod lists;
+mod moments;
+mod numbers;
+
 use super::LONGEST_TEXT;
+use lists::{has_digit, is_all, is_word};
 
 /// How often a template is read again at most. No text is known that needs more than three times.
 const MOST_PASSES: usize = 8;
@@ -86,14 +93,29 @@ enum Last {
     Other,
 }
 
+/// What the words before let expect of a number or an id.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Awaits {
+    Nothing,
+    /// A code, whatever its number.
+    Code,
+    /// A code, if what follows it does not say that the number is one of things.
+    Figure,
+    /// A SQLSTATE.
+    State,
+    /// A status of HTTP that tells of an error.
+    Status,
+    /// An id.
+    Id,
+}
+
 struct Scan<'a> {
     text: &'a [u8],
     at: usize,
     out: &'a mut Vec<u8>,
     /// White space that is written when something follows it.
     is_apart: bool,
-    /// A word has been read behind which a number is a code.
-    awaits_code: bool,
+    awaits: Awaits,
     /// A slash has been read since the last white space or quote.
     has_slash: bool,
     /// What follows is a segment of a path.
@@ -105,155 +127,6 @@ struct Scan<'a> {
     has_small_letters: bool,
 }
 
-const fn is_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_'
-}
-
-fn has_digit(word: &[u8]) -> bool {
-    word.iter().any(u8::is_ascii_digit)
-}
-
-fn is_all(word: &[u8], class: fn(&u8) -> bool) -> bool {
-    !word.is_empty() && word.iter().all(class)
-}
-
-/// Compares a word of letters with small ones.
-fn is_one_of(word: &[u8], known: &[&str]) -> bool {
-    known.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(word))
-}
-
-/// Words behind which a number says which error it is.
-fn announces_code(word: &[u8]) -> bool {
-    let known: &[&str] = match word.len() {
-        2 => &["rc"],
-        3 => &["err", "sig"],
-        4 => &["http", "code", "exit"],
-        5 => &["errno", "error"],
-        6 => &["status", "signal", "exited"],
-        7 => &["errcode", "sqlcode", "hresult"],
-        8 => &["err_code", "sqlstate", "exitcode", "winerror", "ntstatus"],
-        9 => &["exit_code", "errorcode", "http_code"],
-        10 => &["error_code", "statuscode", "returncode"],
-        11 => &["status_code", "http_status", "return_code"],
-        _ => return false,
-    };
-    is_one_of(word, known)
-}
-
-/// Words that may stand between such a word and its number.
-fn leads_to_code(word: &[u8]) -> bool {
-    matches!(word.len(), 2..=6) && is_one_of(word, &["is", "was", "of", "with", "number"])
-}
-
-/// Kinds of codes whose digits follow at once, or behind a hyphen.
-fn is_kind_of_code(letters: &[u8], digits: usize) -> bool {
-    match letters.len() {
-        1 => (3..=5).contains(&digits) && letters[0].eq_ignore_ascii_case(&b'e'),
-        2..=8 => {
-            (1..=5).contains(&digits)
-                && is_one_of(
-                    letters,
-                    &[
-                        "ec", "rc", "ts", "cs", "bc", "pg", "err", "ora", "tns", "pls", "rman", "sql", "lnk",
-                        "msb", "http", "code", "exit", "error", "errno", "status", "sqlcode",
-                    ],
-                )
-        }
-        _ => false,
-    }
-}
-
-/// Words with digits that are names of things, not of one thing.
-fn is_name(word: &[u8]) -> bool {
-    let known: &[&str] = match word.len() {
-        2 => &["s3", "h2", "k8"],
-        3 => &[
-            "ec2", "md5", "i18", "x86", "x64", "tls", "k8s", "db2", "io2", "mp3", "mp4", "ie9", "int", "i32",
-            "i64", "u32", "u64", "f32", "f64",
-        ],
-        4 => {
-            &["utf8", "sha1", "ipv4", "ipv6", "i18n", "l10n", "int2", "int4", "int8", "b2b_", "gpt4", "web3"]
-        }
-        5 => &["utf16", "utf32", "int16", "int32", "int64", "http1", "http2", "http3", "x86_64"],
-        6 => &[
-            "sha256", "sha384", "sha512", "base32", "base64", "oauth2", "x86_64", "win32", "float4",
-            "float8", "uint32", "uint64", "latin1",
-        ],
-        7 => &["float32", "float64"],
-        _ => return false,
-    };
-    is_one_of(word, known)
-}
-
-/// Units that are written behind a number without a space.
-fn is_unit(word: &[u8]) -> bool {
-    word.len() <= 8
-        && (is_duration(word)
-            || is_one_of(
-                word,
-                &[
-                    "b", "k", "g", "t", "kb", "mb", "gb", "tb", "pb", "kib", "mib", "gib", "tib", "bytes",
-                    "x", "px", "hz", "khz", "mhz", "ghz", "st", "nd", "rd", "th", "bps", "kbps", "mbps",
-                    "gbps", "rps", "qps", "usd", "eur", "cents", "c", "f", "w", "v",
-                ],
-            ))
-}
-
-fn is_duration(word: &[u8]) -> bool {
-    word.len() <= 7
-        && is_one_of(
-            word,
-            &[
-                "s", "m", "h", "d", "w", "y", "ms", "us", "ns", "sec", "secs", "min", "mins", "hr", "hrs",
-                "day", "days", "hour", "hours", "second", "seconds", "minute", "minutes",
-            ],
-        )
-}
-
-const MONTHS: [&str; 24] = [
-    "jan",
-    "feb",
-    "mar",
-    "apr",
-    "may",
-    "jun",
-    "jul",
-    "aug",
-    "sep",
-    "oct",
-    "nov",
-    "dec",
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
-];
-
-const DAYS: [&str; 14] = [
-    "mon",
-    "tue",
-    "wed",
-    "thu",
-    "fri",
-    "sat",
-    "sun",
-    "monday",
-    "tuesday",
-    "wednesday",
-    "thursday",
-    "friday",
-    "saturday",
-    "sunday",
-];
-
 impl<'a> Scan<'a> {
     fn new(text: &'a [u8], out: &'a mut Vec<u8>) -> Self {
         Self {
@@ -261,7 +134,7 @@ impl<'a> Scan<'a> {
             at: 0,
             out,
             is_apart: false,
-            awaits_code: false,
+            awaits: Awaits::Nothing,
             has_slash: false,
             is_in_path: false,
             last: Last::Other,
@@ -316,7 +189,7 @@ impl<'a> Scan<'a> {
         self.out.extend_from_slice(placeholder.as_bytes());
         self.at = end;
         self.last = Last::Other;
-        self.awaits_code = false;
+        self.awaits = Awaits::Nothing;
     }
 
     fn write_id(&mut self, placeholder: &str, end: usize) {
@@ -351,7 +224,7 @@ impl<'a> Scan<'a> {
         let last = self.last;
         match byte {
             b'/' | b'\\' => {
-                self.awaits_code = false;
+                self.awaits = Awaits::Nothing;
                 if byte == b'/' && next == b'/' && self.before() == b':' {
                     self.is_in_path = false;
                     self.has_slash = true;
@@ -368,7 +241,7 @@ impl<'a> Scan<'a> {
                 }
                 self.leave_path();
             }
-            b'-' | b'+' if next.is_ascii_digit() && !self.is_in_path && !self.awaits_code => {
+            b'-' | b'+' if next.is_ascii_digit() && !self.is_in_path && !self.awaits_code() => {
                 let before = self.before();
                 if before <= b' ' || b"(=[{,:;|\"'".contains(&before) {
                     // The sign of the number that follows.
@@ -393,12 +266,17 @@ impl<'a> Scan<'a> {
             b'"' | b'\'' | b'`' | b'(' | b')' | b'[' | b']' | b'}' | b',' | b';' | b'|' => self.leave_path(),
             _ => {}
         }
-        if !b":=#([\"'-".contains(&byte) {
-            self.awaits_code = false;
+        let is_pid = byte == b'[' && self.before() == b' ' && self.awaits == Awaits::Figure;
+        if !b":=#([\"'-".contains(&byte) || is_pid || (byte == b'-' && self.awaits == Awaits::Id) {
+            self.awaits = Awaits::Nothing;
         }
         self.out.push(byte);
         self.at += 1;
         self.last = if byte == b'-' && last == Last::Id { Last::Id } else { Last::Other };
+    }
+
+    fn awaits_code(&self) -> bool {
+        !matches!(self.awaits, Awaits::Nothing | Awaits::Id)
     }
 
     fn leave_path(&mut self) {
@@ -418,7 +296,7 @@ impl<'a> Scan<'a> {
             self.out.push(b'?');
             self.at += 1;
             self.last = Last::Other;
-            self.awaits_code = false;
+            self.awaits = Awaits::Nothing;
             return;
         }
         let end = self.at + 1 + length;
@@ -490,7 +368,7 @@ impl<'a> Scan<'a> {
             end -= 1;
         }
         let segment = &self.text[self.at..end];
-        self.awaits_code = false;
+        self.awaits = Awaits::Nothing;
         if !has_digit(segment) || is_route_version(segment) {
             return self.copy_to(end);
         }
@@ -506,468 +384,11 @@ impl<'a> Scan<'a> {
         self.last = Last::Other;
     }
 
-    /// A word without digits.
-    fn plain(&mut self, end: usize) {
-        let word = &self.text[self.at..end];
-        if self.before() == b'-'
-            && self.last == Last::Id
-            && word.len() <= 10
-            && !word.iter().any(|byte| b"aeiouAEIOU".contains(byte))
-        {
-            return self.write_id("", end);
-        }
-        let hyphen_and_digits =
-            if self.byte(end) == b'-' { self.run_of(end + 1, u8::is_ascii_digit) } else { 0 };
-        let code_end = end + 1 + hyphen_and_digits;
-        if hyphen_and_digits > 0 && self.ends(code_end) && !self.goes_on(code_end) {
-            if is_kind_of_code(word, hyphen_and_digits) {
-                self.awaits_code = false;
-                return self.copy_to(code_end);
-            }
-            if self.is_code_in_capitals(word, hyphen_and_digits) {
-                return self.copy_as_is(code_end);
-            }
-        }
-        if word.eq_ignore_ascii_case(b"http") && self.byte(end) == b'/' {
-            let mut version = end + 1 + self.run_of(end + 1, u8::is_ascii_digit);
-            if version == end + 2 {
-                if self.byte(version) == b'.' && self.byte(version + 1).is_ascii_digit() {
-                    version += 2;
-                }
-                if self.ends(version) && !self.goes_on(version) {
-                    self.awaits_code = true;
-                    return self.copy_to(version);
-                }
-            }
-        }
-        self.awaits_code = announces_code(word) || (self.awaits_code && leads_to_code(word));
-        self.copy_to(end);
-    }
-
-    /// Whether a number goes on behind its digits.
-    fn goes_on(&self, at: usize) -> bool {
-        matches!(self.byte(at), b'.' | b',' | b'-') && self.byte(at + 1).is_ascii_digit()
-    }
-
-    fn is_code_in_capitals(&self, letters: &[u8], digits: usize) -> bool {
-        self.has_small_letters
-            && (3..=5).contains(&digits)
-            && letters.len() <= 8
-            && is_all(letters, u8::is_ascii_uppercase)
-    }
-
     fn copy_as_is(&mut self, end: usize) {
         self.out.extend_from_slice(&self.text[self.at..end]);
         self.at = end;
         self.last = Last::Other;
-        self.awaits_code = false;
-    }
-
-    /// A word of digits.
-    fn digits(&mut self, end: usize) {
-        if self.awaits_code && end - self.at <= 5 && !self.goes_on(end) {
-            self.awaits_code = false;
-            return self.copy_to(end);
-        }
-        if end - self.at == 32 {
-            return self.write("<uuid>", end);
-        }
-        if !self.number() {
-            self.write_number(end);
-        }
-    }
-
-    /// A word of letters and digits.
-    fn mixed(&mut self, end: usize) {
-        let start = self.at;
-        let word = &self.text[start..end];
-        let letters = self.run_of(start, u8::is_ascii_alphabetic).min(end - start);
-        let (head, tail) = word.split_at(letters);
-        if is_name(word) {
-            self.awaits_code = false;
-            return self.copy_to(end);
-        }
-        if letters > 0 && is_all(tail, u8::is_ascii_digit) {
-            if is_kind_of_code(head, tail.len()) {
-                self.awaits_code = false;
-                return self.copy_to(end);
-            }
-            if self.is_code_in_capitals(head, tail.len()) {
-                return self.copy_as_is(end);
-            }
-            if head.eq_ignore_ascii_case(b"v") && tail.len() <= 4 {
-                self.out.push(b'v');
-                self.at += 1;
-                if !self.number() {
-                    self.write_number(end);
-                }
-                return;
-            }
-        }
-        let is_hex = is_all(word, u8::is_ascii_hexdigit);
-        let is_prefixed = word.len() > 2
-            && word[0] == b'0'
-            && matches!(word[1], b'x' | b'X')
-            && is_all(&word[2..], u8::is_ascii_hexdigit);
-        if self.awaits_code
-            && ((is_prefixed && word.len() <= 10)
-                || (word.len() == 5 && !word.contains(&b'_') && self.is_behind_state()))
-        {
-            self.awaits_code = false;
-            return self.copy_to(end);
-        }
-        if is_prefixed {
-            return self.write_id("<hex>", end);
-        }
-        let is_amount = is_all(&word[..word.len() - 1], u8::is_ascii_digit)
-            && matches!(word[word.len() - 1], b'b' | b'B' | b'd' | b'D');
-        if is_hex && word.len() >= 8 && !is_amount {
-            return if word.len() == 32 { self.write("<uuid>", end) } else { self.write_id("<hex>", end) };
-        }
-        if word[0].is_ascii_digit() && self.number() {
-            return;
-        }
-        if word.contains(&b'_') && self.parts(end) {
-            return;
-        }
-        self.write_id("<id>", end);
-    }
-
-    /// Whether the word that announced a code is one behind which letters belong to it.
-    fn is_behind_state(&self) -> bool {
-        let written = self.out.trim_ascii_end();
-        let word_end = written.iter().rposition(u8::is_ascii_alphabetic).map_or(0, |at| at + 1);
-        written[..word_end].ends_with(b"sqlstate") || written[..word_end].ends_with(b"code")
-    }
-
-    /// A word of parts that are letters or digits each; or one whose end begins a UUID.
-    fn parts(&mut self, end: usize) -> bool {
-        let start = self.at;
-        let word = &self.text[start..end];
-        let last = start + word.iter().rposition(|&byte| byte == b'_').map_or(0, |at| at + 1);
-        let is_pure =
-            |part: &[u8]| part.iter().all(u8::is_ascii_digit) || part.iter().all(u8::is_ascii_alphabetic);
-        let uuid = if end - last == 8 && self.byte(end) == b'-' { self.uuid(last) } else { None };
-        if uuid.is_none() && word.iter().all(|byte| byte.is_ascii_digit() || *byte == b'_') {
-            self.write_number(end);
-            return true;
-        }
-        let stop = if uuid.is_some() { last } else { end };
-        if !self.text[start..stop].split(|&byte| byte == b'_').all(is_pure) {
-            return match uuid {
-                Some(end) => {
-                    self.write_id("<id>", end);
-                    true
-                }
-                None => false,
-            };
-        }
-        self.awaits_code = false;
-        self.last = Last::Other;
-        for (nth, part) in self.text[start..stop].split(|&byte| byte == b'_').enumerate() {
-            if nth > 0 {
-                self.out.push(b'_');
-            }
-            if has_digit(part) {
-                self.out.extend_from_slice(b"<n>");
-            } else {
-                self.out.extend(part.iter().map(u8::to_ascii_lowercase));
-            }
-        }
-        self.at = end;
-        if let Some(end) = uuid {
-            self.write("<uuid>", end);
-        }
-        true
-    }
-
-    /// A number with all that belongs to it, if it ends where a word does.
-    fn number(&mut self) -> bool {
-        let Some(mut at) = self.number_end(self.at) else { return false };
-        if self.ends(at) {
-            self.write_number(at);
-            return true;
-        }
-        // Units, and durations of more than one.
-        loop {
-            let unit = self.run_of(at, u8::is_ascii_alphabetic);
-            let name = &self.text[at..at + unit];
-            let end = at + unit;
-            if unit == 0 || !is_unit(name) {
-                return false;
-            }
-            if self.ends(end) {
-                let (start, number) = (self.at, at);
-                self.write_number(number);
-                debug_assert!(start < end);
-                self.copy_to(end);
-                self.awaits_code = false;
-                return true;
-            }
-            if !is_duration(name) {
-                return false;
-            }
-            let Some(next) = self.number_end(end) else { return false };
-            at = next;
-        }
-    }
-
-    /// The end of digits with thousands, points and an exponent.
-    fn number_end(&self, start: usize) -> Option<usize> {
-        let digits = self.run_of(start, u8::is_ascii_digit);
-        if digits == 0 {
-            return None;
-        }
-        let mut at = start + digits;
-        if digits <= 3 {
-            while self.byte(at) == b',' && self.run_of(at + 1, u8::is_ascii_digit) == 3 {
-                at += 4;
-            }
-        }
-        while self.byte(at) == b'.' && self.byte(at + 1).is_ascii_digit() {
-            at += 1 + self.run_of(at + 1, u8::is_ascii_digit);
-        }
-        if matches!(self.byte(at), b'e' | b'E') {
-            let sign = usize::from(matches!(self.byte(at + 1), b'-' | b'+'));
-            let exponent = self.run_of(at + 1 + sign, u8::is_ascii_digit);
-            if exponent > 0 && self.ends(at + 1 + sign + exponent) {
-                at += 1 + sign + exponent;
-            }
-        }
-        Some(at)
-    }
-
-    /// The end of a UUID with dashes.
-    fn uuid(&self, start: usize) -> Option<usize> {
-        let text = self.text.get(start..start + 36)?;
-        let is_one = text.iter().enumerate().all(|(at, byte)| match at {
-            8 | 13 | 18 | 23 => *byte == b'-',
-            _ => byte.is_ascii_hexdigit(),
-        });
-        (is_one && self.ends(start + 36)).then_some(start + 36)
-    }
-
-    /// The end of an e-mail address that begins here.
-    fn address(&mut self) -> Option<usize> {
-        if self.at < self.no_address_before {
-            return None;
-        }
-        let is_part = |byte: &u8| is_word(*byte) || b".%+-".contains(byte);
-        let at = self.at + self.run_of(self.at, is_part);
-        self.no_address_before = at;
-        if self.byte(at) != b'@' {
-            return None;
-        }
-        let mut end = at
-            + 1
-            + self.run_of(at + 1, |byte| byte.is_ascii_alphanumeric() || *byte == b'.' || *byte == b'-');
-        while matches!(self.byte(end - 1), b'.' | b'-') {
-            end -= 1;
-        }
-        let host = self.text.get(at + 1..end)?;
-        let dot = host.iter().rposition(|&byte| byte == b'.')?;
-        (dot > 0 && is_all(&host[dot + 1..], u8::is_ascii_alphabetic) && self.ends(end)).then_some(end)
-    }
-
-    fn ipv4(&self) -> Option<usize> {
-        let mut at = self.at;
-        for nth in 0..4 {
-            if nth > 0 {
-                if self.byte(at) != b'.' {
-                    return None;
-                }
-                at += 1;
-            }
-            self.two_or_three(at).map(|end| at = end)?;
-        }
-        (self.ends(at) && !(self.byte(at) == b'.' && self.byte(at + 1).is_ascii_digit())).then_some(at)
-    }
-
-    /// The end of a number up to 255.
-    fn two_or_three(&self, at: usize) -> Option<usize> {
-        let length = self.run_of(at, u8::is_ascii_digit);
-        let value = self.text[at..at + length.min(3)]
-            .iter()
-            .fold(0_u32, |sum, byte| sum * 10 + u32::from(byte - b'0'));
-        ((1..=3).contains(&length) && value <= 255).then_some(at + length)
-    }
-
-    fn ipv6(&self, start: usize) -> Option<usize> {
-        // No address is longer, and what is longer is not looked at again and again.
-        let rest = &self.text[start..self.text.len().min(start + 46)];
-        let length = rest.iter().take_while(|byte| byte.is_ascii_hexdigit() || **byte == b':').count();
-        if length > 45 {
-            return None;
-        }
-        let mut end = start + length;
-        // A colon behind it is the sentence's.
-        if length > 2 && self.byte(end - 1) == b':' && self.byte(end - 2) != b':' {
-            end -= 1;
-        }
-        let text = &self.text[start..end];
-        let colons = text.iter().filter(|&&byte| byte == b':').count();
-        let is_short = text.windows(2).filter(|pair| pair == b"::").count() == 1;
-        let groups_fit = text.split(|&byte| byte == b':').all(|group| group.len() <= 4);
-        ((is_short && (2..=7).contains(&colons) || colons == 7)
-            && groups_fit
-            && has_digit(text)
-            && self.ends(end))
-        .then_some(end)
-    }
-
-    fn hardware_address(&self, separator: u8) -> Option<usize> {
-        let text = self.text.get(self.at..self.at + 17)?;
-        let is_one = text.iter().enumerate().all(|(at, byte)| match at % 3 {
-            2 => *byte == separator,
-            _ => byte.is_ascii_hexdigit(),
-        });
-        let end = self.at + 17;
-        (is_one && self.ends(end) && self.byte(end) != separator).then_some(end)
-    }
-
-    /// A number of so many digits, and not more, up to a value.
-    fn figure(&self, at: usize, length: std::ops::RangeInclusive<usize>, most: u32) -> Option<usize> {
-        let digits = self.run_of(at, u8::is_ascii_digit);
-        let value =
-            || self.text[at..at + digits].iter().fold(0_u32, |sum, byte| sum * 10 + u32::from(byte - b'0'));
-        (length.contains(&digits) && value() <= most).then_some(at + digits)
-    }
-
-    fn expect(&self, at: usize, bytes: &[u8]) -> Option<usize> {
-        bytes.contains(&self.byte(at)).then_some(at + 1)
-    }
-
-    /// The end of a moment that begins with digits.
-    fn moment(&self) -> Option<usize> {
-        let start = self.at;
-        match self.run_of(start, u8::is_ascii_digit) {
-            4 => {
-                let separator = self.byte(start + 4);
-                let month = self.figure(self.expect(start + 4, b"-/.")?, 2..=2, 12)?;
-                let date = self.figure(self.expect(month, &[separator])?, 2..=2, 31)?;
-                self.date_end(date, b"Tt _")
-            }
-            8 => {
-                let time = self.expect(start + 8, b"Tt")?;
-                let digits = self.run_of(time, u8::is_ascii_digit);
-                let end = time + digits;
-                let end = if matches!(self.byte(end), b'z' | b'Z') { end + 1 } else { end };
-                (matches!(digits, 4 | 6) && self.ends(end)).then_some(end)
-            }
-            1 | 2 => self.time(start).or_else(|| self.date_from_day(start)),
-            _ => None,
-        }
-    }
-
-    /// Where a date ends, a time may follow.
-    fn date_end(&self, date: usize, separators: &[u8]) -> Option<usize> {
-        let time = self.expect(date, separators).and_then(|at| self.time(at));
-        time.or_else(|| self.ends(date).then_some(date))
-    }
-
-    /// The end of a time of day with all that belongs to it.
-    fn time(&self, start: usize) -> Option<usize> {
-        if start == self.at && matches!(self.before(), b':' | b'.') {
-            return None;
-        }
-        let hour = self.figure(start, 1..=2, 24)?;
-        let mut end = self.figure(self.expect(hour, b":")?, 2..=2, 59)?;
-        if let Some(second) = self.expect(end, b":").and_then(|at| self.figure(at, 2..=2, 60)) {
-            end = second;
-            if let Some(fraction) = self.expect(end, b".,").filter(|&at| self.byte(at).is_ascii_digit()) {
-                end = fraction + self.run_of(fraction, u8::is_ascii_digit);
-            }
-        }
-        let gap = usize::from(self.byte(end) == b' ' && end < self.text.len());
-        if matches!(self.byte(end + gap), b'a' | b'A' | b'p' | b'P')
-            && matches!(self.byte(end + gap + 1), b'm' | b'M')
-            && self.ends(end + gap + 2)
-        {
-            end += gap + 2;
-        }
-        let end = self.zone(end);
-        (self.ends(end) && !(self.byte(end) == b':' && self.byte(end + 1).is_ascii_digit())).then_some(end)
-    }
-
-    fn zone(&self, end: usize) -> usize {
-        if matches!(self.byte(end), b'z' | b'Z') && self.ends(end + 1) {
-            return end + 1;
-        }
-        let at = end + usize::from(self.byte(end) == b' ' && end < self.text.len());
-        let name = self.text.get(at..at + 3).unwrap_or_default();
-        if is_one_of(name, &["utc", "gmt"]) && self.ends(at + 3) {
-            return at + 3;
-        }
-        if let Some(hours) = self.expect(at, b"+-").and_then(|at| self.digits_at(at, 2)) {
-            let minutes = self.digits_at(self.expect(hours, b":").unwrap_or(hours), 2);
-            if let Some(zone) = minutes.filter(|&zone| self.ends(zone)) {
-                return zone;
-            }
-        }
-        end
-    }
-
-    /// The end of so many digits, whatever follows.
-    fn digits_at(&self, at: usize, length: usize) -> Option<usize> {
-        let digits = self.text.get(at..at + length)?;
-        is_all(digits, u8::is_ascii_digit).then_some(at + length)
-    }
-
-    /// 02/01/2025, 2.1.2025, 02-Jan-2025, 2 Jan 2025, with a time.
-    fn date_from_day(&self, start: usize) -> Option<usize> {
-        let day = self.figure(start, 1..=2, 31)?;
-        let separator = self.byte(day);
-        let month_at = self.expect(day, b"/.- ")?;
-        let letters = self.run_of(month_at, u8::is_ascii_alphabetic);
-        let month = if letters > 0 {
-            is_one_of(&self.text[month_at..month_at + letters], &MONTHS).then_some(month_at + letters)?
-        } else if separator == b' ' {
-            return None;
-        } else {
-            self.figure(month_at, 1..=2, 31)?
-        };
-        let year = self.figure(self.expect(month, &[separator])?, 4..=4, 2999)?;
-        let time = self.expect(year, b":").and_then(|at| self.time(at));
-        time.or_else(|| self.date_end(year, b" ,T"))
-    }
-
-    /// A moment that begins with the name of a day or a month.
-    fn named_moment(&self, end: usize) -> Option<usize> {
-        let word = &self.text[self.at..end];
-        if !(3..=9).contains(&word.len()) {
-            return None;
-        }
-        if is_one_of(word, &DAYS) {
-            let at = self.expect(end, b",").unwrap_or(end);
-            let at = self.spaces(at)?;
-            return self.date_from_day(at).or_else(|| {
-                let letters = self.run_of(at, u8::is_ascii_alphabetic);
-                self.month_first(at, at + letters)
-            });
-        }
-        self.month_first(self.at, end)
-    }
-
-    /// Jan 2 03:04:05, Jan 2 03:04:05 2025, Jan 2, 2025 with a time.
-    fn month_first(&self, start: usize, end: usize) -> Option<usize> {
-        if !is_one_of(&self.text[start..end], &MONTHS) {
-            return None;
-        }
-        let day = self.figure(self.spaces(end)?, 1..=2, 31)?;
-        let at = self.spaces(self.expect(day, b",").unwrap_or(day))?;
-        if let Some(time) = self.time(at) {
-            let year =
-                self.spaces(time).and_then(|at| self.figure(at, 4..=4, 2999)).filter(|&end| self.ends(end));
-            return Some(year.unwrap_or(time));
-        }
-        let year = self.figure(at, 4..=4, 2999)?;
-        self.date_end(year, b" ,")
-    }
-
-    /// One space, or two where days are aligned.
-    fn spaces(&self, at: usize) -> Option<usize> {
-        let spaces = self.run_of(at, |byte| *byte == b' ');
-        (1..=2).contains(&spaces).then_some(at + spaces)
+        self.awaits = Awaits::Nothing;
     }
 }
 
