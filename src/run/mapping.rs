@@ -2,13 +2,14 @@
 //!
 //! A mapping is checked against the table's columns before anything is made of it: what is refused is refused when the view is made and not
 //! when somebody reads it. Types are taken by the server's own casts alone. A column of text stays a column, and so does a moment with its zone:
-//! an index of the table serves as before.
+//! an index of the table serves as before. Names that a collation of the table's takes for one name, and we for two, are refused.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use pgrx::pg_sys::BuiltinOid::{
     BOOLOID, BYTEAOID, DATEOID, INT4OID, INT8OID, NUMERICOID, TEXTOID, TIMESTAMPOID, TIMESTAMPTZOID,
+    VARCHAROID,
 };
 use pgrx::pg_sys::Oid;
 use pgrx::spi::{quote_identifier, quote_literal};
@@ -63,6 +64,8 @@ pub struct Column {
     /// Into what the server casts it by itself.
     pub casts: Vec<Oid>,
     pub is_never_null: bool,
+    /// Whether its collation takes texts for equal that differ.
+    pub is_lenient: bool,
 }
 
 /// A mapping that fits.
@@ -136,9 +139,29 @@ impl<'a> Mapping<'a> {
         self.time_zone.as_deref()
     }
 
-    /// The table's column behind one of ours.
-    pub fn column(&self, name: &str) -> Option<&'a Column> {
-        COLUMNS.iter().zip(self.columns).find(|((ours, ..), _)| *ours == name).and_then(|(_, column)| column)
+    /// Whether an index of the table on that column itself serves whoever looks for one of ours in the view; and the expressions of which
+    /// an index would, as the server writes them, without blanks and parentheses.
+    pub fn index(&self, name: &str) -> Option<(&'a Column, bool, Vec<String>)> {
+        let place = COLUMNS.iter().position(|(ours, ..)| *ours == name)?;
+        let column = self.columns[place]?;
+        let expression = COLUMNS[place].1.expression(column, self.time_zone());
+        let quoted = quote_identifier(&column.name);
+        let is = |target: pgrx::pg_sys::BuiltinOid| column.base == Oid::from(target);
+        let mut expressions = Vec::new();
+        if expression != quoted {
+            if let (Kind::Moment, Some(zone)) = (COLUMNS[place].1, self.time_zone()) {
+                let moment =
+                    if is(TIMESTAMPOID) { quoted } else { format!("{quoted}::timestamp without time zone") };
+                let zone = quote_literal(zone);
+                expressions.push(format!("{moment} AT TIME ZONE {zone}::text"));
+                expressions.push(format!("timezone({zone}::text, {moment})"));
+            } else {
+                expressions.push(expression.clone());
+            }
+        }
+        let serves = expressions.is_empty() || is(VARCHAROID);
+        let bare = |text: String| text.replace(['(', ')', ' '], "");
+        Some((column, serves, expressions.into_iter().map(bare).collect()))
     }
 
     /// The query of the view over this table, whose name is quoted.
@@ -175,10 +198,10 @@ impl<'a> Mapping<'a> {
 
     /// What makes the same view again.
     pub fn document(&self) -> Value {
-        let mut keys = Map::new();
-        for ((name, ..), column) in COLUMNS.into_iter().zip(self.columns) {
-            keys.insert(name.into(), column.map_or(Value::Null, |column| column.name.clone().into()));
-        }
+        let mut keys = document(&|name| {
+            let found = COLUMNS.iter().zip(self.columns).find(|((ours, ..), _)| *ours == name);
+            found.and_then(|(_, column)| column).map(|column| column.name.clone())
+        });
         if !self.status_values.is_empty() {
             let values =
                 self.status_values.iter().map(|(theirs, ours)| (theirs.clone(), ours.clone().into()));
@@ -227,6 +250,13 @@ impl Kind {
                 "Name another column, or make a view over the table that casts it, and use that.",
             ));
         }
+        // What is equal there, or next in order, would be another tenant's here.
+        if self == Self::Text && name != "error" && column.is_lenient {
+            return Err(Error::invalid(
+                format!("{name}: the collation of column \"{}\" is not deterministic", column.name),
+                "Make a view over the table that reads it with COLLATE \"C\", and use that.",
+            ));
+        }
         if self == Self::Moment && !is(TIMESTAMPTZOID) && time_zone.is_none() {
             return Err(Error::invalid(
                 format!(
@@ -271,6 +301,22 @@ impl Kind {
             Self::Moment => "NULL::timestamptz",
         }
     }
+}
+
+/// For each of our columns the table's, or null.
+fn document(column: &dyn Fn(&str) -> Option<String>) -> Map<String, Value> {
+    COLUMNS.iter().map(|(name, ..)| ((*name).to_owned(), column(name).into())).collect()
+}
+
+/// The mapping that a view was made with, with the names that its columns have by now. `None` where the view, or what is remembered of it, is
+/// another hand's.
+pub fn remembered(comment: &str, column: &dyn Fn(&str) -> Option<String>) -> Option<Value> {
+    let Ok(Value::Object(mut before)) = serde_json::from_str(comment) else { return None };
+    let mut keys = document(column);
+    for key in [STATUS_VALUES, TIME_ZONE] {
+        keys.extend(before.remove(key).map(|value| (key.to_owned(), value)));
+    }
+    Some(Value::Object(keys))
 }
 
 /// What the source has, for a hint.

@@ -39,5 +39,69 @@ SELECT * FROM costsim_run_source();
 SELECT costsim_use_runs('jobs', '{"id": "job", "tenant_id": "client", "worker_id": "kind", "status": "state", "created_at": "made", "time_zone": "UTC", "finished_at": null}') IS NOT NULL AS is_made;
 SELECT costsim_use_runs(NULL);
 SELECT * FROM costsim_run_source();
+-- What is remembered follows a column that is renamed: the mapping makes the same view again.
+SELECT costsim_use_runs('jobs', '{"id": "job", "tenant_id": "client", "worker_id": "kind", "status": "state", "created_at": "made", "time_zone": "UTC", "finished_at": null,
+                                  "status_values": {"error": "failed"}}') AS before \gset
+ALTER TABLE jobs RENAME COLUMN client TO "the customer";
+ALTER TABLE jobs RENAME COLUMN made TO client;
+SELECT s.mapping ->> 'tenant_id' AS tenant_id, s.mapping ->> 'created_at' AS created_at, s.mapping -> 'error' AS error, s.mapping -> 'status_values' AS words FROM costsim_run_source() s;
+SELECT replace(replace(costsim_use_runs(s.source, s.mapping), 'jobs.client', 'jobs.made'), '"the customer"', 'client') = :'before' AS is_the_same FROM costsim_run_source() s;
+COMMENT ON VIEW costsim_application_runs IS 'by hand';
+SELECT source, mapping IS NULL AS is_unknown, is_ours FROM costsim_run_source();
+-- Somebody else's view is refused here as it is wherever runs are read.
+CREATE ROLE run_planter;
+SELECT costsim_use_runs(NULL);
+CREATE VIEW costsim_application_runs AS SELECT 1 AS one;
+ALTER VIEW costsim_application_runs OWNER TO run_planter;
+SELECT * FROM costsim_run_source();
+\echo :LAST_ERROR_SQLSTATE
+SELECT * FROM costsim_detect_patterns('acme');
+\echo :LAST_ERROR_SQLSTATE
+DROP VIEW costsim_application_runs;
+DROP ROLE run_planter;
+-- An index counts where it serves what the view asks of it.
+CREATE TABLE led (id text NOT NULL, tenant_id uuid NOT NULL, code varchar NOT NULL, worker_id text NOT NULL, status text NOT NULL, made timestamp NOT NULL, day date NOT NULL, created_at timestamptz NOT NULL);
+CREATE FUNCTION use_led(mapping jsonb) RETURNS boolean LANGUAGE sql AS $$ SELECT costsim_use_runs('led', mapping) IS NOT NULL $$;
+CREATE INDEX led_one ON led (tenant_id, made);
+CREATE INDEX led_two ON led (made);
+SELECT use_led('{"created_at": "made", "time_zone": "UTC"}');
+CREATE INDEX led_three ON led ((made AT TIME ZONE 'UTC'));
+SELECT use_led('{"created_at": "made", "time_zone": "UTC"}');
+SELECT use_led('{"created_at": "made", "time_zone": "Asia/Tokyo"}');
+CREATE INDEX led_four ON led (timezone('Asia/Tokyo', made), id);
+SELECT use_led('{"created_at": "made", "time_zone": "Asia/Tokyo"}');
+SELECT use_led('{"created_at": "day", "time_zone": "UTC"}');
+CREATE INDEX led_five ON led ((day::timestamp AT TIME ZONE 'UTC'));
+SELECT use_led('{"created_at": "day", "time_zone": "UTC"}');
+CREATE INDEX led_six ON led USING brin (created_at);
+CREATE INDEX led_seven ON led USING hash (code);
+CREATE INDEX led_eight ON led (code COLLATE "C");
+CREATE INDEX led_nine ON led (created_at) WHERE id <> '';
+SELECT use_led('{"tenant_id": "code"}');
+CREATE INDEX led_ten ON led (code);
+SELECT use_led('{"tenant_id": "code"}');
+CREATE INDEX led_eleven ON led ((tenant_id::text), id);
+SELECT use_led('{"time_zone": "UTC"}');
+SET enable_seqscan = off;
+SET enable_bitmapscan = off;
+EXPLAIN (COSTS OFF) SELECT FROM costsim_application_runs WHERE tenant_id = 'x';
+RESET enable_seqscan;
+RESET enable_bitmapscan;
+-- Names that the table takes for one, and we for two.
+CREATE COLLATION any_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+ALTER TABLE led ADD customer text COLLATE any_case, ADD message text COLLATE any_case;
+SELECT use_led('{"tenant_id": "customer"}');
+\echo :LAST_ERROR_SQLSTATE
+SELECT use_led('{"worker_id": "customer"}');
+SELECT use_led('{"status": "customer"}');
+SELECT use_led('{"parent_run_id": "customer"}');
+SELECT use_led('{"error": "message", "parent_run_id": "worker_id"}');
+CREATE VIEW exact AS SELECT id, customer COLLATE "C" AS tenant_id, worker_id, status, created_at FROM led;
+SELECT costsim_use_runs('exact') IS NOT NULL AS is_made;
+SELECT costsim_use_runs(NULL);
+DROP FUNCTION use_led(jsonb);
+DROP VIEW exact;
+DROP TABLE led;
+DROP COLLATION any_case;
 DROP TABLE jobs;
 DROP SCHEMA elsewhere;
