@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use pgrx::pg_sys::BuiltinOid::{
-    BOOLOID, BYTEAOID, DATEOID, INT4OID, INT8OID, NUMERICOID, TEXTOID, TIMESTAMPOID, TIMESTAMPTZOID,
+    BOOLOID, BYTEAOID, DATEOID, INT4OID, INT8OID, NUMERICOID, TEXTOID, TIMESTAMPOID, TIMESTAMPTZOID, UUIDOID,
     VARCHAROID,
 };
 use pgrx::pg_sys::Oid;
@@ -49,6 +49,11 @@ const COLUMNS: [(&str, Kind, bool); 12] = [
 const STATUS_VALUES: &str = "status_values";
 const TIME_ZONE: &str = "time_zone";
 
+/// Names that are longer, costs that are no less and times before 2000 or from 9999 on are none in our own table, and nothing of a run here:
+/// one odd row must not stop a look at all others.
+const LONGEST_NAME: usize = 512;
+const MOST_CENTS: &str = "100000000000000";
+
 /// A hint names no more characters of what there is.
 const LONGEST_LIST: usize = 1_000;
 
@@ -66,6 +71,13 @@ pub struct Column {
     pub is_never_null: bool,
     /// Whether its collation takes texts for equal that differ.
     pub is_lenient: bool,
+}
+
+impl Column {
+    /// Whether its texts may be empty, or of any length.
+    fn has_any_length(&self) -> bool {
+        self.category == "S" || self.category == "U" && self.base != Oid::from(UUIDOID)
+    }
 }
 
 /// A mapping that fits.
@@ -167,7 +179,8 @@ impl<'a> Mapping<'a> {
     /// The query of the view over this table, whose name is quoted.
     pub fn query(&self, table: &str) -> String {
         let mut query = "SELECT ".to_owned();
-        let mut conditions = String::new();
+        let mut conditions = Vec::new();
+        let mut lengths = Vec::new();
         for (place, ((name, kind, is_required), column)) in COLUMNS.into_iter().zip(self.columns).enumerate()
         {
             let comma = if place == 0 { "" } else { ", " };
@@ -177,12 +190,28 @@ impl<'a> Mapping<'a> {
                 Some(column) => kind.expression(column, self.time_zone()),
             };
             let _ = write!(query, "{comma}{expression} AS {name}");
-            if let Some(column) = column.filter(|column| is_required && !column.is_never_null) {
-                let word = if conditions.is_empty() { " WHERE" } else { " AND" };
-                let _ = write!(conditions, "{word} {} IS NOT NULL", quote_identifier(&column.name));
+            let Some(column) = column.filter(|_| is_required) else { continue };
+            let theirs = quote_identifier(&column.name);
+            match kind {
+                Kind::Moment => {
+                    let of =
+                        if column.base == Oid::from(TIMESTAMPTZOID) { "timestamptz" } else { "timestamp" };
+                    let year = |year: &str| format!("{of} '{year}-01-01 00:00:00+00'");
+                    conditions.push(format!("{theirs} >= {} AND {theirs} < {}", year("2000"), year("9999")));
+                }
+                Kind::Text if name != "status" && column.has_any_length() => {
+                    conditions.push(format!("{expression} <> ''"));
+                    lengths.push(format!("octet_length({expression})"));
+                }
+                _ if column.is_never_null => {}
+                _ => conditions.push(format!("{theirs} IS NOT NULL")),
             }
         }
-        format!("{query} FROM {table}{conditions}")
+        // One condition, and in this form: the planner takes it to hold of most rows.
+        if !lengths.is_empty() {
+            conditions.push(format!("(GREATEST({}) > {LONGEST_NAME}) IS NOT TRUE", lengths.join(", ")));
+        }
+        format!("{query} FROM {table} WHERE {}", conditions.join(" AND "))
     }
 
     fn status(&self, expression: &str) -> String {
@@ -278,7 +307,7 @@ impl Kind {
             Self::Text => format!("{name}::text"),
             // What is no amount is not known.
             Self::Cents => format!(
-                "CASE WHEN {name}::numeric >= 0 AND {name}::numeric < 'Infinity' THEN {name}::numeric END"
+                "CASE WHEN {name}::numeric >= 0 AND {name}::numeric < {MOST_CENTS} THEN {name}::numeric END"
             ),
             Self::Number => format!("{name}::bigint"),
             Self::Flag => format!("COALESCE({name}::boolean, false)"),

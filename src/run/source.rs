@@ -72,6 +72,7 @@ static NAMES: Statement = Statement::looking(
 
 /// Where runs are read, by which mapping, and whether that is our own table.
 #[pg_extern(stable, parallel_safe, requires = ["run"])]
+#[expect(clippy::type_complexity, reason = "pgrx reads the columns of the answer here")]
 fn costsim_run_source() -> Result<
     TableIterator<
         'static,

@@ -8,8 +8,10 @@ INSERT INTO jobs VALUES
     ('00000000-0000-0000-0000-000000000002', 'acme', 'mailer', 'error', 'no route', 'NaN', NULL, 1, '2025-06-01 13:00', NULL, NULL),
     ('00000000-0000-0000-0000-000000000003', 'acme', 'mailer', 'paused', NULL, -1, NULL, NULL, '2025-06-01 14:00', NULL, NULL),
     ('00000000-0000-0000-0000-000000000004', 'globex', NULL, 'error', 'a job without a worker is no run', NULL, NULL, NULL, '2025-06-01 14:00', NULL, NULL);
+\a
 SELECT costsim_use_runs('jobs', '{"id": "job", "tenant_id": "client", "worker_id": "kind", "status": "state", "error": "message", "cost_cents": "price", "is_retry": "repeats", "created_at": "made",
                                   "finished_at": "done", "time_zone": "Europe/Berlin", "status_values": {"succeeded": "completed", "error": "failed", "it''s": "crashed"}}');
+\a
 SET timezone = 'UTC';
 SELECT * FROM costsim_application_runs ORDER BY id;
 SELECT * FROM costsim_run_source();
@@ -20,11 +22,15 @@ SELECT costsim_use_runs(s.source, s.mapping) = :'before' AS is_the_same FROM cos
 -- The same names need no mapping; JSON null says that a column is something else.
 CREATE TABLE own (id text NOT NULL, tenant_id text NOT NULL, worker_id text NOT NULL, status text NOT NULL, attempt text, created_at timestamptz NOT NULL, PRIMARY KEY (tenant_id, id));
 INSERT INTO own VALUES ('a', 'acme', 'w', 'failed', 'first', '2025-06-01 12:00+00');
+\a
 SELECT costsim_use_runs('own', '{"attempt": null}');
+\a
 SELECT id, attempt, is_retry, cost_cents, tokens, created_at FROM costsim_application_runs;
 -- A column of text stays a column: the index of the table serves.
 SET enable_seqscan = off;
+\a
 EXPLAIN (COSTS OFF) SELECT * FROM costsim_application_runs WHERE tenant_id = 'acme' AND id = 'a';
+\a
 RESET enable_seqscan;
 -- The table may move and change its name.
 CREATE SCHEMA elsewhere;
@@ -84,9 +90,30 @@ CREATE INDEX led_eleven ON led ((tenant_id::text), id);
 SELECT use_led('{"time_zone": "UTC"}');
 SET enable_seqscan = off;
 SET enable_bitmapscan = off;
+DROP INDEX led_nine;
+\a
 EXPLAIN (COSTS OFF) SELECT FROM costsim_application_runs WHERE tenant_id = 'x';
+\a
 RESET enable_seqscan;
 RESET enable_bitmapscan;
+-- One odd row is no run, or one whose cost is not known, and in nobody's way.
+CREATE TABLE odd (id text, tenant_id text, worker_id text, status text, error text, cost_cents double precision, created_at timestamp);
+INSERT INTO odd SELECT 'r' || n, 'acme', 'w', 'failed', 'broken', 1e13, now() AT TIME ZONE 'UTC' FROM generate_series(1, 4) n;
+INSERT INTO odd SELECT 'c' || n, 'acme', 'w', 'completed', NULL, CASE n WHEN 1 THEN 1e200 WHEN 2 THEN 'NaN' WHEN 3 THEN 'Infinity' WHEN 4 THEN 1e-200 ELSE 2 END, now() AT TIME ZONE 'UTC' FROM generate_series(1, 12) n;
+INSERT INTO odd SELECT coalesce(id, 'x'), coalesce(tenant_id, 'acme'), coalesce(worker_id, 'w'), 'failed', 'broken', 1, coalesce(created_at, now() AT TIME ZONE 'UTC')
+  FROM (VALUES ('', NULL, NULL, NULL::timestamp), (NULL, '', NULL, NULL), (NULL, NULL, '', NULL), (repeat('x', 513), NULL, NULL, NULL), (NULL, repeat('x', 513), NULL, NULL),
+               (NULL, NULL, repeat('x', 513), NULL), (NULL, NULL, NULL, 'infinity'), (NULL, NULL, NULL, '-infinity'), (NULL, NULL, NULL, '4713-01-01 00:00 BC'), (NULL, NULL, NULL, '200000-01-01 00:00')) v (id, tenant_id, worker_id, created_at);
+INSERT INTO odd VALUES (NULL, 'acme', 'w', 'failed', 'broken', 1, now()), ('x', NULL, 'w', 'failed', 'broken', 1, now()), ('x', 'acme', NULL, 'failed', 'broken', 1, now()),
+                       ('x', 'acme', 'w', NULL, 'broken', 1, now()), ('x', 'acme', 'w', 'failed', 'broken', 1, NULL);
+SET client_min_messages = warning;
+SELECT costsim_use_runs('odd', '{"time_zone": "UTC"}') IS NOT NULL AS is_made;
+SET client_min_messages = notice;
+SELECT count(*), count(cost_cents), max(cost_cents) FROM costsim_application_runs;
+SELECT tenant_id, pattern_type, occurrence_count FROM costsim_detect_patterns() WHERE pattern_type = 'failure_pattern';
+SELECT (SELECT count(*) FROM costsim_predict()) + (SELECT count(*) FROM costsim_predict(method => 'reference')) > 0 AS answers;
+SELECT costsim_use_runs(NULL);
+DROP TABLE odd;
+TRUNCATE costsim_pattern_feedback, costsim_predictions RESTART IDENTITY;
 -- Names that the table takes for one, and we for two.
 CREATE COLLATION any_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
 ALTER TABLE led ADD customer text COLLATE any_case, ADD message text COLLATE any_case;
