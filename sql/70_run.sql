@@ -15,10 +15,13 @@ CREATE TABLE costsim_worker_runs (
     created_at    timestamptz NOT NULL DEFAULT now()
                   CHECK (created_at >= TIMESTAMPTZ '2000-01-01 00:00:00+00' AND created_at < TIMESTAMPTZ '9999-01-01 00:00:00+00'),
     finished_at   timestamptz,
-    PRIMARY KEY (tenant_id, id)
+    PRIMARY KEY (tenant_id, id),
+    CHECK (finished_at >= created_at AND finished_at < 'infinity')
 );
 CREATE INDEX costsim_worker_runs_tenant_created_at_idx ON costsim_worker_runs (tenant_id, created_at);
+-- For a look at every tenant, and for the purge, which would read runs that never end each time.
 CREATE INDEX costsim_worker_runs_created_at_idx ON costsim_worker_runs (created_at);
+CREATE INDEX costsim_worker_runs_ended_idx ON costsim_worker_runs (created_at) WHERE status IN ('completed', 'failed', 'crashed');
 
 COMMENT ON TABLE costsim_worker_runs IS 'One row per run of a worker. Written by costsim_record_run; what has ended stays as it is.';
 COMMENT ON COLUMN costsim_worker_runs.id IS 'The caller''s own name for the run, once per tenant: of two tenants neither learns what the other''s are called.';
@@ -31,12 +34,13 @@ COMMENT ON COLUMN costsim_worker_runs.is_retry IS 'Whether it repeats one that f
 COMMENT ON COLUMN costsim_worker_runs.attempt IS 'Which attempt it is, from 1.';
 COMMENT ON COLUMN costsim_worker_runs.parent_run_id IS 'The run that it repeats, or is a part of.';
 COMMENT ON COLUMN costsim_worker_runs.created_at IS 'When it was asked for, which decides in which windows it counts.';
-COMMENT ON COLUMN costsim_worker_runs.finished_at IS 'When it ended.';
+COMMENT ON COLUMN costsim_worker_runs.finished_at IS 'When it ended, which is not before created_at.';
 
 SELECT pg_catalog.pg_extension_config_dump('costsim_worker_runs', '');
 
 -- What has ended stays, by whatever hand, and nothing goes back. After the row: what a trigger of somebody's own has made of it is looked at.
 -- A subscriber of logical replication applies rows with triggers off, unless they are ALWAYS on.
+CREATE FUNCTION _costsim_worker_runs_stay() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME';
 CREATE TRIGGER costsim_worker_runs_stay AFTER UPDATE ON costsim_worker_runs
     FOR EACH ROW
     WHEN (OLD.status IN ('completed', 'failed', 'crashed') AND OLD.* *<> NEW.*
@@ -44,19 +48,3 @@ CREATE TRIGGER costsim_worker_runs_stay AFTER UPDATE ON costsim_worker_runs
     EXECUTE FUNCTION _costsim_worker_runs_stay();
 ALTER TABLE costsim_worker_runs ENABLE ALWAYS TRIGGER costsim_worker_runs_stay;
 COMMENT ON TRIGGER costsim_worker_runs_stay ON costsim_worker_runs IS 'Refuses an UPDATE of what has ended, or from running back to queued.';
-
-CREATE FUNCTION costsim_run_source(OUT source regclass, OUT mapping jsonb, OUT is_ours boolean)
-    LANGUAGE sql STABLE PARALLEL SAFE
-BEGIN ATOMIC
-    SELECT coalesce(v.source, 'costsim_worker_runs'::regclass), coalesce(v.mapping, '{}'::jsonb), v.source IS NULL
-      FROM (VALUES (1)) one (row)
-      LEFT JOIN LATERAL (
-            SELECT d.refobjid::regclass AS source, obj_description(c.oid, 'pg_class')::jsonb AS mapping
-              FROM pg_extension e
-              JOIN pg_class c ON c.relnamespace = e.extnamespace AND c.relname = 'costsim_application_runs'::name
-              JOIN pg_rewrite r ON r.ev_class = c.oid
-              JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass::oid AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass::oid
-                              AND d.refobjid <> c.oid
-             WHERE e.extname = 'costsim_pg'::name
-             LIMIT 1) v ON true;
-END;

@@ -142,15 +142,17 @@ extension_sql_file!(
         anomaly::purge::costsim_purge_anomalies
     ]
 );
-extension_sql_file!(
-    "../sql/70_run.sql",
-    name = "run",
-    requires = ["anomaly_access", run::_costsim_worker_runs_stay]
-);
+extension_sql_file!("../sql/70_run.sql", name = "run", requires = ["anomaly_access"]);
 extension_sql_file!(
     "../sql/71_run_access.sql",
     name = "run_access",
-    requires = ["run", run::costsim_record_run, run::purge::costsim_purge_runs, run::make::costsim_use_runs]
+    requires = [
+        "run",
+        run::costsim_record_run,
+        run::purge::costsim_purge_runs,
+        run::make::costsim_use_runs,
+        run::source::costsim_run_source
+    ]
 );
 extension_sql_file!("../sql/72_pattern.sql", name = "pattern", requires = ["run_access"]);
 extension_sql_file!(

@@ -5,24 +5,19 @@
 //! is no member of the extension: dumps carry it, and where the table is dropped with CASCADE it goes too, and runs are read from our table
 //! again.
 //!
-//! Does not: follow a column that is renamed in the mapping that it remembers (the view itself does), or see to it that ids are unique.
+//! Does not: see to it that ids are unique, or that what the table holds is what our own would take.
 
 use pgrx::pg_sys;
-use pgrx::pg_sys::BuiltinOid::{OIDOID, TEXTOID};
+use pgrx::pg_sys::BuiltinOid::{BOOLOID, OIDOID, TEXTARRAYOID, TEXTOID};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use pgrx::spi::quote_literal;
 
 use super::mapping::{Column, Mapping};
-use super::source::{self, VIEW};
-use crate::convert::{Jsonb, argument_type};
+use super::source::{self, Regclass, VIEW};
+use crate::convert::Jsonb;
 use crate::db::{self, Statement, column};
 use crate::error::{Answer, Error, Result, required};
-
-/// A relation, as an argument.
-struct Regclass(pg_sys::Datum);
-
-argument_type!(Regclass, "regclass");
 
 static MAY_ACT: Statement = Statement::reading(
     "SELECT pg_catalog.pg_has_role(e.extowner, 'USAGE') FROM pg_catalog.pg_extension e
@@ -44,7 +39,8 @@ static COLUMNS: Statement = Statement::deciding(
           UNION ALL
          SELECT b.attnum, t.typbasetype FROM base b JOIN pg_type t ON t.oid = b.type WHERE t.typtype = 'd')
      SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), t.oid, t.typcategory::text,
-            ARRAY(SELECT c.casttarget FROM pg_cast c WHERE c.castsource = t.oid AND c.oid < 16384::oid), a.attnotnull
+            ARRAY(SELECT c.casttarget FROM pg_cast c WHERE c.castsource = t.oid AND c.oid < 16384::oid), a.attnotnull,
+            EXISTS (SELECT FROM pg_collation l WHERE l.oid = a.attcollation AND NOT l.collisdeterministic)
        FROM base b
        JOIN pg_type t ON t.oid = b.type AND t.typtype <> 'd'
        JOIN pg_attribute a ON a.attrelid = $1 AND a.attnum = b.attnum
@@ -55,14 +51,16 @@ static COLUMNS: Statement = Statement::deciding(
 static ZONE: Statement =
     Statement::deciding("SELECT timezone($1, TIMESTAMP '2000-01-01 00:00:00') IS NOT NULL", &[TEXTOID]);
 
-/// Whether an index of a table begins with a column.
+/// Whether an index that knows an order begins with a column, where that serves, or with one of these expressions.
 static IS_LED: Statement = Statement::deciding(
     "SELECT EXISTS (SELECT FROM pg_index i
+                      JOIN pg_class x ON x.oid = i.indexrelid
+                      JOIN pg_am m ON m.oid = x.relam AND m.amname = 'btree'
                       JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attname = $2::name
                      WHERE i.indrelid = $1 AND i.indisvalid AND i.indpred IS NULL
-                       AND (i.indkey[0] = a.attnum
-                            OR i.indkey[0] = 0 AND position(quote_ident($2) IN pg_get_indexdef(i.indexrelid, 1, true)) > 0))",
-    &[OIDOID, TEXTOID],
+                       AND (i.indkey[0] = a.attnum AND i.indcollation[0] = a.attcollation AND $3
+                            OR i.indkey[0] = 0 AND translate(pg_get_indexdef(i.indexrelid, 1, true), '() ', '') = ANY ($4)))",
+    &[OIDOID, TEXTOID, BOOLOID, TEXTARRAYOID],
 );
 
 static DEFINITION: Statement =
@@ -86,13 +84,11 @@ fn costsim_use_runs(
     db::as_owner(be_the_only_one)?;
     // Whatever else has that name is not ours to drop.
     let has_view = source::is_the_applications()?;
-    let Some(Regclass(datum)) = source else {
+    let Some(source) = source else {
         db::as_owner(|| drop_view(has_view))?;
         return Ok(None);
     };
-    // SAFETY: the datum is a regclass, which is an oid.
-    let source = unsafe { pg_sys::Oid::from_datum(datum, false) }.unwrap_or(pg_sys::InvalidOid);
-    Ok(db::as_owner(|| make(source, &mapping, has_view).map(Some))?)
+    Ok(db::as_owner(|| make(source.oid(), &mapping, has_view).map(Some))?)
 }
 
 /// Waits for whoever makes or drops the view just now. Runs are written and read meanwhile.
@@ -145,6 +141,7 @@ fn make(source: pg_sys::Oid, mapping: &serde_json::Value, has_view: bool) -> Res
             category: column(row, 4)?,
             casts: column(row, 5)?,
             is_never_null: column(row, 6)?,
+            is_lenient: column(row, 7)?,
         })
     })?;
     let mapping = Mapping::read(mapping, &columns)?;
@@ -167,8 +164,9 @@ fn make(source: pg_sys::Oid, mapping: &serde_json::Value, has_view: bool) -> Res
 /// Every look at runs is at one tenant's, or at those of a window of time.
 fn tell_of_a_missing_index(source: pg_sys::Oid, name: &str, mapping: &Mapping<'_>) -> Result<()> {
     for ours in ["tenant_id", "created_at"] {
-        let Some(column_of_it) = mapping.column(ours) else { continue };
-        let is_led = IS_LED.row(&[source.into(), column_of_it.name.as_str().into()], |row| column(row, 1))?;
+        let Some((theirs, serves, expressions)) = mapping.index(ours) else { continue };
+        let arguments = [source.into(), theirs.name.as_str().into(), serves.into(), expressions.into()];
+        let is_led = IS_LED.row(&arguments, |row| column(row, 1))?;
         if is_led == Some(true) {
             return Ok(());
         }
@@ -176,11 +174,11 @@ fn tell_of_a_missing_index(source: pg_sys::Oid, name: &str, mapping: &Mapping<'_
     ErrorReport::new(
         PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION,
         format!(
-            "{name} has no index that begins with the tenant or the time: each look at runs reads all of it"
+            "{name} has no index (btree) that begins with the tenant or the time as the view reads them: each look at runs reads all of it"
         ),
         "costsim_pg",
     )
-    .set_hint("Make one on (tenant, time), by the names they have there.")
+    .set_hint("Make one on (tenant, time), by the names they have there, or the expressions in the view.")
     .report(PgLogLevel::NOTICE);
     Ok(())
 }

@@ -2,13 +2,14 @@
 //!
 //! A mapping is checked against the table's columns before anything is made of it: what is refused is refused when the view is made and not
 //! when somebody reads it. Types are taken by the server's own casts alone. A column of text stays a column, and so does a moment with its zone:
-//! an index of the table serves as before.
+//! an index of the table serves as before. Names that a collation of the table's takes for one name, and we for two, are refused.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use pgrx::pg_sys::BuiltinOid::{
-    BOOLOID, BYTEAOID, DATEOID, INT4OID, INT8OID, NUMERICOID, TEXTOID, TIMESTAMPOID, TIMESTAMPTZOID,
+    BOOLOID, BYTEAOID, DATEOID, INT4OID, INT8OID, NUMERICOID, TEXTOID, TIMESTAMPOID, TIMESTAMPTZOID, UUIDOID,
+    VARCHAROID,
 };
 use pgrx::pg_sys::Oid;
 use pgrx::spi::{quote_identifier, quote_literal};
@@ -48,6 +49,11 @@ const COLUMNS: [(&str, Kind, bool); 12] = [
 const STATUS_VALUES: &str = "status_values";
 const TIME_ZONE: &str = "time_zone";
 
+/// Names that are longer, costs that are no less and times before 2000 or from 9999 on are none in our own table, and nothing of a run here:
+/// one odd row must not stop a look at all others.
+const LONGEST_NAME: usize = 512;
+const MOST_CENTS: &str = "100000000000000";
+
 /// A hint names no more characters of what there is.
 const LONGEST_LIST: usize = 1_000;
 
@@ -63,6 +69,15 @@ pub struct Column {
     /// Into what the server casts it by itself.
     pub casts: Vec<Oid>,
     pub is_never_null: bool,
+    /// Whether its collation takes texts for equal that differ.
+    pub is_lenient: bool,
+}
+
+impl Column {
+    /// Whether its texts may be empty, or of any length.
+    fn has_any_length(&self) -> bool {
+        self.category == "S" || self.category == "U" && self.base != Oid::from(UUIDOID)
+    }
 }
 
 /// A mapping that fits.
@@ -136,15 +151,36 @@ impl<'a> Mapping<'a> {
         self.time_zone.as_deref()
     }
 
-    /// The table's column behind one of ours.
-    pub fn column(&self, name: &str) -> Option<&'a Column> {
-        COLUMNS.iter().zip(self.columns).find(|((ours, ..), _)| *ours == name).and_then(|(_, column)| column)
+    /// Whether an index of the table on that column itself serves whoever looks for one of ours in the view; and the expressions of which
+    /// an index would, as the server writes them, without blanks and parentheses.
+    pub fn index(&self, name: &str) -> Option<(&'a Column, bool, Vec<String>)> {
+        let place = COLUMNS.iter().position(|(ours, ..)| *ours == name)?;
+        let column = self.columns[place]?;
+        let expression = COLUMNS[place].1.expression(column, self.time_zone());
+        let quoted = quote_identifier(&column.name);
+        let is = |target: pgrx::pg_sys::BuiltinOid| column.base == Oid::from(target);
+        let mut expressions = Vec::new();
+        if expression != quoted {
+            if let (Kind::Moment, Some(zone)) = (COLUMNS[place].1, self.time_zone()) {
+                let moment =
+                    if is(TIMESTAMPOID) { quoted } else { format!("{quoted}::timestamp without time zone") };
+                let zone = quote_literal(zone);
+                expressions.push(format!("{moment} AT TIME ZONE {zone}::text"));
+                expressions.push(format!("timezone({zone}::text, {moment})"));
+            } else {
+                expressions.push(expression.clone());
+            }
+        }
+        let serves = expressions.is_empty() || is(VARCHAROID);
+        let bare = |text: String| text.replace(['(', ')', ' '], "");
+        Some((column, serves, expressions.into_iter().map(bare).collect()))
     }
 
     /// The query of the view over this table, whose name is quoted.
     pub fn query(&self, table: &str) -> String {
         let mut query = "SELECT ".to_owned();
-        let mut conditions = String::new();
+        let mut conditions = Vec::new();
+        let mut lengths = Vec::new();
         for (place, ((name, kind, is_required), column)) in COLUMNS.into_iter().zip(self.columns).enumerate()
         {
             let comma = if place == 0 { "" } else { ", " };
@@ -154,12 +190,28 @@ impl<'a> Mapping<'a> {
                 Some(column) => kind.expression(column, self.time_zone()),
             };
             let _ = write!(query, "{comma}{expression} AS {name}");
-            if let Some(column) = column.filter(|column| is_required && !column.is_never_null) {
-                let word = if conditions.is_empty() { " WHERE" } else { " AND" };
-                let _ = write!(conditions, "{word} {} IS NOT NULL", quote_identifier(&column.name));
+            let Some(column) = column.filter(|_| is_required) else { continue };
+            let theirs = quote_identifier(&column.name);
+            match kind {
+                Kind::Moment => {
+                    let of =
+                        if column.base == Oid::from(TIMESTAMPTZOID) { "timestamptz" } else { "timestamp" };
+                    let year = |year: &str| format!("{of} '{year}-01-01 00:00:00+00'");
+                    conditions.push(format!("{theirs} >= {} AND {theirs} < {}", year("2000"), year("9999")));
+                }
+                Kind::Text if name != "status" && column.has_any_length() => {
+                    conditions.push(format!("{expression} <> ''"));
+                    lengths.push(format!("octet_length({expression})"));
+                }
+                _ if column.is_never_null => {}
+                _ => conditions.push(format!("{theirs} IS NOT NULL")),
             }
         }
-        format!("{query} FROM {table}{conditions}")
+        // One condition, and in this form: the planner takes it to hold of most rows.
+        if !lengths.is_empty() {
+            conditions.push(format!("(GREATEST({}) > {LONGEST_NAME}) IS NOT TRUE", lengths.join(", ")));
+        }
+        format!("{query} FROM {table} WHERE {}", conditions.join(" AND "))
     }
 
     fn status(&self, expression: &str) -> String {
@@ -175,10 +227,10 @@ impl<'a> Mapping<'a> {
 
     /// What makes the same view again.
     pub fn document(&self) -> Value {
-        let mut keys = Map::new();
-        for ((name, ..), column) in COLUMNS.into_iter().zip(self.columns) {
-            keys.insert(name.into(), column.map_or(Value::Null, |column| column.name.clone().into()));
-        }
+        let mut keys = document(&|name| {
+            let found = COLUMNS.iter().zip(self.columns).find(|((ours, ..), _)| *ours == name);
+            found.and_then(|(_, column)| column).map(|column| column.name.clone())
+        });
         if !self.status_values.is_empty() {
             let values =
                 self.status_values.iter().map(|(theirs, ours)| (theirs.clone(), ours.clone().into()));
@@ -227,6 +279,13 @@ impl Kind {
                 "Name another column, or make a view over the table that casts it, and use that.",
             ));
         }
+        // What is equal there, or next in order, would be another tenant's here.
+        if self == Self::Text && name != "error" && column.is_lenient {
+            return Err(Error::invalid(
+                format!("{name}: the collation of column \"{}\" is not deterministic", column.name),
+                "Make a view over the table that reads it with COLLATE \"C\", and use that.",
+            ));
+        }
         if self == Self::Moment && !is(TIMESTAMPTZOID) && time_zone.is_none() {
             return Err(Error::invalid(
                 format!(
@@ -248,7 +307,7 @@ impl Kind {
             Self::Text => format!("{name}::text"),
             // What is no amount is not known.
             Self::Cents => format!(
-                "CASE WHEN {name}::numeric >= 0 AND {name}::numeric < 'Infinity' THEN {name}::numeric END"
+                "CASE WHEN {name}::numeric >= 0 AND {name}::numeric < {MOST_CENTS} THEN {name}::numeric END"
             ),
             Self::Number => format!("{name}::bigint"),
             Self::Flag => format!("COALESCE({name}::boolean, false)"),
@@ -271,6 +330,22 @@ impl Kind {
             Self::Moment => "NULL::timestamptz",
         }
     }
+}
+
+/// For each of our columns the table's, or null.
+fn document(column: &dyn Fn(&str) -> Option<String>) -> Map<String, Value> {
+    COLUMNS.iter().map(|(name, ..)| ((*name).to_owned(), column(name).into())).collect()
+}
+
+/// The mapping that a view was made with, with the names that its columns have by now. `None` where the view, or what is remembered of it, is
+/// another hand's.
+pub fn remembered(comment: &str, column: &dyn Fn(&str) -> Option<String>) -> Option<Value> {
+    let Ok(Value::Object(mut before)) = serde_json::from_str(comment) else { return None };
+    let mut keys = document(column);
+    for key in [STATUS_VALUES, TIME_ZONE] {
+        keys.extend(before.remove(key).map(|value| (key.to_owned(), value)));
+    }
+    Some(Value::Object(keys))
 }
 
 /// What the source has, for a hint.

@@ -21,8 +21,8 @@ use pgrx::iter::TableIterator;
 use pgrx::pg_sys::BuiltinOid::{BOOLOID, INT4OID, INT8OID, NUMERICOID, TEXTOID, TIMESTAMPTZOID};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
-use pgrx::trigger_support::PgTriggerError;
 
+use crate::call::{called_by_server, must};
 use crate::db::{self, Statement, column};
 use crate::error::{Error, Result, required};
 use crate::{clock, convert};
@@ -59,14 +59,14 @@ static RECORD: Statement = Statement::deciding(
          INSERT INTO @schema@.costsim_worker_runs AS r
                 (id, tenant_id, worker_id, status, error, cost_cents, tokens, is_retry, attempt, parent_run_id, created_at, finished_at)
          SELECT t.id, $1, $2, $3, $4, $5, $6, coalesce($8, false), coalesce($9, 1), $10,
-                coalesce($11, LEAST(pg_catalog.now(), $12)), CASE WHEN $13 THEN coalesce($12, pg_catalog.now()) END
+                coalesce($11, LEAST(pg_catalog.now(), $12)), CASE WHEN $13 THEN coalesce($12, GREATEST(pg_catalog.now(), $11)) END
            FROM told t
              ON CONFLICT (tenant_id, id) DO UPDATE
             SET worker_id = excluded.worker_id, status = excluded.status,
                 error = coalesce(excluded.error, r.error), cost_cents = coalesce(excluded.cost_cents, r.cost_cents),
                 tokens = coalesce(excluded.tokens, r.tokens), is_retry = coalesce($8, r.is_retry), attempt = coalesce($9, r.attempt),
                 parent_run_id = coalesce(excluded.parent_run_id, r.parent_run_id), created_at = coalesce($11, r.created_at),
-                finished_at = excluded.finished_at
+                finished_at = CASE WHEN $13 THEN coalesce($12, GREATEST(pg_catalog.now(), coalesce($11, r.created_at))) END
           WHERE (r.status OPERATOR(pg_catalog.=) 'queued'
                  OR r.status OPERATOR(pg_catalog.=) 'running' AND excluded.status OPERATOR(pg_catalog.<>) 'queued')
             AND pg_catalog.record_ne(
@@ -74,6 +74,7 @@ static RECORD: Statement = Statement::deciding(
                 ROW(excluded.worker_id, excluded.status, coalesce(excluded.error, r.error), coalesce(excluded.cost_cents, r.cost_cents),
                     coalesce(excluded.tokens, r.tokens), coalesce($8, r.is_retry), coalesce($9, r.attempt),
                     coalesce(excluded.parent_run_id, r.parent_run_id), coalesce($11, r.created_at)))
+            AND NOT coalesce($12 OPERATOR(pg_catalog.<) coalesce($11, r.created_at), false)
       RETURNING r.id)
      SELECT t.id, EXISTS (SELECT FROM written) FROM told t",
     &[
@@ -91,6 +92,15 @@ static RECORD: Statement = Statement::deciding(
         TIMESTAMPTZOID,
         BOOLOID,
     ],
+);
+
+/// Whether a run, which nothing was written of, is still open, and would have ended before it began. Its row is locked by then.
+static IS_TORN: Statement = Statement::deciding(
+    "SELECT true FROM @schema@.costsim_worker_runs r
+      WHERE r.tenant_id OPERATOR(pg_catalog.=) $1 AND r.id OPERATOR(pg_catalog.=) $2
+        AND (r.status OPERATOR(pg_catalog.=) 'queued' OR r.status OPERATOR(pg_catalog.=) 'running')
+        AND $4 OPERATOR(pg_catalog.<) coalesce($3, r.created_at)",
+    &[TEXTOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID],
 );
 
 /// Tells of a run: its name, and whether that changed anything.
@@ -168,7 +178,7 @@ impl Run<'_> {
         if let (Some(begun), Some(ended)) = (created_at, finished_at)
             && ended < begun
         {
-            return Err(unfit("finished_at must not be before created_at".into()));
+            return Err(torn());
         }
         Ok(())
     }
@@ -190,8 +200,17 @@ impl Run<'_> {
             self.finished_at.into(),
             has_ended.into(),
         ];
-        let told = RECORD.row(&arguments, |row| Ok((column(row, 1)?, column(row, 2)?)))?;
-        told.ok_or_else(|| Error::Internal("a run was told of and nobody heard it".into()))
+        let told = RECORD.row(&arguments, |row| Ok((column::<String>(row, 1)?, column::<bool>(row, 2)?)))?;
+        let (id, is_changed) =
+            told.ok_or_else(|| Error::Internal("a run was told of and nobody heard it".into()))?;
+        if !is_changed && self.finished_at.is_some() {
+            let arguments =
+                [self.tenant_id.into(), id.as_str().into(), self.created_at.into(), self.finished_at.into()];
+            if IS_TORN.row(&arguments, |row| column::<bool>(row, 1))?.is_some() {
+                return Err(torn());
+            }
+        }
+        Ok((id, is_changed))
     }
 }
 
@@ -206,6 +225,10 @@ fn refuse(name: &'static str, fault: Option<String>) -> Result<()> {
     fault.map_or(Ok(()), |fault| Err(unfit(format!("{name} {fault}"))))
 }
 
+fn torn() -> Error {
+    unfit("finished_at must not be before created_at".into())
+}
+
 fn unfit(what: String) -> Error {
     Error::invalid(
         what,
@@ -213,15 +236,12 @@ fn unfit(what: String) -> Error {
     )
 }
 
-/// After an UPDATE that has changed a run that had ended, or has taken one back.
-#[pg_trigger]
-fn _costsim_worker_runs_stay<'a>(
-    _trigger: &'a PgTrigger<'a>,
-) -> std::result::Result<Option<PgHeapTuple<'a, AllocatedByPostgres>>, PgTriggerError> {
-    ErrorReport::from(Error::Stays {
-        what: "a run of a worker goes from queued over running to its end, and stays".into(),
-        hint: "Record another run, with is_retry and parent_run_id where it repeats this one.",
-    })
-    .report(PgLogLevel::ERROR);
-    Ok(None)
+called_by_server! {
+    /// After an UPDATE that has changed a run that had ended, or has taken one back. It refuses whoever calls it.
+    _costsim_worker_runs_stay, pg_finfo__costsim_worker_runs_stay: |_fcinfo| {
+        must(Err(ErrorReport::from(Error::Stays {
+            what: "a run of a worker goes from queued over running to its end, and stays".into(),
+            hint: "Record another run, with is_retry and parent_run_id where it repeats this one.",
+        })))
+    }
 }

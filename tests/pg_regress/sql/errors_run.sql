@@ -26,6 +26,24 @@ SELECT * FROM costsim_record_run('acme', 'w', 'queued', created_at => 'infinity'
 SELECT * FROM costsim_record_run('acme', 'w', 'running', finished_at => now());
 SELECT * FROM costsim_record_run('acme', 'w', 'failed', created_at => '2025-06-01 10:00+00', finished_at => '2025-06-01 09:00+00');
 \echo :LAST_ERROR_SQLSTATE
+-- What was told before counts as well; a clock that runs ahead ends a run when it began at the earliest.
+SELECT is_changed FROM costsim_record_run('acme', 'w', 'running', run_id => 'late', created_at => '2025-06-01 10:00+00');
+SELECT * FROM costsim_record_run('acme', 'w', 'completed', run_id => 'late', finished_at => '2025-06-01 09:00+00');
+\echo :LAST_ERROR_SQLSTATE
+SELECT is_changed FROM costsim_record_run('acme', 'w', 'completed', run_id => 'late', finished_at => '2025-06-01 10:00+00');
+SELECT is_changed FROM costsim_record_run('acme', 'w', 'completed', run_id => 'late', finished_at => '2025-06-01 09:00+00');
+SELECT is_changed FROM costsim_record_run('acme', 'w', 'queued', run_id => 'ahead', created_at => now() + interval '2 hours');
+SELECT * FROM costsim_record_run('acme', 'w', 'failed', run_id => 'ahead', finished_at => now());
+SELECT is_changed FROM costsim_record_run('acme', 'w', 'failed', run_id => 'ahead');
+SELECT is_changed FROM costsim_record_run('acme', 'w', 'failed', run_id => 'ahead at once', created_at => now() + interval '2 hours');
+SELECT id, finished_at = created_at AS ends_as_it_begins FROM costsim_worker_runs ORDER BY id;
+\set VERBOSITY terse
+INSERT INTO costsim_worker_runs (tenant_id, worker_id, status, created_at, finished_at) VALUES ('acme', 'w', 'failed', '2025-06-01 10:00+00', '2025-06-01 09:00+00');
+\echo :LAST_ERROR_SQLSTATE
+INSERT INTO costsim_worker_runs (tenant_id, worker_id, status, finished_at) VALUES ('acme', 'w', 'failed', 'infinity');
+\echo :LAST_ERROR_SQLSTATE
+\set VERBOSITY default
+TRUNCATE costsim_worker_runs;
 BEGIN READ ONLY;
 SELECT * FROM costsim_record_run('acme', 'w', 'queued');
 \echo :LAST_ERROR_SQLSTATE

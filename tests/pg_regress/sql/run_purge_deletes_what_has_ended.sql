@@ -10,6 +10,16 @@ SELECT costsim_purge_runs();
 SELECT costsim_purge_runs();
 SELECT status, count(*) FROM costsim_worker_runs GROUP BY 1 ORDER BY 1;
 SELECT task, last_rows, total_rows, last_error FROM costsim_maintenance WHERE task = 'purge_runs';
+-- Runs that never end are not read again and again.
+INSERT INTO costsim_worker_runs (tenant_id, worker_id, status, created_at) SELECT 't', 'w', 'running', now() - interval '1 year' FROM generate_series(1, 20000);
+ANALYZE costsim_worker_runs;
+EXPLAIN (COSTS OFF) SELECT ctid FROM ONLY costsim_worker_runs WHERE created_at < now() - interval '90 days' AND status IN ('completed', 'failed', 'crashed') ORDER BY created_at LIMIT 10000 FOR UPDATE SKIP LOCKED;
+SELECT pg_stat_force_next_flush();
+SELECT idx_scan AS before FROM pg_stat_user_indexes WHERE indexrelname = 'costsim_worker_runs_ended_idx' \gset
+SELECT costsim_purge_runs();
+SELECT pg_stat_force_next_flush();
+SELECT idx_scan > :before AS is_used FROM pg_stat_user_indexes WHERE indexrelname = 'costsim_worker_runs_ended_idx';
+DELETE FROM costsim_worker_runs WHERE created_at < now() - interval '200 days';
 -- Older than the calendar is nothing.
 SELECT costsim_purge_runs('170000000 years');
 -- Whoever may call it needs nothing more.

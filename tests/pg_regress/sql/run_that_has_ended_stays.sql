@@ -24,3 +24,6 @@ UPDATE costsim_worker_runs SET error = 'e' WHERE id = 'over';
 UPDATE costsim_worker_runs SET tokens = 5 WHERE id = 'open';
 SELECT id, status, error, tokens FROM costsim_worker_runs ORDER BY id;
 TRUNCATE costsim_worker_runs;
+-- Called by hand it is no defect.
+SELECT _costsim_worker_runs_stay();
+\echo :LAST_ERROR_SQLSTATE
