@@ -141,6 +141,10 @@ impl<'a> Scan<'a> {
         if self.byte(end) == b':' && written.trim_ascii_end().ends_with(b":") {
             return true;
         }
+        // A beginning is short.
+        if written.len() > 64 {
+            return false;
+        }
         while let Some((first, rest)) = written.split_first() {
             if first.is_ascii_alphanumeric() {
                 return false;

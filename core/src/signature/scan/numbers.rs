@@ -36,7 +36,7 @@ impl Scan<'_> {
         let measure = measure(self.text.get(start..end)?, is_apart)?;
         let next = self.byte(end);
         let is_whole = if is_apart {
-            self.ends(end) && next.is_ascii() && !(matches!(next, b'-' | b'/' | b'.') && !self.ends(end + 1))
+            self.ends(end) && next.is_ascii() && (self.ends(end + 1) || !b"-/.".contains(&next))
         } else {
             self.ends(end) || (measure != Measure::Size && next.is_ascii_digit())
         };
