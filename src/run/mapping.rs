@@ -52,7 +52,7 @@ const TIME_ZONE: &str = "time_zone";
 /// Names that are longer, costs that are no less and times before 2000 or from 9999 on are none in our own table, and nothing of a run here:
 /// one odd row must not stop a look at all others.
 const LONGEST_NAME: usize = 512;
-const MOST_CENTS: &str = "100000000000000";
+const MOST_CENTS: &str = "'100000000000000'::numeric";
 
 /// A hint names no more characters of what there is.
 const LONGEST_LIST: usize = 1_000;
