@@ -60,10 +60,18 @@ CREATE FUNCTION _costsim_error_key(error text, is_reference boolean) RETURNS big
     LANGUAGE c IMMUTABLE PARALLEL SAFE COST 100 AS 'MODULE_PATHNAME', '_costsim_error_key';
 CREATE FUNCTION _costsim_occurrences_add(internal, timestamptz, text, text) RETURNS internal
     LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', '_costsim_occurrences_add';
-CREATE FUNCTION _costsim_occurrences_final(internal) RETURNS jsonb
+CREATE FUNCTION _costsim_occurrences_combine(internal, internal) RETURNS internal
+    LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', '_costsim_occurrences_combine';
+CREATE FUNCTION _costsim_occurrences_serialize(internal) RETURNS bytea
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', '_costsim_occurrences_serialize';
+CREATE FUNCTION _costsim_occurrences_deserialize(bytea, internal) RETURNS internal
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', '_costsim_occurrences_deserialize';
+CREATE FUNCTION _costsim_occurrences_final(internal) RETURNS text
     LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', '_costsim_occurrences_final';
 CREATE AGGREGATE _costsim_occurrences(created_at timestamptz, id text, worker_id text) (
-    SFUNC = _costsim_occurrences_add, STYPE = internal, SSPACE = 8192, FINALFUNC = _costsim_occurrences_final, PARALLEL = SAFE
+    SFUNC = _costsim_occurrences_add, STYPE = internal, SSPACE = 4096, FINALFUNC = _costsim_occurrences_final,
+    COMBINEFUNC = _costsim_occurrences_combine, SERIALFUNC = _costsim_occurrences_serialize, DESERIALFUNC = _costsim_occurrences_deserialize,
+    PARALLEL = SAFE
 );
 
 CREATE FUNCTION costsim_query_feedback(
@@ -117,6 +125,9 @@ COMMENT ON FUNCTION costsim_feedback_stats(text) IS 'Current patterns of a tenan
 REVOKE ALL ON FUNCTION
     _costsim_error_key(text, boolean),
     _costsim_occurrences_add(internal, timestamptz, text, text),
+    _costsim_occurrences_combine(internal, internal),
+    _costsim_occurrences_serialize(internal),
+    _costsim_occurrences_deserialize(bytea, internal),
     _costsim_occurrences_final(internal),
     _costsim_occurrences(timestamptz, text, text),
     costsim_query_feedback(text, text, text, boolean, boolean, integer, timestamptz, bigint),

@@ -2,6 +2,9 @@
 
 COMMENT ON FUNCTION _costsim_error_key(text, boolean) IS 'The signature of an error as a number; zero is empty_error. Part of costsim_detect_patterns.';
 COMMENT ON FUNCTION _costsim_occurrences_add(internal, timestamptz, text, text) IS 'Part of _costsim_occurrences: a run.';
+COMMENT ON FUNCTION _costsim_occurrences_combine(internal, internal) IS 'Part of _costsim_occurrences: the runs of two parallel workers.';
+COMMENT ON FUNCTION _costsim_occurrences_serialize(internal) IS 'Part of _costsim_occurrences: runs on their way from a parallel worker.';
+COMMENT ON FUNCTION _costsim_occurrences_deserialize(bytea, internal) IS 'Part of _costsim_occurrences: runs that have come from a parallel worker.';
 COMMENT ON FUNCTION _costsim_occurrences_final(internal) IS 'Part of _costsim_occurrences: the answer.';
 COMMENT ON AGGREGATE _costsim_occurrences(timestamptz, text, text) IS 'What is shown of runs with one signature: the newest 100, the first worker, 20 workers. Part of costsim_detect_patterns.';
 COMMENT ON FUNCTION costsim_error_signature(text, text) IS 'What tells one error from another: the first 16 hexadecimal digits of the SHA-256 of costsim_error_template, empty_error for a blank text. With method reference: as the reference makes it, with its flaw that times with a T stay in pieces. NULL of NULL. Errors: 22023 unknown method.';
