@@ -36,7 +36,7 @@ const NO_ODD_COSTS: &str = "
 /// How many groups are taken at once, more than which is refused.
 pub const MOST_GROUPS: usize = 100_000;
 
-/// One pass: signatures, counts, and what is shown, which is bounded for each group. Without OFFSET 0 the planner would guess how many signatures there are by how
+/// One pass: signatures, counts, and what is shown, which is bounded for each group. Without an OFFSET the planner would guess how many signatures there are by how
 /// many texts there are; so it takes them for few, parallel workers each gather their own groups, and what has no room in memory goes to disk.
 const GROUPS: &str = "
     SELECT s.tenant_id, s.key, pg_catalog.count(*), pg_catalog.min(s.created_at), pg_catalog.max(s.created_at),
@@ -47,7 +47,7 @@ const GROUPS: &str = "
                AND ($1 IS NULL OR r.tenant_id OPERATOR(pg_catalog.=) $1)
                AND (r.status OPERATOR(pg_catalog.=) 'failed' AND (NOT $5 OR r.error IS NOT NULL)
                     OR r.status OPERATOR(pg_catalog.=) 'crashed' AND NOT $5) @odd_names@
-            OFFSET 0) AS s
+            OFFSET '0'::pg_catalog.int8) AS s
      GROUP BY s.tenant_id, s.key
     HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>=) $4::pg_catalog.int8
      ORDER BY s.tenant_id, s.key
