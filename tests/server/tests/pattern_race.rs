@@ -180,7 +180,7 @@ fn parallel_workers_find_what_one_process_finds() -> Result<()> {
         "INSERT INTO costsim_worker_runs (id, tenant_id, worker_id, status, error, created_at)
          SELECT n::text, 't' || n % 3, 'w' || n * 7919 % 40, 'failed', 'kind ' || repeat('x', n % 5), now() - n * 7919 % 20011 * interval '1 second'
            FROM generate_series(1, 20000) n;
-         VACUUM ANALYZE costsim_worker_runs;
+         ANALYZE costsim_worker_runs;
          SET max_parallel_workers_per_gather = 0;
          SELECT count(*) FROM costsim_detect_patterns();
          CREATE TABLE alone AS SELECT tenant_id, signature, occurrence_count, first_seen, last_seen, provenance, metadata FROM costsim_pattern_feedback;
