@@ -41,14 +41,14 @@ COMMENT ON COLUMN costsim_pattern_feedback.pattern_type IS 'failure_pattern: run
 COMMENT ON COLUMN costsim_pattern_feedback.description IS 'What was found, in words and numbers.';
 COMMENT ON COLUMN costsim_pattern_feedback.signature IS 'costsim_error_signature of the error; of a spike cost_spike_ and the worker.';
 COMMENT ON COLUMN costsim_pattern_feedback.signature_version IS 'By which rules the signature was made: 0 the reference''s, 1 ours.';
-COMMENT ON COLUMN costsim_pattern_feedback.provenance IS 'Ids of runs, the newest first, 100 at most.';
-COMMENT ON COLUMN costsim_pattern_feedback.occurrence_count IS 'How many runs there were in the window of the last look that found something new; 1 of a spike.';
+COMMENT ON COLUMN costsim_pattern_feedback.provenance IS 'Ids of runs, the newest first: 100 at most, and 8,192 bytes together.';
+COMMENT ON COLUMN costsim_pattern_feedback.occurrence_count IS 'How many runs there were in the window of the look that wrote the row last; 1 of a spike. It does not sink when the window moves on.';
 COMMENT ON COLUMN costsim_pattern_feedback.time_window_minutes IS 'How long the window is that was looked at, and the pause after which an episode is over.';
-COMMENT ON COLUMN costsim_pattern_feedback.threshold_used IS 'What had to be reached.';
-COMMENT ON COLUMN costsim_pattern_feedback.metadata IS 'failure_pattern: template, sample_error (of the newest run), workers (20 at most), worker_id (of the first run in the window). cost_spike: worker_id, avg_cost_cents, recent_cost_cents, spike_percent, baseline_run_count.';
+COMMENT ON COLUMN costsim_pattern_feedback.threshold_used IS 'What had to be reached in the look that wrote the row last.';
+COMMENT ON COLUMN costsim_pattern_feedback.metadata IS 'failure_pattern: template (of the first 8,192 characters of the newest run''s error, cut at 2,048 bytes), sample_error (its first 500 characters), workers (20 at most), worker_id (of the first run in the window). cost_spike: worker_id, avg_cost_cents, recent_cost_cents, spike_percent, baseline_run_count.';
 COMMENT ON COLUMN costsim_pattern_feedback.first_seen IS 'When the first run of the episode that a look has seen was asked for.';
 COMMENT ON COLUMN costsim_pattern_feedback.last_seen IS 'When the last one was.';
-COMMENT ON COLUMN costsim_pattern_feedback.detected_at IS 'The moment of the last look that found something new. A look at an earlier moment changes nothing.';
+COMMENT ON COLUMN costsim_pattern_feedback.detected_at IS 'The as_of of the look that wrote the row last: one that found a run the row had not seen. A look at an earlier moment changes nothing.';
 COMMENT ON COLUMN costsim_pattern_feedback.acknowledged IS 'Whether somebody knows of this episode.';
 COMMENT ON COLUMN costsim_pattern_feedback.is_current IS 'Whether no later episode of the pattern has been found.';
 
@@ -60,10 +60,18 @@ CREATE FUNCTION _costsim_error_key(error text, is_reference boolean) RETURNS big
     LANGUAGE c IMMUTABLE PARALLEL SAFE COST 100 AS 'MODULE_PATHNAME', '_costsim_error_key';
 CREATE FUNCTION _costsim_occurrences_add(internal, timestamptz, text, text) RETURNS internal
     LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', '_costsim_occurrences_add';
-CREATE FUNCTION _costsim_occurrences_final(internal) RETURNS jsonb
+CREATE FUNCTION _costsim_occurrences_combine(internal, internal) RETURNS internal
+    LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', '_costsim_occurrences_combine';
+CREATE FUNCTION _costsim_occurrences_serialize(internal) RETURNS bytea
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', '_costsim_occurrences_serialize';
+CREATE FUNCTION _costsim_occurrences_deserialize(bytea, internal) RETURNS internal
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', '_costsim_occurrences_deserialize';
+CREATE FUNCTION _costsim_occurrences_final(internal) RETURNS text
     LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', '_costsim_occurrences_final';
 CREATE AGGREGATE _costsim_occurrences(created_at timestamptz, id text, worker_id text) (
-    SFUNC = _costsim_occurrences_add, STYPE = internal, SSPACE = 8192, FINALFUNC = _costsim_occurrences_final, PARALLEL = SAFE
+    SFUNC = _costsim_occurrences_add, STYPE = internal, SSPACE = 1024, FINALFUNC = _costsim_occurrences_final,
+    COMBINEFUNC = _costsim_occurrences_combine, SERIALFUNC = _costsim_occurrences_serialize, DESERIALFUNC = _costsim_occurrences_deserialize,
+    PARALLEL = SAFE
 );
 
 CREATE FUNCTION costsim_query_feedback(
@@ -89,7 +97,7 @@ BEGIN ATOMIC
      ORDER BY p.last_seen DESC, p.id DESC
      LIMIT coalesce($6, 100);
 END;
-COMMENT ON FUNCTION costsim_query_feedback(text, text, text, boolean, boolean, integer, timestamptz, bigint) IS 'Patterns of a tenant, those seen last first: the current episode of each, with include_past those before as well. For the next page pass last_seen and id of the last row. Runs with the rights of the caller. Errors: 2201W a negative limit.';
+COMMENT ON FUNCTION costsim_query_feedback(text, text, text, boolean, boolean, integer, timestamptz, bigint) IS 'Patterns of a tenant, those seen last first: the current episode of each, with include_past those before as well. For the next page pass last_seen and id of the last row; before_last_seen alone: those seen at that moment too; before_id alone says nothing and is passed over. "limit" NULL: 100. Runs with the rights of the caller. Errors: 2201W a negative limit.';
 
 CREATE FUNCTION costsim_get_feedback(tenant_id text, id bigint)
     RETURNS SETOF costsim_pattern_feedback
@@ -117,6 +125,9 @@ COMMENT ON FUNCTION costsim_feedback_stats(text) IS 'Current patterns of a tenan
 REVOKE ALL ON FUNCTION
     _costsim_error_key(text, boolean),
     _costsim_occurrences_add(internal, timestamptz, text, text),
+    _costsim_occurrences_combine(internal, internal),
+    _costsim_occurrences_serialize(internal),
+    _costsim_occurrences_deserialize(bytea, internal),
     _costsim_occurrences_final(internal),
     _costsim_occurrences(timestamptz, text, text),
     costsim_query_feedback(text, text, text, boolean, boolean, integer, timestamptz, bigint),

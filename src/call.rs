@@ -54,6 +54,14 @@ impl Call {
         })
     }
 
+    /// A bytea.
+    pub fn bytes<'a>(self, place: usize) -> Option<&'a [u8]> {
+        // SAFETY: as above; a bytea is stored as a text is.
+        self.argument(place).map(|datum| unsafe {
+            pgrx::varlena::varlena_to_byte_slice(pg_sys::pg_detoast_datum_packed(datum.cast_mut_ptr()))
+        })
+    }
+
     /// The first bytes of a text, at most so many and cut at a character; of one that is stored apart no more is read.
     pub fn beginning<'a>(self, place: usize, most: usize) -> Option<&'a str> {
         // SAFETY: as above; the slice ends within the bytes that it was asked for.
@@ -90,14 +98,20 @@ impl Call {
 
     #[cold]
     fn new_state<'a, T: Default>(self) -> &'a mut T {
+        let context = self.memory();
+        // SAFETY: the context was named just now; the state is dropped with it, and not used after.
+        unsafe { &mut *PgMemoryContexts::For(context).leak_and_drop_on_delete(T::default()) }
+    }
+
+    /// The memory in which states of the aggregate live, and which the server counts.
+    pub fn memory(self) -> pg_sys::MemoryContext {
         let mut context = std::ptr::null_mut();
         // SAFETY: the call is one by the server, which tells whether it is for an aggregate, and in which memory that lives.
         let kind = unsafe { pg_sys::AggCheckCallContext(self.0, &raw mut context) };
         if kind == 0 {
             pgrx::error!("an aggregate's function was called outside of one");
         }
-        // SAFETY: the context was named just now; the state is dropped with it, and not used after.
-        unsafe { &mut *PgMemoryContexts::For(context).leak_and_drop_on_delete(T::default()) }
+        context
     }
 
     /// The state as it was passed.

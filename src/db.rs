@@ -28,7 +28,7 @@ pub use server::{
     database_name, deadlock_timeout, has_lasting_snapshot, installed_version, is_read_only, is_replicating,
     is_serializable, require_primary, require_writable, strong_random, timeline,
 };
-pub use statement::{Row, Statement, column, nullable, rows_once, run_command, run_once};
+pub use statement::{Row, Statement, column, nullable, rows_once, rows_once_now, run_command, run_once};
 pub use transaction::{
     Refusal, attempt, catch, check_deferred_constraints, contain, contain_within, current_subtransaction,
     has_written, lasting_transaction, make_commit_durable, rehearse, subtransaction, transaction,

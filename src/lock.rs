@@ -13,9 +13,9 @@
 //!   line      the first of those who wait      that call                               exclusive
 //!   hour      who writes rows of that hour     first such row .. end of transaction    share
 //!             who rolls that hour up           that call .. end of its transaction     exclusive
-//!   feedback  who looks for a tenant's patterns  that call .. end of its transaction   exclusive; that of all: share
-//!             who looks for everybody's          that call .. end of its transaction   that of all: exclusive
-//!   foresight who predicts, in the same way      that call .. end of its transaction   the same
+//!   feedback  who writes a tenant's patterns   that call .. end of its transaction     exclusive
+//!   foresight who predicts for a tenant        that call .. end of its transaction     exclusive; that of all: share
+//!             who predicts for everybody       that call .. end of its transaction     that of all: exclusive
 //!   process   the one of its kind              see below                               exclusive
 //!   switch    who coordinates or releases      that call .. end of its transaction     share
 //!             who turns the kill switch        that call .. end of its transaction     exclusive
@@ -51,9 +51,9 @@ enum Space {
     Line = 8,
     /// Of an hour's provenance; the key is its beginning in the server's microseconds.
     Hour = 9,
-    /// Of a tenant's feedback; the key is a digest of its name, and 0 stands for all.
+    /// Of a tenant's feedback; the key is a digest of its name.
     Feedback = 10,
-    /// Of what is predicted of a tenant by a method; the same.
+    /// Of what is predicted of a tenant by a method; the same, and 0 stands for all.
     Foresight = 11,
     /// Of the kill switch of envelopes.
     Switch = 12,
@@ -334,12 +334,18 @@ const EVERYBODY: i64 = 0;
 
 /// Waits until this is the only transaction that looks for patterns of this tenant, or acknowledges them, to its end.
 pub fn wait_for_feedback_of(tenant: i64) {
-    wait_for_one(Space::Feedback, tenant);
+    wait_for(&tag(tenant, Space::Feedback), pg_sys::ExclusiveLock);
 }
 
-/// Waits until this is the only transaction that looks for patterns of anybody, or acknowledges them, to its end.
-pub fn wait_for_all_feedback() {
-    wait_for(&tag(EVERYBODY, Space::Feedback), pg_sys::ExclusiveLock);
+/// Whether this is the only transaction that writes patterns of this tenant, from now to its end.
+pub fn try_feedback_of(tenant: i64) -> bool {
+    try_take(&tag(tenant, Space::Feedback), pg_sys::ExclusiveLock, Span::Transaction)
+}
+
+/// How many locks a transaction may well take of those that the server has room for: a share of the room of sixteen sessions.
+pub fn many() -> usize {
+    // SAFETY: a setting of the server's, fixed at its start.
+    usize::try_from(unsafe { pg_sys::max_locks_per_xact }).unwrap_or(0) * 16
 }
 
 /// Waits until nobody else predicts for the tenant of this key, to the end of this transaction.

@@ -197,6 +197,40 @@ pub fn rows_once<T>(
     })
 }
 
+/// The same as what is committed at this moment, under every isolation level; parallel workers may share the work.
+pub fn rows_once_now<T>(
+    text: &str,
+    arguments: &[DatumWithOid<'_>],
+    mut read: impl FnMut(&Row<'_>) -> Result<T>,
+) -> Result<Vec<T>> {
+    let text = CString::new(text.replace("@schema@", &schema()?))
+        .map_err(|_| Error::Internal("a statement holds a zero byte".into()))?;
+    let mut types: Vec<pg_sys::Oid> = arguments.iter().map(DatumWithOid::oid).collect();
+    let (mut values, nulls) = datums(arguments);
+    let _connection = Connection::open();
+    // SAFETY: text and arrays outlive the call; plan and table of rows are not used beyond the connection, which frees them.
+    unsafe {
+        let options = pg_sys::CURSOR_OPT_PARALLEL_OK | pg_sys::CURSOR_OPT_CUSTOM_PLAN;
+        let plan =
+            pg_sys::SPI_prepare_cursor(text.as_ptr(), types.len() as i32, types.as_mut_ptr(), options as i32);
+        if plan.is_null() {
+            let code = pg_sys::SPI_result;
+            return Err(Error::Internal(format!("statement could not be prepared: SPI code {code}")));
+        }
+        let (values, nulls, none) = (values.as_mut_ptr(), nulls.as_ptr(), std::ptr::null_mut());
+        let status =
+            pg_sys::SPI_execute_snapshot(plan, values, nulls, latest_snapshot(), none, false, true, 0);
+        if status < 0 {
+            return Err(Error::Internal(format!("statement ended with SPI code {status}")));
+        }
+        let count = pg_sys::SPI_processed as usize;
+        match pg_sys::SPI_tuptable.as_ref() {
+            Some(table) => (0..count).map(|index| read(&Row { table, index })).collect(),
+            None => Ok(Vec::new()),
+        }
+    }
+}
+
 fn execute_once<T>(
     text: &str,
     arguments: &[DatumWithOid<'_>],

@@ -1,8 +1,9 @@
 //! What goes wrong again and again: errors that are the same error, and workers that suddenly cost more.
 //!
 //! Detection reads the runs of a window, of one tenant or of each for itself, and keeps what it finds as episodes: what comes again within
-//! one window of the last time is the same row, what comes later a new one ([`costsim_core::pattern`]). Whoever looks, and whoever acknowledges, holds the
-//! tenant to the end of his transaction; who looks at all tenants holds them all, by one lock. A look that finds nothing new writes nothing.
+//! one window of the last time is the same row, what comes later a new one ([`costsim_core::pattern`]). Whoever looks at a tenant, and whoever acknowledges, waits for
+//! the tenant and holds it to the end of his transaction. Who looks at all waits for nobody: he holds those for whom there is something to write, and passes over those
+//! that somebody else holds. A look that finds no run that a row has not seen writes nothing.
 //!
 //! Does not: change a run, a cost or a trace; it reads runs as whoever calls.
 
@@ -12,7 +13,9 @@ mod operate;
 mod purge;
 mod store;
 
-use chrono::TimeDelta;
+use std::collections::HashMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
 use costsim_core::cost::text_fault;
 use costsim_core::signature::{self, Method};
 use pgrx::iter::TableIterator;
@@ -21,12 +24,15 @@ use pgrx::prelude::*;
 
 use crate::error::{Answer, Error, Result, required};
 use crate::{clock, convert, db, lock};
-use detect::Look;
+use detect::{Look, Tenants};
 #[allow(unused_imports, reason = "for the worker's upkeep")]
 pub use purge::purge_some;
 
 /// Clocks of clients may be ahead by so much.
 const TOLERANCE: TimeDelta = TimeDelta::minutes(1);
+
+/// No run is older.
+const EARLIEST: DateTime<Utc> = DateTime::from_timestamp_nanos(946_684_800_000_000_000);
 
 /// The longest window.
 const LONGEST_WINDOW: TimeDelta = TimeDelta::days(90);
@@ -93,6 +99,9 @@ fn costsim_detect_patterns(
         )
         .into());
     }
+    if look.as_of < EARLIEST {
+        return Err(Error::invalid("as_of must not lie before 2000", "Leave it out for now.").into());
+    }
     if look.threshold < 1 {
         return Err(Error::invalid("threshold must be at least 1", "Leave it out for 3.").into());
     }
@@ -108,35 +117,31 @@ fn costsim_detect_patterns(
         )
         .into());
     }
-    hold(look.tenant.as_deref());
-    let rows: Result<Vec<_>> = detect::detect(&look)?
+    let mut tenants = match &look.tenant {
+        Some(tenant) => {
+            lock::wait_for_feedback_of(detect::key(tenant));
+            Tenants::One
+        }
+        None => Tenants::Free(HashMap::new()),
+    };
+    let rows: Result<Vec<_>> = detect::detect(&look, &mut tenants)?
         .into_iter()
-        .map(|(finding, kept)| {
+        .map(|found| {
             Ok((
-                kept.id,
-                finding.tenant,
-                finding.kind.as_str().to_owned(),
-                finding.signature,
+                found.id,
+                found.tenant,
+                found.kind.as_str().to_owned(),
+                found.signature,
                 store::SEVERITY.to_owned(),
-                finding.count,
-                convert::timestamptz(finding.seen.first)?,
-                convert::timestamptz(finding.seen.last)?,
-                finding.description,
-                kept.is_new,
+                found.count,
+                convert::timestamptz(found.seen.first)?,
+                convert::timestamptz(found.seen.last)?,
+                found.description,
+                found.is_new,
             ))
         })
         .collect();
     Ok(TableIterator::new(rows?))
-}
-
-/// Waits until nobody else looks at these tenants, or acknowledges what was found.
-fn hold(tenant: Option<&str>) {
-    match tenant {
-        Some(tenant) => {
-            lock::wait_for_feedback_of(costsim_core::signature::Signature::of_template(tenant).key())
-        }
-        None => lock::wait_for_all_feedback(),
-    }
 }
 
 fn method_of(name: &str) -> Result<Method> {

@@ -2,10 +2,10 @@
 
 use pgrx::prelude::*;
 
-use super::{hold, name, store};
+use super::{detect, name, store};
 use crate::convert::short_text;
-use crate::db;
 use crate::error::{Answer, required};
+use crate::{db, lock};
 
 /// The most characters of a name.
 const LONGEST_NAME: usize = 256;
@@ -29,6 +29,6 @@ fn costsim_acknowledge_feedback(
     if let Some(note) = note {
         short_text(note, "note", LONGEST_NOTE, "Leave it out, or say something.")?;
     }
-    hold(Some(tenant));
+    lock::wait_for_feedback_of(detect::key(tenant));
     Ok(store::acknowledge(tenant, id, who, note)?)
 }

@@ -1,6 +1,6 @@
 //! The room's memory: runs as they are read, and rows of feedback.
 //!
-//! Whoever writes holds the tenants (see [`super::hold`]), so rows are read and written as they are at this moment, under every isolation level.
+//! Whoever writes holds the tenants (see [`super::detect::Tenants`]), so rows are read and written as they are at this moment, under every isolation level.
 
 use std::collections::HashMap;
 
@@ -14,35 +14,43 @@ use serde_json::{Value, json};
 
 use super::detect::{Finding, Look};
 use crate::convert::{self, Jsonb};
-use crate::db::{Row, Statement, column};
+use crate::db::{self, Row, Statement, column};
 use crate::error::{Error, Result};
 use crate::run::source;
 
 /// What every pattern is called, as the reference calls it.
 pub const SEVERITY: &str = "warning";
 
-/// Signatures are made once for each run, and kept while groups are formed and looked at again; all that may go to disk. What is shown is gathered of
-/// the groups that have reached the threshold alone.
+/// What an application's own table may hold besides runs, and ours cannot: names that nothing here can be kept under.
+const NO_ODD_NAMES: &str = "
+           AND pg_catalog.octet_length(r.tenant_id) OPERATOR(pg_catalog.<=) 512 AND r.tenant_id OPERATOR(pg_catalog.<>) ''::pg_catalog.text
+           AND pg_catalog.octet_length(r.worker_id) OPERATOR(pg_catalog.<=) 512 AND r.worker_id OPERATOR(pg_catalog.<>) ''::pg_catalog.text
+           AND pg_catalog.octet_length(r.id) OPERATOR(pg_catalog.<=) 512 AND r.id OPERATOR(pg_catalog.<>) ''::pg_catalog.text";
+
+/// The same for costs: infinite ones, and those that ours would round away.
+const NO_ODD_COSTS: &str = "
+           AND r.cost_cents OPERATOR(pg_catalog.>=) 0.000001::pg_catalog.numeric
+           AND r.cost_cents OPERATOR(pg_catalog.<) 100000000000000::pg_catalog.numeric";
+
+/// How many groups are taken at once, more than which is refused.
+pub const MOST_GROUPS: usize = 100_000;
+
+/// One pass: signatures, counts, and what is shown, which is bounded for each group. Without an OFFSET the planner would guess how many signatures there are by how
+/// many texts there are; so it takes them for few, parallel workers each gather their own groups, and what has no room in memory goes to disk.
 const GROUPS: &str = "
-    WITH signed AS MATERIALIZED (
-        SELECT r.tenant_id, @schema@._costsim_error_key(r.error, $5) AS key, r.created_at, r.id, r.worker_id
-          FROM @runs@ AS r
-         WHERE r.created_at OPERATOR(pg_catalog.>) $2 AND r.created_at OPERATOR(pg_catalog.<=) $3
-           AND ($1 IS NULL OR r.tenant_id OPERATOR(pg_catalog.=) $1)
-           AND (r.status OPERATOR(pg_catalog.=) 'failed' AND (NOT $5 OR r.error IS NOT NULL)
-                OR r.status OPERATOR(pg_catalog.=) 'crashed' AND NOT $5)
-    ), found AS MATERIALIZED (
-        SELECT s.tenant_id, s.key, pg_catalog.count(*) AS runs, pg_catalog.min(s.created_at) AS first_seen, pg_catalog.max(s.created_at) AS last_seen
-          FROM signed AS s
-         GROUP BY s.tenant_id, s.key
-        HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>=) $4::pg_catalog.int8
-    )
-    SELECT f.tenant_id, f.key, f.runs, f.first_seen, f.last_seen,
-           @schema@._costsim_occurrences(s.created_at, s.id, s.worker_id)::pg_catalog.text
-      FROM found AS f
-      JOIN signed AS s ON s.tenant_id OPERATOR(pg_catalog.=) f.tenant_id AND s.key OPERATOR(pg_catalog.=) f.key
-     GROUP BY f.tenant_id, f.key, f.runs, f.first_seen, f.last_seen
-     ORDER BY f.tenant_id, f.key";
+    SELECT s.tenant_id, s.key, pg_catalog.count(*), pg_catalog.min(s.created_at), pg_catalog.max(s.created_at),
+           @schema@._costsim_occurrences(s.created_at, s.id, s.worker_id)
+      FROM (SELECT r.tenant_id, @schema@._costsim_error_key(r.error, $5) AS key, r.created_at, r.id, r.worker_id
+              FROM @runs@ AS r
+             WHERE r.created_at OPERATOR(pg_catalog.>) $2 AND r.created_at OPERATOR(pg_catalog.<=) $3
+               AND ($1 IS NULL OR r.tenant_id OPERATOR(pg_catalog.=) $1)
+               AND (r.status OPERATOR(pg_catalog.=) 'failed' AND (NOT $5 OR r.error IS NOT NULL)
+                    OR r.status OPERATOR(pg_catalog.=) 'crashed' AND NOT $5) @odd_names@
+            OFFSET '0'::pg_catalog.int8) AS s
+     GROUP BY s.tenant_id, s.key
+    HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>=) $4::pg_catalog.int8
+     ORDER BY s.tenant_id, s.key
+     LIMIT $6";
 
 /// The error of the newest run of a group. The moment is one of its index, where there is one.
 const SAMPLES: &str = "
@@ -50,7 +58,7 @@ const SAMPLES: &str = "
       FROM pg_catalog.jsonb_to_recordset($1) AS f (ordinal pg_catalog.int4, tenant_id pg_catalog.text, id pg_catalog.text, created_at pg_catalog.timestamptz)
       JOIN @runs@ AS r
         ON r.tenant_id OPERATOR(pg_catalog.=) f.tenant_id AND r.created_at OPERATOR(pg_catalog.=) f.created_at
-       AND r.id OPERATOR(pg_catalog.=) f.id";
+       AND r.id OPERATOR(pg_catalog.=) f.id AND r.status OPERATOR(pg_catalog.=) ANY ('{failed,crashed}'::pg_catalog.text[])";
 
 /// The newest runs of each worker, and of these the last one beside the mean of the others.
 const SPIKES: &str = "
@@ -72,19 +80,21 @@ const SPIKES: &str = "
                               FROM @runs@ AS r
                              WHERE r.created_at OPERATOR(pg_catalog.>) $2 AND r.created_at OPERATOR(pg_catalog.<=) $3
                                AND ($1 IS NULL OR r.tenant_id OPERATOR(pg_catalog.=) $1)
-                               AND r.status OPERATOR(pg_catalog.=) 'completed' AND r.cost_cents OPERATOR(pg_catalog.>) 0::pg_catalog.numeric) AS n
+                               AND r.status OPERATOR(pg_catalog.=) 'completed' AND r.cost_cents OPERATOR(pg_catalog.>) 0::pg_catalog.numeric
+                               @odd_names@ @odd_costs@) AS n
                      WHERE n.place OPERATOR(pg_catalog.<=) 200::pg_catalog.int8
                      GROUP BY n.tenant_id, n.worker_id) AS m
              WHERE m.others OPERATOR(pg_catalog.>=) 4::pg_catalog.int8 AND m.recent_at OPERATOR(pg_catalog.>) $4) AS w
-     WHERE w.percent::pg_catalog.float8 OPERATOR(pg_catalog.>=) $5
-     ORDER BY w.tenant_id, w.worker_id";
+     WHERE w.percent OPERATOR(pg_catalog.>=) $5::pg_catalog.numeric
+     ORDER BY w.tenant_id, w.worker_id
+     LIMIT $6";
 
 /// The keys of findings, by their places.
 macro_rules! keys {
     () => {
         "pg_catalog.jsonb_to_recordset($1) AS f (
             ordinal pg_catalog.int4, tenant_id pg_catalog.text, pattern_type pg_catalog.text, signature pg_catalog.text, version pg_catalog.int4,
-            first_seen pg_catalog.timestamptz, last_seen pg_catalog.timestamptz)
+            first_seen pg_catalog.timestamptz, last_seen pg_catalog.timestamptz, runs pg_catalog.int8, provenance pg_catalog.jsonb)
        JOIN @schema@.costsim_pattern_feedback AS p
          ON p.tenant_id OPERATOR(pg_catalog.=) f.tenant_id AND p.pattern_type OPERATOR(pg_catalog.=) f.pattern_type
         AND p.signature OPERATOR(pg_catalog.=) f.signature AND p.signature_version OPERATOR(pg_catalog.=) f.version
@@ -92,9 +102,13 @@ macro_rules! keys {
     };
 }
 
+/// The current episodes, and whether a finding tells of runs that the row has not seen.
 static KNOWN: Statement = Statement::current(
     concat!(
-        "SELECT f.ordinal, p.id, p.first_seen, p.last_seen, p.detected_at FROM ",
+        "SELECT f.ordinal, p.id, p.first_seen, p.last_seen, p.detected_at,
+                f.last_seen OPERATOR(pg_catalog.>) p.last_seen OR f.first_seen OPERATOR(pg_catalog.<) p.first_seen
+                OR f.runs OPERATOR(pg_catalog.>) p.occurrence_count OR NOT p.provenance OPERATOR(pg_catalog.@>) f.provenance
+           FROM ",
         keys!(),
         " AND p.is_current"
     ),
@@ -143,10 +157,7 @@ static GO_ON: Statement = Statement::current(
            FROM ",
         findings!(),
         " WHERE p.id OPERATOR(pg_catalog.=) f.id AND p.tenant_id OPERATOR(pg_catalog.=) f.tenant_id
-            AND (p.occurrence_count OPERATOR(pg_catalog.<>) f.runs OR p.first_seen OPERATOR(pg_catalog.<>) f.first_seen
-                 OR p.last_seen OPERATOR(pg_catalog.<>) f.last_seen OR p.provenance OPERATOR(pg_catalog.<>) f.provenance
-                 OR p.metadata OPERATOR(pg_catalog.<>) f.metadata OR p.description OPERATOR(pg_catalog.<>) f.description
-                 OR coalesce(p.threshold_used, ''::pg_catalog.text) OPERATOR(pg_catalog.<>) f.threshold_used)"
+          RETURNING p.id"
     ),
     &[JSONBOID, TIMESTAMPTZOID],
 );
@@ -172,18 +183,22 @@ pub struct Group {
     pub signature: Signature,
     pub count: i64,
     pub seen: Seen,
+    shown: String,
+}
+
+/// What is shown of a group, as _costsim_occurrences answers it.
+#[derive(Deserialize)]
+pub struct Shown {
     /// The newest first.
     pub runs: Vec<String>,
     pub first_worker: String,
     pub workers: Vec<String>,
 }
 
-/// What is shown of a group, as _costsim_occurrences answers it.
-#[derive(Deserialize)]
-struct Shown {
-    runs: Vec<String>,
-    first_worker: String,
-    workers: Vec<String>,
+impl Group {
+    pub fn shown(&self) -> Result<Shown> {
+        serde_json::from_str(&self.shown).map_err(unexpected)
+    }
 }
 
 /// A worker whose last run cost much more than those before it. Amounts are as they are shown.
@@ -202,6 +217,8 @@ pub struct Spike {
 /// The current episode of a pattern, and the look that wrote it.
 pub struct Known {
     pub id: i64,
+    /// Whether there are runs that the row has not seen.
+    pub has_news: bool,
     seen: Seen,
     written_at: DateTime<Utc>,
 }
@@ -220,28 +237,62 @@ pub fn groups(look: &Look) -> Result<Vec<Group>> {
         convert::timestamptz(look.as_of)?.into(),
         look.threshold.into(),
         (look.method == Method::Reference).into(),
+        most_rows().into(),
     ];
-    source::rows(GROUPS, &arguments, |row| {
-        let shown: Shown = serde_json::from_str(&column::<String>(row, 6)?).map_err(unexpected)?;
+    let groups = read(GROUPS, &arguments, |row| {
         Ok(Group {
             tenant: column(row, 1)?,
             signature: Signature::from_key(column(row, 2)?),
             count: column(row, 3)?,
             seen: Seen { first: moment(row, 4)?, last: moment(row, 5)? },
-            runs: shown.runs,
-            first_worker: shown.first_worker,
-            workers: shown.workers,
+            shown: column(row, 6)?,
         })
-    })
+    })?;
+    few_enough(groups)
+}
+
+/// Reads runs as they are at this moment, under every isolation level: rows of feedback are read so, and a look under an old snapshot would take back what a
+/// later one has written.
+fn read<T>(
+    text: &str,
+    arguments: &[DatumWithOid<'_>],
+    read: impl FnMut(&Row<'_>) -> Result<T>,
+) -> Result<Vec<T>> {
+    let (table, odd_names, odd_costs) = if source::is_the_applications()? {
+        (source::VIEW, NO_ODD_NAMES, NO_ODD_COSTS)
+    } else {
+        ("costsim_worker_runs", "", "")
+    };
+    let text = text
+        .replace("@odd_names@", odd_names)
+        .replace("@odd_costs@", odd_costs)
+        .replace("@runs@", &format!("@schema@.{table}"));
+    db::rows_once_now(&text, arguments, read)
+}
+
+/// One more than are taken.
+fn most_rows() -> i64 {
+    convert::count(MOST_GROUPS + 1)
+}
+
+fn few_enough<T>(found: Vec<T>) -> Result<Vec<T>> {
+    if found.len() > MOST_GROUPS {
+        return Err(Error::Beyond {
+            what: format!("there are more than {MOST_GROUPS} patterns in the window"),
+            hint: "Look at one tenant at a time, at a shorter window, or with a higher threshold.",
+        });
+    }
+    Ok(found)
 }
 
 /// The errors of the newest runs of groups, by the groups' places.
-pub fn samples(groups: &[Group]) -> Result<Vec<(usize, String)>> {
-    let asked = groups.iter().enumerate().map(|(ordinal, group)| {
-        json!({"ordinal": ordinal, "tenant_id": group.tenant, "id": group.runs.first(), "created_at": text(group.seen.last)})
+pub fn samples(groups: &[(Group, Shown)]) -> Result<HashMap<usize, String>> {
+    let asked = groups.iter().enumerate().map(|(ordinal, (group, shown))| {
+        json!({"ordinal": ordinal, "tenant_id": group.tenant, "id": shown.runs.first(), "created_at": text(group.seen.last)})
     });
     let asked = document(asked.collect())?;
-    source::rows(SAMPLES, &[Jsonb::argument(Some(asked))], |row| Ok((place(row)?, column(row, 2)?)))
+    let samples = read(SAMPLES, &[Jsonb::argument(Some(asked))], |row| Ok((place(row)?, column(row, 2)?)))?;
+    Ok(samples.into_iter().collect())
 }
 
 /// Workers whose last run in the window was a spike.
@@ -253,8 +304,9 @@ pub fn spikes(look: &Look) -> Result<Vec<Spike>> {
         convert::timestamptz(look.as_of)?.into(),
         convert::timestamptz(look.as_of - look.window)?.into(),
         look.spike_pct.into(),
+        most_rows().into(),
     ];
-    source::rows(SPIKES, &arguments, |row| {
+    let spikes = read(SPIKES, &arguments, |row| {
         Ok(Spike {
             tenant: column(row, 1)?,
             worker: column(row, 2)?,
@@ -266,14 +318,18 @@ pub fn spikes(look: &Look) -> Result<Vec<Spike>> {
             baseline_runs: column(row, 8)?,
             metadata: column(row, 9)?,
         })
-    })
+    })?;
+    few_enough(spikes)
 }
 
 /// The current episodes of findings, by the findings' places.
 pub fn known(look: &Look, findings: &[Finding]) -> Result<HashMap<usize, Known>> {
     let known = KNOWN.rows(&of_keys(look, findings)?, |row| {
         let seen = Seen { first: moment(row, 3)?, last: moment(row, 4)? };
-        Ok((place(row)?, Known { id: column(row, 2)?, seen, written_at: moment(row, 5)? }))
+        Ok((
+            place(row)?,
+            Known { id: column(row, 2)?, has_news: column(row, 6)?, seen, written_at: moment(row, 5)? },
+        ))
     })?;
     Ok(known.into_iter().collect())
 }
@@ -295,15 +351,15 @@ pub fn begin<'a>(look: &Look, findings: impl Iterator<Item = &'a Finding>) -> Re
     BEGIN.run(&arguments).map(drop)
 }
 
-/// Brings episodes up to date; those of which nothing new is known are left alone.
-pub fn go_on(look: &Look, findings: &[(i64, Seen, &Finding)]) -> Result<()> {
+/// Brings episodes up to date: those that were there to be.
+pub fn go_on(look: &Look, findings: &[(i64, Seen, &Finding)]) -> Result<Vec<i64>> {
     if findings.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let rows: Result<Vec<_>> =
         findings.iter().map(|(id, seen, finding)| row_of(finding, Some(*id), *seen)).collect();
     let arguments = [Jsonb::argument(Some(document(rows?)?)), convert::timestamptz(look.as_of)?.into()];
-    GO_ON.run(&arguments).map(drop)
+    GO_ON.rows(&arguments, |row| column(row, 1))
 }
 
 /// Ends episodes.
@@ -321,7 +377,7 @@ pub fn acknowledge(tenant: &str, id: i64, who: &str, note: Option<&str>) -> Resu
 
 fn of_keys<'a>(look: &Look, findings: &[Finding]) -> Result<[DatumWithOid<'a>; 2]> {
     let keys = findings.iter().enumerate().map(|(ordinal, finding)| {
-        json!({
+        Ok(json!({
             "ordinal": ordinal,
             "tenant_id": finding.tenant,
             "pattern_type": finding.kind.as_str(),
@@ -329,9 +385,11 @@ fn of_keys<'a>(look: &Look, findings: &[Finding]) -> Result<[DatumWithOid<'a>; 2
             "version": finding.version,
             "first_seen": text(finding.seen.first),
             "last_seen": text(finding.seen.last),
-        })
+            "runs": finding.count,
+            "provenance": serde_json::from_str::<Value>(&finding.provenance).map_err(unexpected)?,
+        }))
     });
-    Ok([Jsonb::argument(Some(document(keys.collect())?)), minutes(look).into()])
+    Ok([Jsonb::argument(Some(document(keys.collect::<Result<_>>()?)?)), minutes(look).into()])
 }
 
 fn row_of(finding: &Finding, id: Option<i64>, seen: Seen) -> Result<Value> {

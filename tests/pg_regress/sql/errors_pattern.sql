@@ -32,6 +32,10 @@ SELECT * FROM costsim_detect_patterns(as_of => now() + interval '1 hour');
 \echo :LAST_ERROR_SQLSTATE
 SELECT * FROM costsim_detect_patterns(as_of => 'infinity');
 \echo :LAST_ERROR_SQLSTATE
+SELECT * FROM costsim_detect_patterns(as_of => '1999-12-31 00:00+00');
+\echo :LAST_ERROR_SQLSTATE
+SELECT * FROM costsim_detect_patterns(as_of => '4713-01-01 00:00+00 BC');
+\echo :LAST_ERROR_SQLSTATE
 SELECT * FROM costsim_detect_patterns(threshold => 0);
 \echo :LAST_ERROR_SQLSTATE
 SELECT * FROM costsim_detect_patterns(spike_pct => 0);

@@ -8,6 +8,7 @@ SELECT t, CASE n WHEN 1 THEN 'cost_spike' ELSE 'failure_pattern' END, t || n, 's
 SELECT id, description, severity, signature_version, provenance, occurrence_count, time_window_minutes, metadata, acknowledged, is_current FROM costsim_query_feedback('acme');
 SELECT id FROM costsim_query_feedback('acme', include_past => true, "limit" => 2);
 SELECT id FROM costsim_query_feedback('acme', include_past => true, "limit" => 2, before_last_seen => '2025-01-02 04:00+00', before_id => 4);
+SELECT count(*) AS all FROM costsim_query_feedback('acme', include_past => true, "limit" => NULL, before_id => 1);
 SELECT id FROM costsim_query_feedback('acme', 'cost_spike');
 SELECT id FROM costsim_query_feedback('acme', severity => 'CRITICAL');
 SELECT costsim_acknowledge_feedback('acme', 2, 'kim');

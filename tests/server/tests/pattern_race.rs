@@ -150,3 +150,81 @@ fn no_tenant_learns_of_another_one_with_the_same_error() -> Result<()> {
     assert_eq!(known, 0);
     Ok(())
 }
+
+#[test]
+fn a_tenant_of_which_the_planner_knows_nothing_is_looked_at_in_one_pass() -> Result<()> {
+    let cluster = Cluster::builder().conf("autovacuum", "off").start()?;
+    let mut client = database(&cluster, "stale")?;
+    client.batch_execute(
+        "INSERT INTO costsim_worker_runs (id, tenant_id, worker_id, status, error) VALUES ('1', 'old', 'w', 'failed', 'disk full');
+         ANALYZE;
+         INSERT INTO costsim_worker_runs (id, tenant_id, worker_id, status, error)
+         SELECT n::text, 'new', 'w' || n % 30, 'failed', 'no such thing: ' || translate((n % 10000)::text, '0123456789', 'abcdefghij') || ' ' || n
+           FROM generate_series(1, 40000) n;
+         SET statement_timeout = '30s'",
+    )?;
+    // Group by group over all runs it would be 400 million comparisons.
+    assert_eq!(one::<i64>(&mut client, "SELECT count(*) FROM costsim_detect_patterns('new')")?, 10_000);
+    let counts = "SELECT count(*) FROM costsim_pattern_feedback
+                   WHERE occurrence_count = 4 AND jsonb_array_length(provenance) = 4 AND is_current";
+    assert_eq!(one::<i64>(&mut client, counts)?, 10_000);
+    assert_eq!(one::<i64>(&mut client, "SELECT count(*) FROM costsim_detect_patterns() WHERE is_new")?, 0);
+    Ok(())
+}
+
+#[test]
+fn parallel_workers_find_what_one_process_finds() -> Result<()> {
+    let cluster = Cluster::builder().start()?;
+    let mut client = database(&cluster, "parallel")?;
+    client.batch_execute(
+        "INSERT INTO costsim_worker_runs (id, tenant_id, worker_id, status, error, created_at)
+         SELECT n::text, 't' || n % 3, 'w' || n * 7919 % 40, 'failed', 'kind ' || repeat('x', n % 5), now() - n * 7919 % 20011 * interval '1 second'
+           FROM generate_series(1, 20000) n;
+         ANALYZE costsim_worker_runs;
+         SET max_parallel_workers_per_gather = 0;
+         SELECT count(*) FROM costsim_detect_patterns();
+         CREATE TABLE alone AS SELECT tenant_id, signature, occurrence_count, first_seen, last_seen, provenance, metadata FROM costsim_pattern_feedback;
+         TRUNCATE costsim_pattern_feedback;
+         SET max_parallel_workers_per_gather = 4; SET min_parallel_table_scan_size = 0; SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0;
+         SELECT count(*) FROM costsim_detect_patterns();",
+    )?;
+    assert_eq!(one::<i64>(&mut client, "SELECT count(*) FROM alone")?, 15);
+    let same = "SELECT count(*) FROM (SELECT * FROM alone INTERSECT
+                SELECT tenant_id, signature, occurrence_count, first_seen, last_seen, provenance, metadata FROM costsim_pattern_feedback) s";
+    assert_eq!(one::<i64>(&mut client, same)?, 15);
+    // And what they find is what there is.
+    let right = "SELECT count(*) FROM alone a
+                  WHERE provenance = (SELECT jsonb_agg(id ORDER BY created_at DESC, id COLLATE \"C\" DESC)
+                                        FROM (SELECT r.* FROM costsim_worker_runs r
+                                               WHERE r.tenant_id = a.tenant_id AND costsim_error_signature(r.error) = a.signature
+                                               ORDER BY created_at DESC, id COLLATE \"C\" DESC LIMIT 100) n)
+                    AND metadata -> 'workers' = (SELECT jsonb_agg(worker_id ORDER BY worker_id COLLATE \"C\")
+                                                   FROM (SELECT DISTINCT r.worker_id COLLATE \"C\" AS worker_id FROM costsim_worker_runs r
+                                                          WHERE r.tenant_id = a.tenant_id AND costsim_error_signature(r.error) = a.signature
+                                                          ORDER BY 1 LIMIT 20) w)
+                    AND metadata ->> 'worker_id' = (SELECT r.worker_id FROM costsim_worker_runs r
+                                                     WHERE r.tenant_id = a.tenant_id AND costsim_error_signature(r.error) = a.signature
+                                                     ORDER BY created_at, id COLLATE \"C\" LIMIT 1)";
+    assert_eq!(one::<i64>(&mut client, right)?, 15);
+    Ok(())
+}
+
+#[test]
+fn more_tenants_than_there_is_room_for_locks_are_written_by_later_looks() -> Result<()> {
+    let cluster = Cluster::builder().conf("max_locks_per_transaction", "10").start()?;
+    let mut client = database(&cluster, "crowd")?;
+    client.batch_execute(
+        "INSERT INTO costsim_worker_runs (id, tenant_id, worker_id, status, error)
+         SELECT 'r', 'tenant ' || n, 'w', 'failed', 'disk full' FROM generate_series(1, 400) n",
+    )?;
+    let look = "SELECT count(*) FILTER (WHERE is_new) FROM costsim_detect_patterns(threshold => 1)";
+    assert_eq!(one::<i64>(&mut client, look)?, 160);
+    let mut looks = 1;
+    while one::<i64>(&mut client, "SELECT count(*) FROM costsim_pattern_feedback")? < 400 {
+        one::<i64>(&mut client, look)?;
+        looks += 1;
+        ensure!(looks < 100, "not everybody's turn comes");
+    }
+    assert_eq!(one::<i64>(&mut client, look)?, 0);
+    Ok(())
+}
