@@ -185,6 +185,7 @@ extension_sql_file!(
     requires = [
         "prediction_access",
         audit::stay::costsim_audit_digest,
+        audit::stay::costsim_audit_purge_digest,
         audit::stay::_costsim_audit_seal,
         audit::stay::_costsim_audit_stays
     ]

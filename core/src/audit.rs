@@ -179,6 +179,68 @@ impl Row<'_> {
     }
 }
 
+/// What a purge says of itself, column by column, but for its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Purge<'a> {
+    /// When.
+    pub purged_at: DateTime<Utc>,
+    /// Who, as the call said.
+    pub purged_by: &'a str,
+    /// Who, as the server knew.
+    pub session_user_name: &'a str,
+    /// Why.
+    pub reason: &'a str,
+    /// What was deleted is older than this.
+    pub cut_off: DateTime<Utc>,
+    /// How many records.
+    pub rows: i64,
+    /// Of the oldest of them.
+    pub first_decision_timestamp: DateTime<Utc>,
+    /// Of the newest of them.
+    pub last_decision_timestamp: DateTime<Utc>,
+    /// Over the digests of all of them.
+    pub digest: &'a str,
+}
+
+/// The same as with a record.
+#[derive(Serialize)]
+struct PurgeObject<'a> {
+    cut_off: &'a str,
+    digest: &'a str,
+    first_decision_timestamp: &'a str,
+    last_decision_timestamp: &'a str,
+    purged_at: &'a str,
+    purged_by: &'a str,
+    reason: &'a str,
+    rows: i64,
+    session_user_name: &'a str,
+}
+
+impl Purge<'_> {
+    /// The RFC 8785 form; none where a time has a year that is not of four digits. (It is that form for fewer rows than 2^53.)
+    #[must_use]
+    pub fn form(&self) -> Option<String> {
+        serde_json::to_string(&PurgeObject {
+            cut_off: &moment_text(self.cut_off)?,
+            digest: self.digest,
+            first_decision_timestamp: &moment_text(self.first_decision_timestamp)?,
+            last_decision_timestamp: &moment_text(self.last_decision_timestamp)?,
+            purged_at: &moment_text(self.purged_at)?,
+            purged_by: self.purged_by,
+            reason: self.reason,
+            rows: self.rows,
+            session_user_name: self.session_user_name,
+        })
+        .ok()
+    }
+
+    /// SHA-256 over that form: 64 lower-case hexadecimal digits.
+    #[must_use]
+    pub fn digest(&self) -> Option<String> {
+        Some(digest::hex(&Sha256::digest(self.form()?).into()))
+    }
+}
+
 /// One digest over many, in their order: SHA-256 over each with a line feed after it.
 pub fn digest_of<'a>(digests: impl IntoIterator<Item = &'a str>) -> String {
     let mut hasher = Sha256::new();

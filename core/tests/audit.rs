@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, ensure};
 use chrono::{DateTime, Utc};
 use costsim_core::audit::{
-    Class, Decision, LONGEST_NAME, Row, digest_of, moment_text, parse_uuid, uuid_text,
+    Class, Decision, LONGEST_NAME, Purge, Row, digest_of, moment_text, parse_uuid, uuid_text,
 };
 use costsim_core::canonical::{Limits, jcs};
 use proptest::prelude::*;
@@ -210,4 +210,39 @@ fn bad_uuids_are_none() {
 fn digest_of_many_is_over_their_lines() {
     // printf 'a\nb\n' | sha256sum
     assert_eq!(digest_of(["a", "b"]), "911169ddaaf146aff539f58c26c489af3b892dff0fe283c1c264c65ae5aa59a2");
+}
+
+/// A purge's own digest covers each of its columns, over the form that Python's JSON gives as well.
+#[test]
+fn purge_is_sealed_by_all_its_columns() -> Result<()> {
+    let purge = Purge {
+        purged_at: at(1),
+        purged_by: "ann \"the\" first",
+        session_user_name: "ünï",
+        reason: "rule\n7",
+        cut_off: at(2),
+        rows: 3,
+        first_decision_timestamp: at(4),
+        last_decision_timestamp: at(5),
+        digest: "d",
+    };
+    let form = purge.form().unwrap_or_default();
+    let again = jcs(&form, &Limits::default(), true)?;
+    ensure!(String::from_utf8_lossy(&again) == form, "{form}");
+    ensure!(python(&[form.clone()])? == [purge.digest().unwrap_or_default()], "{form}");
+    let others = [
+        Purge { purged_at: at(9), ..purge },
+        Purge { purged_by: "x", ..purge },
+        Purge { session_user_name: "x", ..purge },
+        Purge { reason: "x", ..purge },
+        Purge { cut_off: at(9), ..purge },
+        Purge { rows: 9, ..purge },
+        Purge { first_decision_timestamp: at(9), ..purge },
+        Purge { last_decision_timestamp: at(9), ..purge },
+        Purge { digest: "x", ..purge },
+    ];
+    for other in others {
+        ensure!(other.digest() != purge.digest(), "{other:?}");
+    }
+    Ok(())
 }

@@ -4,12 +4,11 @@ use std::panic::AssertUnwindSafe;
 
 use chrono::TimeDelta;
 use pgrx::datum::Uuid;
-use pgrx::pg_sys::BuiltinOid::{INT8OID, JSONBOID, TEXTOID, UUIDOID};
+use pgrx::pg_sys::BuiltinOid::{INT8OID, TEXTARRAYOID, TEXTOID, UUIDARRAYOID, UUIDOID};
 use pgrx::prelude::*;
 
 use super::record::Asked;
-use super::{PATIENCE, store};
-use crate::convert::Jsonb;
+use super::{LOCKED, PATIENCE, store};
 use crate::db::{self, Refusal, Statement, column, nullable};
 use crate::error::{Error, Result};
 
@@ -17,8 +16,12 @@ use crate::error::{Error, Result};
 const LAST_PATIENCE: TimeDelta = TimeDelta::milliseconds(250);
 
 static KEEP: Statement = Statement::current(
-    "INSERT INTO @schema@.costsim_audit_failures (record, sqlstate, message, audit_id) VALUES ($1, $2, $3, $4) RETURNING id",
-    &[JSONBOID, TEXTOID, TEXTOID, UUIDOID],
+    "INSERT INTO @schema@.costsim_audit_failures (record, sqlstate, message, audit_id)
+     SELECT l.record::jsonb, l.sqlstate, l.message, l.audit_id
+       FROM unnest($1, $2, $3, $4) WITH ORDINALITY AS l (record, sqlstate, message, audit_id, nth)
+      ORDER BY l.nth
+     RETURNING id",
+    &[TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, UUIDARRAYOID],
 );
 
 /// Those that somebody else is at are his.
@@ -40,47 +43,71 @@ static FAILED_AGAIN: Statement = Statement::current(
     &[INT8OID, TEXTOID, TEXTOID],
 );
 
-/// Keeps what could not be recorded: among the dead letters, else in the server's log.
-pub fn keep(asked: &Asked<'_>, refusal: &Refusal) -> Result<()> {
-    let cut = asked.cut();
-    let record = serde_json::to_string(&cut)
+/// Keeps what could not be recorded, and why: all of it among the dead letters, else in the server's log. One warning tells of all.
+pub fn keep(letters: &[(Asked<'_>, Refusal)]) -> Result<()> {
+    let Some((_, first)) = letters.first() else { return Ok(()) };
+    let records = letters
+        .iter()
+        .map(|(asked, _)| serde_json::to_string(&asked.cut()))
+        .collect::<std::result::Result<Vec<_>, _>>()
         .map_err(|error| Error::Internal(format!("a record without a text: {error}")))?;
-    let letter = || {
-        let record = Jsonb::read(&record)?;
-        let id = asked.id().ok().map(Uuid::from_bytes);
+    let insert = || {
+        let refusals = || letters.iter().map(|(_, refusal)| refusal);
+        let ids: Vec<Option<Uuid>> =
+            letters.iter().map(|(asked, _)| asked.id().ok().map(Uuid::from_bytes)).collect();
         db::as_owner_of(db::relation(c"costsim_audit_failures")?, || {
             let arguments = [
-                Jsonb::argument(Some(record)),
-                refusal.sqlstate.as_str().into(),
-                refusal.message.as_str().into(),
-                id.into(),
+                records.clone().into(),
+                refusals().map(|refusal| refusal.sqlstate.clone()).collect::<Vec<_>>().into(),
+                refusals().map(|refusal| refusal.message.clone()).collect::<Vec<_>>().into(),
+                ids.into(),
             ];
-            KEEP.row(&arguments, |row| column::<i64>(row, 1))
+            let kept = KEEP.rows(&arguments, |row| column::<i64>(row, 1))?;
+            if kept.len() == letters.len() { Ok(kept) } else { Err(kept_out()) }
         })
     };
-    let detail = match db::contain_within(LAST_PATIENCE, AssertUnwindSafe(letter))? {
-        Ok(Some(id)) => format!("It is kept as number {id} in costsim_audit_failures."),
-        lost => {
-            let why = lost.err().map_or_else(|| "it was kept out".into(), |refusal| refusal.message);
-            ereport!(
-                PgLogLevel::LOG,
-                PgSqlErrorCode::ERRCODE_WARNING,
-                "an audit record is in this log alone",
-                format!("The record: {record}")
-            );
-            format!("It is in the server's log alone: {why}.")
+    let detail = match db::contain_within(LAST_PATIENCE, AssertUnwindSafe(insert))? {
+        Ok(kept) => match (kept.first(), kept.last()) {
+            (Some(first), Some(last)) if first != last => {
+                format!("They are kept in costsim_audit_failures, from number {first} to {last}.")
+            }
+            (Some(id), _) => format!("It is kept as number {id} in costsim_audit_failures."),
+            (None, _) => String::new(),
+        },
+        Err(why) => {
+            for record in &records {
+                ereport!(
+                    PgLogLevel::LOG,
+                    PgSqlErrorCode::ERRCODE_WARNING,
+                    "an audit record is in this log alone",
+                    format!("The record: {record}")
+                );
+            }
+            let subject = if records.len() == 1 { "It is" } else { "They are" };
+            format!("{subject} in the server's log alone: {}.", why.message)
         }
+    };
+    let what = match letters.len() {
+        1 => "an audit record was not written".into(),
+        count => format!("{count} audit records were not written, the first of them"),
     };
     ereport!(
         PgLogLevel::WARNING,
         PgSqlErrorCode::ERRCODE_WARNING,
-        format!("an audit record was not written: {} ({})", refusal.message, refusal.sqlstate),
+        format!("{what}: {} ({})", first.message, first.sqlstate),
         detail
     );
     Ok(())
 }
 
-/// Tries dead letters again, at most so many: how many are written now.
+fn kept_out() -> Error {
+    Error::Stays {
+        what: "a trigger has kept dead letters out".into(),
+        hint: "Look at the triggers of costsim_audit_failures.",
+    }
+}
+
+/// Tries dead letters again, at most so many: how many are written now. It goes no further than to the first that waits for a lock in vain.
 pub fn replay(most: i64) -> Result<usize> {
     let table = db::relation(c"costsim_audit_failures")?;
     let letters = db::as_owner_of(table, || {
@@ -112,6 +139,9 @@ pub fn replay(most: i64) -> Result<usize> {
             ]),
         })?;
         written += usize::from(outcome.is_ok());
+        if outcome.is_err_and(|refusal| refusal.sqlstate == LOCKED) {
+            break;
+        }
     }
     Ok(written)
 }

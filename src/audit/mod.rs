@@ -22,12 +22,15 @@ use pgrx::datum::Uuid;
 use pgrx::prelude::*;
 
 use crate::convert;
-use crate::db;
+use crate::db::{self, Refusal};
 use crate::error::{Answer, Result};
 use record::Asked;
 
 /// How long a record waits for a lock. Together with the dead letter's it is less than a second.
 const PATIENCE: TimeDelta = TimeDelta::milliseconds(700);
+
+/// A lock was waited for in vain.
+const LOCKED: &str = "55P03";
 
 /// A record of one decision.
 pub struct Record<'a> {
@@ -46,22 +49,37 @@ pub struct Record<'a> {
     pub tenant_id: Option<&'a str>,
 }
 
-/// Writes a record: its number, or none where it went to the dead letters or the log. An error is only what must pass: cancel, shutdown.
-pub fn persist(record: &Record<'_>) -> Result<Option<Uuid>> {
-    keep(&Asked::of(record)?)
+/// Writes records: the number of each, or none where it went to the dead letters or the log. An error is only what must pass: cancel, shutdown.
+pub fn persist(records: &[Record<'_>]) -> Result<Vec<Option<Uuid>>> {
+    keep(records.iter().map(Asked::of).collect::<Result<_>>()?)
 }
 
-/// Writes what was asked for, or keeps it as a dead letter.
-fn keep(asked: &Asked<'_>) -> Result<Option<Uuid>> {
-    // Named before it is tried, so that whoever tries again writes the same record.
-    let asked = Asked { new_id: store::new_id(), ..asked.clone() };
-    match db::contain_within(PATIENCE, AssertUnwindSafe(|| store::write(&asked.record()?)))? {
-        Ok(id) => Ok(Some(id)),
-        Err(refusal) => {
-            letter::keep(&asked, &refusal)?;
-            Ok(None)
-        }
+/// Writes what was asked for, or keeps it as dead letters. Once a lock was waited for in vain no other record waits for it: the rest are
+/// letters at once. So a locked table costs one record's patience, however many there are.
+fn keep(asked: Vec<Asked<'_>>) -> Result<Vec<Option<Uuid>>> {
+    let (mut written, mut letters) = (Vec::with_capacity(asked.len()), Vec::new());
+    let mut locked: Option<Refusal> = None;
+    for asked in asked {
+        pgrx::check_for_interrupts!();
+        // Named before it is tried, so that whoever tries again writes the same record.
+        let asked = Asked { new_id: store::new_id(), ..asked };
+        let outcome = match &locked {
+            Some(refusal) => Err(refusal.clone()),
+            None => db::contain_within(PATIENCE, AssertUnwindSafe(|| store::write(&asked.record()?)))?,
+        };
+        written.push(match outcome {
+            Ok(id) => Some(id),
+            Err(refusal) => {
+                if locked.is_none() && refusal.sqlstate == LOCKED {
+                    locked = Some(refusal.clone());
+                }
+                letters.push((asked, refusal));
+                None
+            }
+        });
     }
+    letter::keep(&letters)?;
+    Ok(written)
 }
 
 /// Writes a record of a decision: whether it stands. Never raises, whatever is wrong.
@@ -73,7 +91,7 @@ fn costsim_persist_audit_record(
     envelope_class: default!(Option<&str>, "NULL"),
     decision: default!(Option<&str>, "NULL"),
     reason: default!(Option<&str>, "NULL"),
-    decision_timestamp: default!(Option<TimestampWithTimeZone>, "now()"),
+    decision_timestamp: default!(Option<TimestampWithTimeZone>, "NULL"),
     conflicting_envelope_id: default!(Option<&str>, "NULL"),
     preempting_envelope_id: default!(Option<&str>, "NULL"),
     active_envelopes_count: default!(Option<i32>, 0),
@@ -90,14 +108,15 @@ fn costsim_persist_audit_record(
         envelope_class: envelope_class.map(Into::into),
         decision: decision.map(Into::into),
         reason: reason.map(Into::into),
-        decision_timestamp: decision_timestamp.map(record::spelled),
+        decision_timestamp: Some(record::spelled(decision_timestamp.unwrap_or_else(record::begun))),
+        is_undated: decision_timestamp.is_none(),
         conflicting_envelope_id: conflicting_envelope_id.map(Into::into),
         preempting_envelope_id: preempting_envelope_id.map(Into::into),
         active_envelopes_count,
         tenant_id: tenant_id.map(Into::into),
         ..Asked::by_session()
     };
-    Ok(keep(&asked)?.is_some())
+    Ok(keep(vec![asked])?.iter().all(Option::is_some))
 }
 
 /// The same with a number that is a uuid already.
@@ -109,7 +128,7 @@ fn costsim_persist_audit_record_uuid(
     envelope_class: default!(Option<&str>, "NULL"),
     decision: default!(Option<&str>, "NULL"),
     reason: default!(Option<&str>, "NULL"),
-    decision_timestamp: default!(Option<TimestampWithTimeZone>, "now()"),
+    decision_timestamp: default!(Option<TimestampWithTimeZone>, "NULL"),
     conflicting_envelope_id: default!(Option<&str>, "NULL"),
     preempting_envelope_id: default!(Option<&str>, "NULL"),
     active_envelopes_count: default!(Option<i32>, 0),

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 
 use chrono::TimeDelta;
-use costsim_core::audit::digest_of;
+use costsim_core::audit::{Purge, digest_of};
 use pgrx::datum::Uuid;
 use pgrx::datum::UuidBytes;
 use pgrx::pg_sys;
@@ -35,11 +35,26 @@ static DELETE: Statement = Statement::current(
     &[UUIDARRAYOID],
 );
 
+/// Answers whether the row says what it was to say.
 static NOTE: Statement = Statement::current(
-    "INSERT INTO @schema@.costsim_audit_purges
-            (purged_by, session_user_name, reason, cut_off, rows, first_decision_timestamp, last_decision_timestamp, digest)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-    &[TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID],
+    "INSERT INTO @schema@.costsim_audit_purges AS p
+            (purged_at, purged_by, session_user_name, reason, cut_off, rows, first_decision_timestamp, last_decision_timestamp, digest,
+             content_digest)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+     RETURNING (p.purged_at, p.purged_by, p.session_user_name, p.reason, p.cut_off, p.rows, p.first_decision_timestamp,
+                p.last_decision_timestamp, p.digest, p.content_digest) = ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+    &[
+        TIMESTAMPTZOID,
+        TEXTOID,
+        TEXTOID,
+        TEXTOID,
+        TIMESTAMPTZOID,
+        INT8OID,
+        TIMESTAMPTZOID,
+        TIMESTAMPTZOID,
+        TEXTOID,
+        TEXTOID,
+    ],
 );
 
 thread_local! {
@@ -122,6 +137,13 @@ fn costsim_purge_audit(
             Error::invalid(format!("max_rows must be at most {LARGEST_PURGE}"), "Call it again.").into()
         );
     }
+    if super::store::is_writing() {
+        return Err(Error::Stays {
+            what: "nothing is purged while a record is being written".into(),
+            hint: "Call it from no trigger of costsim_audit_records.",
+        }
+        .into());
+    }
     // Older than the calendar is nothing.
     let before = clock::now().checked_sub_signed(older_than).map(convert::timestamptz);
     let Some(Ok(before)) = before else { return Ok(0) };
@@ -158,20 +180,56 @@ fn purge(before: TimestampWithTimeZone, max_rows: i64, by: &str, reason: &str) -
         }
     })?;
     let (Some((_, first, _)), Some((_, last, _))) = (gone.first(), gone.last()) else { return Ok(0) };
-    let rows = convert::count(gone.len());
-    let digest = digest_of(gone.iter().map(|(_, _, digest)| digest.as_str()));
     let user = super::record::session_user();
-    db::as_owner_of(db::relation(c"costsim_audit_purges")?, || {
-        NOTE.run(&[
-            by.into(),
-            user.as_str().into(),
-            reason.into(),
+    let moment = |at: &TimestampWithTimeZone| {
+        convert::moment((*at).into())
+            .ok_or_else(|| Error::Internal("a purge at a time that no calendar has".into()))
+    };
+    let note = Purge {
+        purged_at: clock::now(),
+        purged_by: by,
+        session_user_name: &user,
+        reason,
+        cut_off: moment(&before)?,
+        rows: convert::count(gone.len()),
+        first_decision_timestamp: moment(first)?,
+        last_decision_timestamp: moment(last)?,
+        digest: &digest_of(gone.iter().map(|(_, _, digest)| digest.as_str())),
+    };
+    keep(&note, before, *first, *last)?;
+    Ok(note.rows)
+}
+
+/// Keeps what a purge says of itself, or undoes all of it.
+fn keep(
+    note: &Purge<'_>,
+    before: TimestampWithTimeZone,
+    first: TimestampWithTimeZone,
+    last: TimestampWithTimeZone,
+) -> Result<()> {
+    // Before the years of four digits there is nothing to purge.
+    let content_digest = note.digest().ok_or_else(|| Error::Internal("a purge without a digest".into()))?;
+    let purged_at = convert::timestamptz(note.purged_at)?;
+    let says_so = db::as_owner_of(db::relation(c"costsim_audit_purges")?, || {
+        let arguments = [
+            purged_at.into(),
+            note.purged_by.into(),
+            note.session_user_name.into(),
+            note.reason.into(),
             before.into(),
-            rows.into(),
-            (*first).into(),
-            (*last).into(),
-            digest.as_str().into(),
-        ])
+            note.rows.into(),
+            first.into(),
+            last.into(),
+            note.digest.into(),
+            content_digest.as_str().into(),
+        ];
+        NOTE.row(&arguments, |row| column::<bool>(row, 1))
     })?;
-    Ok(rows)
+    if says_so == Some(true) {
+        return Ok(());
+    }
+    Err(Error::Stays {
+        what: "a trigger or rule has come between the purge and its own record".into(),
+        hint: "Nothing was purged. Look at the triggers and rules of costsim_audit_purges.",
+    })
 }

@@ -29,6 +29,9 @@ pub struct Asked<'a> {
     /// Whether a text was too long to be kept whole: such a record is not the one that was asked for, and is never written.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_cut: bool,
+    /// Whether nobody has said when it was decided: a record that stands may say another time.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_undated: bool,
     /// What number it gets unless it brings one.
     #[serde(skip)]
     pub new_id: [u8; 16],
@@ -42,6 +45,7 @@ pub struct Fit<'a> {
     pub decision: Decision,
     pub reason: &'a str,
     pub decision_timestamp: DateTime<Utc>,
+    pub is_undated: bool,
     pub conflicting_envelope_id: Option<&'a str>,
     pub preempting_envelope_id: Option<&'a str>,
     pub active_envelopes_count: i32,
@@ -118,6 +122,7 @@ impl<'a> Asked<'a> {
                         "Leave it out for now.",
                     )
                 })?,
+            is_undated: self.is_undated,
             conflicting_envelope_id: name(
                 self.conflicting_envelope_id.as_deref(),
                 "conflicting_envelope_id",
@@ -143,12 +148,12 @@ impl<'a> Asked<'a> {
         }
     }
 
-    /// The same with no text larger than a record may hold.
+    /// The same with no text larger than a record may hold in its place.
     pub fn cut(&self) -> Self {
         let mut is_cut = self.is_cut;
-        let mut cut = |text: &Option<Cow<'a, str>>| {
+        let mut cut_at = |text: &Option<Cow<'a, str>>, most: usize| {
             text.as_ref().map(|text| {
-                let mut end = text.len().min(LONGEST_REASON);
+                let mut end = text.len().min(most);
                 is_cut |= end < text.len();
                 while !text.is_char_boundary(end) {
                     end -= 1;
@@ -156,22 +161,32 @@ impl<'a> Asked<'a> {
                 Cow::Owned(text[..end].to_owned())
             })
         };
+        let reason = cut_at(&self.reason, LONGEST_REASON);
+        let mut cut = |text| cut_at(text, LONGEST_NAME);
         Self {
             audit_id: cut(&self.audit_id),
             envelope_id: cut(&self.envelope_id),
             envelope_class: cut(&self.envelope_class),
             decision: cut(&self.decision),
-            reason: cut(&self.reason),
+            reason,
             conflicting_envelope_id: cut(&self.conflicting_envelope_id),
             preempting_envelope_id: cut(&self.preempting_envelope_id),
             tenant_id: cut(&self.tenant_id),
             decision_timestamp: self.decision_timestamp.clone(),
             active_envelopes_count: self.active_envelopes_count,
             recorded_by: self.recorded_by.clone(),
+            is_undated: self.is_undated,
             is_cut,
             new_id: self.new_id,
         }
     }
+}
+
+/// When this transaction began: what the server calls now.
+pub fn begun() -> TimestampWithTimeZone {
+    // SAFETY: reads a number of the transaction state.
+    let at = unsafe { pg_sys::GetCurrentTransactionStartTimestamp() };
+    at.try_into().unwrap_or_else(|_| TimestampWithTimeZone::positive_infinity())
 }
 
 /// A moment as a dead letter has it: what no calendar holds has no spelling that is read again.

@@ -4,7 +4,7 @@
 //! nobody. That it stays is held by triggers that fire for everybody, in every session_replication_role.
 
 use chrono::{DateTime, Utc};
-use costsim_core::audit::{self, Row};
+use costsim_core::audit::{self, Purge, Row};
 use pgrx::datum::UnboxDatum;
 use pgrx::datum::Uuid;
 use pgrx::pg_sys;
@@ -50,6 +50,34 @@ fn costsim_audit_digest(
         recorded_by: recorded_by?,
     };
     row.digest()
+}
+
+/// The same of a purge, over all its columns but its number.
+#[pg_extern(immutable, parallel_safe)]
+#[expect(clippy::too_many_arguments, reason = "the arguments are the columns, in their order")]
+fn costsim_audit_purge_digest(
+    purged_at: Option<TimestampWithTimeZone>,
+    purged_by: Option<&str>,
+    session_user_name: Option<&str>,
+    reason: Option<&str>,
+    cut_off: Option<TimestampWithTimeZone>,
+    rows: Option<i64>,
+    first_decision_timestamp: Option<TimestampWithTimeZone>,
+    last_decision_timestamp: Option<TimestampWithTimeZone>,
+    digest: Option<&str>,
+) -> Option<String> {
+    let purge = Purge {
+        purged_at: moment(purged_at?)?,
+        purged_by: purged_by?,
+        session_user_name: session_user_name?,
+        reason: reason?,
+        cut_off: moment(cut_off?)?,
+        rows: rows?,
+        first_decision_timestamp: moment(first_decision_timestamp?)?,
+        last_decision_timestamp: moment(last_decision_timestamp?)?,
+        digest: digest?,
+    };
+    purge.digest()
 }
 
 fn moment(at: TimestampWithTimeZone) -> Option<DateTime<Utc>> {

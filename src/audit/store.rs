@@ -1,9 +1,11 @@
 //! The record's table.
 
+use std::cell::Cell;
+
 use costsim_core::audit::Row;
 use pgrx::datum::Uuid;
 use pgrx::pg_sys;
-use pgrx::pg_sys::BuiltinOid::{INT4OID, TEXTOID, TIMESTAMPTZOID, UUIDOID};
+use pgrx::pg_sys::BuiltinOid::{BOOLOID, INT4OID, TEXTOID, TIMESTAMPTZOID, UUIDOID};
 
 use super::record::Fit;
 use crate::convert;
@@ -35,14 +37,51 @@ static INSERT: Statement = Statement::current(
     ],
 );
 
-/// When the record of this number was written, and by whom, if it says the same but for that.
+/// Whether the record of this number says the same; when it was written and by whom does not count, nor when it was decided if nobody has said that.
 static SAME: Statement = Statement::current(
-    "SELECT (envelope_id, envelope_class, decision, reason, decision_timestamp, active_envelopes_count) = ($2, $3, $4, $5, $6, $9)
+    "SELECT (envelope_id, envelope_class, decision, reason, active_envelopes_count) = ($2, $3, $4, $5, $9)
+            AND ($11 OR decision_timestamp = $6)
             AND conflicting_envelope_id IS NOT DISTINCT FROM $7 AND preempting_envelope_id IS NOT DISTINCT FROM $8
             AND tenant_id IS NOT DISTINCT FROM $10
        FROM ONLY @schema@.costsim_audit_records WHERE audit_id = $1",
-    &[UUIDOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, INT4OID, TEXTOID],
+    &[
+        UUIDOID,
+        TEXTOID,
+        TEXTOID,
+        TEXTOID,
+        TEXTOID,
+        TIMESTAMPTZOID,
+        TEXTOID,
+        TEXTOID,
+        INT4OID,
+        TEXTOID,
+        BOOLOID,
+    ],
 );
+
+thread_local! {
+    static IS_WRITING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether a record is being written just now.
+pub fn is_writing() -> bool {
+    IS_WRITING.get()
+}
+
+/// While it lives, a record is being written. An error ends it as well.
+struct Writing(bool);
+
+impl Writing {
+    fn begin() -> Self {
+        Self(IS_WRITING.replace(true))
+    }
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        IS_WRITING.set(self.0);
+    }
+}
 
 /// A number that no record has.
 pub fn new_id() -> [u8; 16] {
@@ -79,6 +118,7 @@ pub fn write(record: &Fit<'_>) -> Result<Uuid> {
     let digest = row.digest().ok_or_else(|| Error::Internal("a record without a digest".into()))?;
     let at = convert::timestamptz(record.decision_timestamp)?;
     let created_at = convert::timestamptz(row.created_at)?;
+    let _writing = Writing::begin();
     db::as_owner_of(db::relation(c"costsim_audit_records")?, || {
         let stored: Option<String> = INSERT.row(
             &[
@@ -115,6 +155,7 @@ pub fn write(record: &Fit<'_>) -> Result<Uuid> {
                 row.preempting_envelope_id.into(),
                 row.active_envelopes_count.into(),
                 row.tenant_id.into(),
+                record.is_undated.into(),
             ],
             |row| column(row, 1),
         )?;

@@ -13,7 +13,9 @@
 
 mod store;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
 use costsim_core::coordination::{self, Entry, KILL_SWITCH, Realm, Request, Ruling, Scope};
 use pgrx::iter::TableIterator;
 use pgrx::pg_sys::panic::ErrorReport;
@@ -79,14 +81,27 @@ fn costsim_coordinate(
     lock::wait_for_scope(Realm::Envelope(request.envelope_id).key(tenant_id));
     lock::wait_for_scope(Realm::Subsystem(request.subsystem).key(tenant_id));
     let state = store::state(tenant_id)?;
-    let scope = Scope { is_killed: state.is_killed, active: store::scope(tenant_id, &request, value)? };
-    let ruling = coordination::coordinate(&scope, &request);
+    let mut scope = Scope { is_killed: state.is_killed, active: store::scope(tenant_id, &request, value)? };
+    let mut ruling = coordination::coordinate(&scope, &request);
+    if let Ruling::Applied { displaced, .. } = &ruling
+        && !displaced.is_empty()
+    {
+        // Some may have been ended by hand since; then it is decided by the others.
+        let ids: Vec<i64> = displaced.iter().map(|envelope| envelope.id).collect();
+        let held = store::hold(ids.clone())?;
+        if held.len() < ids.len() {
+            scope.active.retain(|envelope| held.contains(&envelope.id) || !ids.contains(&envelope.id));
+            ruling = coordination::coordinate(&scope, &request);
+        }
+    }
 
     let at = clock::now();
     let entries = ruling.entries(&request);
     let mut preempted = Vec::new();
-    if let Ruling::Applied { class, displaced, .. } = &ruling {
+    if !entries.is_empty() {
         db::make_commit_durable();
+    }
+    if let Ruling::Applied { class, displaced, .. } = &ruling {
         if let Some(entry) = entries.first().filter(|_| !displaced.is_empty()) {
             let ids: Vec<i64> = displaced.iter().map(|envelope| envelope.id).collect();
             // All of them give way for the same reason.
@@ -138,9 +153,12 @@ fn costsim_release_envelope(
     lock::wait_for_scope(Realm::Subsystem(&found.subsystem).key(tenant_id));
     // It may have been preempted while its subsystem was waited for; nobody else applies it meanwhile.
     let Some(envelope) = store::active(tenant_id, envelope_id)? else { return Ok(false) };
+    let state = store::state(tenant_id)?;
+    if store::hold(vec![envelope.id])?.is_empty() {
+        return Ok(false);
+    }
 
     db::make_commit_durable();
-    let state = store::state(tenant_id)?;
     let (at, by) = (clock::now(), released_by.unwrap_or(&state.user));
     let entry = coordination::release(&envelope, by, reason);
     store::end(&[envelope.id], &Ending { status: "released", by, reason: &entry.reason }, at)?;
@@ -167,7 +185,7 @@ fn costsim_set_kill_switch(
 
     lock::wait_for_the_switch();
     let was_active = store::is_killed()?;
-    let envelopes = if is_active && !was_active { store::all_active()? } else { Vec::new() };
+    let envelopes = if is_active && !was_active { store::hold_all()? } else { Vec::new() };
     let active: Vec<_> = envelopes.iter().map(|each| each.envelope.clone()).collect();
     let Some(entries) = coordination::switch(was_active, is_active, &active, changed_by, reason) else {
         return Ok(0);
@@ -176,18 +194,36 @@ fn costsim_set_kill_switch(
     db::make_commit_durable();
     let at = clock::now();
     store::turn(is_active, changed_by, reason, at)?;
-    if let Some(entry) = entries.first() {
-        let ids: Vec<i64> = active.iter().map(|envelope| envelope.id).collect();
-        // Here too.
-        store::end(&ids, &Ending { status: "reverted", by: KILL_SWITCH, reason: &entry.reason }, at)?;
+    let Some(entry) = entries.first() else { return Ok(0) };
+    let ids: Vec<i64> = active.iter().map(|envelope| envelope.id).collect();
+    // Here too.
+    let ending = Ending { status: "reverted", by: KILL_SWITCH, reason: &entry.reason };
+    // What somebody's trigger keeps active is no reason to leave the others as they are.
+    let ended = store::end_some(&ids, &ending, at)?;
+    if ended.len() < ids.len() {
+        ereport!(
+            PgLogLevel::WARNING,
+            PgSqlErrorCode::ERRCODE_WARNING,
+            format!(
+                "the kill switch is active, and {} of {} envelopes are still active",
+                ids.len() - ended.len(),
+                ids.len()
+            ),
+            "A trigger or rule of costsim_envelopes has come between."
+        );
     }
-    let told = envelopes.iter().zip(&entries).map(|(Envelope { tenant_id, active_count, .. }, entry)| Told {
+    let mut counts: HashMap<Option<&str>, i32> = HashMap::new();
+    for Envelope { tenant_id, .. } in &envelopes {
+        *counts.entry(tenant_id.as_deref()).or_default() += 1;
+    }
+    let reverted = envelopes.iter().zip(&entries).filter(|(each, _)| ended.contains(&each.envelope.id));
+    let told = reverted.map(|(Envelope { tenant_id, .. }, entry)| Told {
         entry,
         tenant_id: tenant_id.as_deref(),
-        active_count: *active_count,
+        active_count: counts.get(&tenant_id.as_deref()).copied().unwrap_or_default(),
     });
     persist(told, at)?;
-    Ok(i32::try_from(entries.len()).unwrap_or(i32::MAX))
+    Ok(i32::try_from(ended.len()).unwrap_or(i32::MAX))
 }
 
 /// What the audit is to say, and of whom.
@@ -198,36 +234,27 @@ struct Told<'a> {
     active_count: i32,
 }
 
-/// Has the audit say it, or dead letters: the id of each record, where it was written. Once one could not be, the others wait for nobody: a
-/// locked audit holds up a kill switch for one record's patience, however many envelopes it ends.
+/// Has the audit say it, or dead letters: the id of each record, where it was written.
 fn persist<'a>(
     told: impl IntoIterator<Item = Told<'a>>,
     at: DateTime<Utc>,
 ) -> Result<Vec<Option<pgrx::Uuid>>> {
-    let mut has_failed = false;
-    told.into_iter()
-        .map(|Told { entry, tenant_id, active_count }| {
-            let record = audit::Record {
-                audit_id: None,
-                envelope_id: &entry.envelope_id,
-                class: entry.class,
-                decision: entry.decision,
-                reason: &entry.reason,
-                at,
-                conflicting: entry.conflicting.as_deref(),
-                preempting: entry.preempting.as_deref(),
-                active_count,
-                tenant_id,
-            };
-            let id = if has_failed {
-                db::with_lock_timeout(TimeDelta::milliseconds(1), || audit::persist(&record))?
-            } else {
-                audit::persist(&record)?
-            };
-            has_failed |= id.is_none();
-            Ok(id)
+    let records: Vec<_> = told
+        .into_iter()
+        .map(|Told { entry, tenant_id, active_count }| audit::Record {
+            audit_id: None,
+            envelope_id: &entry.envelope_id,
+            class: entry.class,
+            decision: entry.decision,
+            reason: &entry.reason,
+            at,
+            conflicting: entry.conflicting.as_deref(),
+            preempting: entry.preempting.as_deref(),
+            active_count,
+            tenant_id,
         })
-        .collect()
+        .collect();
+    audit::persist(&records)
 }
 
 /// As the columns hold it.

@@ -172,7 +172,7 @@ pub fn transaction_within<T>(limit: TimeDelta, body: impl FnOnce() -> Result<T>)
 }
 
 /// Runs `body`, in which no lock is waited for longer than `limit`: 55P03.
-pub fn with_lock_timeout<T>(limit: TimeDelta, body: impl FnOnce() -> Result<T>) -> Result<T> {
+fn with_lock_timeout<T>(limit: TimeDelta, body: impl FnOnce() -> Result<T>) -> Result<T> {
     let millis = limit.num_milliseconds().clamp(1, i64::from(i32::MAX));
     let text = CString::new(millis.to_string()).unwrap_or_default();
     // SAFETY: the setting is put back when its level ends, here or by the abort of the subtransaction.
@@ -242,6 +242,7 @@ pub fn catch<T>(
 }
 
 /// What the server said of something that it refused.
+#[derive(Clone)]
 pub struct Refusal {
     pub sqlstate: String,
     pub message: String,
@@ -282,7 +283,8 @@ pub fn contain<T>(body: impl FnOnce() -> Result<T> + UnwindSafe) -> Result<Resul
 }
 
 /// Runs `body` in a subtransaction of its own, in which no lock is waited for longer than `limit`, nor longer than the session wants:
-/// whatever goes wrong, but for cancel and shutdown, which pass through, the server's refusal is the answer. For what must not harm its caller.
+/// whatever goes wrong, but for cancel and shutdown, which pass through, the server's refusal is the answer. For what must not harm its caller:
+/// the code of a cancel that somebody's trigger raises is an error like others.
 pub fn contain_within<T>(
     limit: TimeDelta,
     body: impl FnOnce() -> Result<T> + UnwindSafe,
@@ -296,7 +298,7 @@ pub fn contain_within<T>(
     in_subtransaction(
         AssertUnwindSafe(|| Ok(Ok(must(with_lock_timeout(limit, || (body.0)()).map_err(ErrorReport::from))))),
         |caught| match sqlstate_of(&caught) {
-            Some(sqlstate) if !must_propagate(&caught) => {
+            Some(sqlstate) if !must_propagate(&caught) || !is_of_the_server(&caught) => {
                 Ok(Err(Refusal { sqlstate, message: message_of(&caught) }))
             }
             _ => caught.rethrow(),
@@ -389,6 +391,16 @@ fn must_propagate(caught: &CaughtError) -> bool {
                 | PgSqlErrorCode::ERRCODE_CRASH_SHUTDOWN
         )
     })
+}
+
+/// Whether it is raised where the server itself ends a statement or a session; where that is not known, it may be.
+fn is_of_the_server(caught: &CaughtError) -> bool {
+    match caught {
+        CaughtError::PostgresError(report) | CaughtError::ErrorReport(report) => {
+            report.function_name().is_none_or(|name| name == "ProcessInterrupts")
+        }
+        CaughtError::RustPanic { .. } => true,
+    }
 }
 
 fn message_of(caught: &CaughtError) -> String {

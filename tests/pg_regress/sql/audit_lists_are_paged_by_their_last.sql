@@ -14,6 +14,8 @@ SELECT string_agg(reason, ' ') FROM costsim_query_audit(envelope_class => 'safet
 SELECT string_agg(reason, ' ') FROM costsim_query_audit(from_ts => '2026-01-01 00:02+00', to_ts => '2026-01-01 00:04+00');
 SELECT string_agg(reason, ' ') FROM costsim_query_audit("limit" => 3);
 SELECT string_agg(reason, ' ') FROM costsim_query_audit("limit" => 3, before_decision_timestamp => '2026-01-01 00:11+00', before_audit_id => '00000000-0000-4000-8000-000000000022');
+-- The time alone: what was decided before it.
+SELECT string_agg(reason, ' ') FROM costsim_query_audit("limit" => 3, before_decision_timestamp => '2026-01-01 00:11+00');
 SELECT count(*) FROM costsim_query_audit("limit" => 0);
 SELECT count(*) FROM costsim_query_audit("limit" => -1);
 \echo :LAST_ERROR_SQLSTATE

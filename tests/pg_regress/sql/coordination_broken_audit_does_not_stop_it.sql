@@ -1,5 +1,11 @@
 -- Where the audit cannot be written, decisions stand all the same: the caller is told, and what was not written waits as dead letters.
 SET client_min_messages = error;
+-- A rejection is as durable as what is applied.
+BEGIN;
+SET LOCAL synchronous_commit = off;
+SELECT decision FROM costsim_coordinate('a', NULL, 's', 'p');
+SHOW synchronous_commit;
+ROLLBACK;
 BEGIN;
 SELECT decision FROM costsim_coordinate('a', 'COST', 's', 'p');
 CREATE FUNCTION pg_temp.broken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no audit today'; END $$;

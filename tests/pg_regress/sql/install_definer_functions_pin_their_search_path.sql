@@ -2,7 +2,7 @@
 SELECT p.oid::regprocedure AS unpinned, p.proconfig
   FROM pg_depend d JOIN pg_proc p ON p.oid = d.objid
  WHERE d.deptype = 'e' AND d.classid = 'pg_proc'::regclass AND p.prosecdef AND p.proname ~ 'costsim_'
-   AND p.proconfig IS DISTINCT FROM ARRAY['search_path=pg_catalog, pg_temp'];
+   AND ('search_path=pg_catalog, pg_temp' = ANY (p.proconfig)) IS NOT TRUE;
 SELECT count(*) > 10 AS there_are_some FROM pg_proc WHERE prosecdef AND proname ~ '^costsim_';
 -- no text of SQL or plpgsql that would be read anew under the caller's path
 SELECT p.oid::regprocedure AS text_body

@@ -31,6 +31,7 @@ fn prepared(name: &str, owner: &str) -> Result<(Arc<Cluster>, Client)> {
              ALTER TABLE costsim_audit_records OWNER TO {owner}; ALTER TABLE costsim_audit_purges OWNER TO {owner};
              ALTER TABLE costsim_audit_failures OWNER TO {owner}; ALTER VIEW costsim_audit OWNER TO {owner};
              GRANT EXECUTE ON FUNCTION
+                 costsim_audit_purge_digest(timestamptz, text, text, text, timestamptz, bigint, timestamptz, timestamptz, text),
                  costsim_audit_digest(uuid, text, text, text, text, timestamptz, timestamptz, text, text, integer, text, text),
                  costsim_purge_audit(interval, bigint, text, text),
                  costsim_persist_audit_record(text, text, text, text, text, timestamptz, text, text, integer, text, boolean),
@@ -106,29 +107,37 @@ const REFUSED: &[(&str, &str)] = &[
         "BEGIN; CREATE TABLE tenants (id text PRIMARY KEY); INSERT INTO tenants SELECT tenant_id FROM costsim_audit_records;
          ALTER TABLE costsim_audit_records ADD FOREIGN KEY (tenant_id) REFERENCES tenants ON UPDATE CASCADE; UPDATE tenants SET id = 'forged' || id",
     ),
-    ("55000", "BEGIN; CREATE TABLE above (LIKE costsim_audit_records INCLUDING CONSTRAINTS); ALTER TABLE costsim_audit_records INHERIT above; UPDATE above SET reason = 'forged'"),
-    ("55000", "BEGIN; CREATE TABLE above (LIKE costsim_audit_records INCLUDING CONSTRAINTS); ALTER TABLE costsim_audit_records INHERIT above; DELETE FROM above"),
-    ("55000", "BEGIN; CREATE TABLE above (LIKE costsim_audit_records INCLUDING CONSTRAINTS); ALTER TABLE costsim_audit_records INHERIT above; TRUNCATE above"),
+    ("0A000", "BEGIN; CREATE TABLE above (LIKE costsim_audit_records INCLUDING CONSTRAINTS); ALTER TABLE costsim_audit_records INHERIT above; UPDATE above SET reason = 'forged'"),
+    ("0A000", "BEGIN; CREATE TABLE above (LIKE costsim_audit_records INCLUDING CONSTRAINTS); ALTER TABLE costsim_audit_records INHERIT above; DELETE FROM above"),
+    ("0A000", "BEGIN; CREATE TABLE above (LIKE costsim_audit_records INCLUDING CONSTRAINTS); ALTER TABLE costsim_audit_records INHERIT above; TRUNCATE above"),
     (
-        "55000",
+        "0A000",
         "BEGIN; CREATE TABLE above (LIKE costsim_audit_records INCLUDING CONSTRAINTS) PARTITION BY LIST (decision);
          ALTER TABLE above ATTACH PARTITION costsim_audit_records DEFAULT; UPDATE above SET reason = 'forged'",
     ),
     (
-        "55000",
+        "0A000",
         "BEGIN; CREATE TABLE above (LIKE costsim_audit_records INCLUDING CONSTRAINTS) PARTITION BY LIST (decision);
          ALTER TABLE above ATTACH PARTITION costsim_audit_records DEFAULT; CREATE TABLE beside PARTITION OF above FOR VALUES IN ('REVERTED');
          UPDATE above SET decision = 'REVERTED'",
     ),
     (
-        "55000",
+        "0A000",
         "BEGIN; CREATE TABLE above (LIKE costsim_audit_records INCLUDING CONSTRAINTS) PARTITION BY LIST (decision);
          ALTER TABLE above ATTACH PARTITION costsim_audit_records DEFAULT; TRUNCATE above",
     ),
     (
-        "2BP01",
+        "0A000",
         "BEGIN; CREATE TABLE above (LIKE costsim_audit_records INCLUDING CONSTRAINTS) PARTITION BY LIST (decision);
          ALTER TABLE above ATTACH PARTITION costsim_audit_records DEFAULT; DROP TABLE above",
+    ),
+    // Nor is it dropped with a table of somebody's.
+    ("0A000", "BEGIN; CREATE TABLE above (LIKE costsim_audit_records); ALTER TABLE costsim_audit_records INHERIT above; DROP TABLE above CASCADE"),
+    ("0A000", "BEGIN; CREATE TABLE above (LIKE costsim_audit_purges); ALTER TABLE costsim_audit_purges INHERIT above; DROP TABLE above CASCADE"),
+    (
+        "0A000",
+        "BEGIN; CREATE TABLE above (LIKE costsim_audit_purges INCLUDING CONSTRAINTS) PARTITION BY LIST (rows);
+         ALTER TABLE above ATTACH PARTITION costsim_audit_purges DEFAULT; DROP TABLE above CASCADE",
     ),
     ("55000", "PREPARE forge AS UPDATE costsim_audit_records SET reason = $1; EXECUTE forge ('forged')"),
     ("55000", "DO $$ BEGIN EXECUTE 'DELETE FROM costsim_audit_records'; END $$"),
@@ -152,6 +161,11 @@ const REFUSED: &[(&str, &str)] = &[
          VALUES ('x', 'COST', 'APPLIED', 'x', now(), repeat('0', 64))",
     ),
     ("22023", "INSERT INTO costsim_audit_records (envelope_id, envelope_class, decision, reason, decision_timestamp) VALUES ('x', 'COST', 'APPLIED', 'x', 'infinity')"),
+    (
+        "23514",
+        "INSERT INTO costsim_audit_purges (purged_by, session_user_name, reason, cut_off, rows, first_decision_timestamp, last_decision_timestamp, digest, content_digest)
+         VALUES ('me', 'me', 'x', now(), 7, now(), now(), repeat('0', 64), repeat('0', 64))",
+    ),
     ("23514", "INSERT INTO costsim_audit_records (envelope_id, envelope_class, decision, reason, decision_timestamp) VALUES ('x', 'cost', 'APPLIED', 'x', now())"),
     ("23514", "INSERT INTO costsim_audit_records (envelope_id, envelope_class, decision, reason, decision_timestamp) VALUES ('x', 'UNKNOWN', 'APPLIED', 'x', now())"),
 ];
@@ -264,6 +278,15 @@ fn purge_deletes_what_it_records_and_nothing_rides_on_it() -> Result<()> {
                 "AFTER INSERT",
                 "UPDATE costsim_audit_purges SET rows = 0; RETURN NULL;",
             ),
+            // A purge that leaves no trace, or another one.
+            ("costsim_audit_purges", "BEFORE INSERT", "RETURN NULL;"),
+            ("costsim_audit_purges", "BEFORE INSERT", "NEW.rows := 1; RETURN NEW;"),
+            (
+                "costsim_audit_purges",
+                "BEFORE INSERT",
+                "NEW.purged_by := 'somebody else'; NEW.content_digest := costsim_audit_purge_digest(NEW.purged_at, NEW.purged_by, NEW.session_user_name,
+                     NEW.reason, NEW.cut_off, NEW.rows, NEW.first_decision_timestamp, NEW.last_decision_timestamp, NEW.digest); RETURN NEW;",
+            ),
             // What is kept by somebody's trigger is not recorded as gone.
             (table, "BEFORE DELETE", "RETURN NULL;"),
             (table, "BEFORE DELETE", "RETURN CASE WHEN OLD.envelope_id <> 'r4' THEN OLD END;"),
@@ -271,7 +294,7 @@ fn purge_deletes_what_it_records_and_nothing_rides_on_it() -> Result<()> {
         for (table, when, body) in rides {
             trigger(&mut client, table, when, body)?;
             let found = sqlstate_of(&mut client, PURGE).with_context(|| body.to_owned())?;
-            ensure!(["55000", "27000", "55006"].contains(&found.as_str()), "{found}: {when} {body}");
+            ensure!(["55000", "27000", "55006", "23514"].contains(&found.as_str()), "{found}: {when} {body}");
             client.batch_execute(&format!("DROP TRIGGER zzz_rides ON {table}"))?;
             ensure!(what_stands(&mut client)? == before, "{when} {body}");
         }
@@ -282,7 +305,11 @@ fn purge_deletes_what_it_records_and_nothing_rides_on_it() -> Result<()> {
         );
         client.batch_execute("CREATE RULE rides AS ON DELETE TO costsim_audit_records DO INSTEAD NOTHING")?;
         assert!(client.batch_execute(PURGE).is_err());
-        client.batch_execute("DROP RULE rides ON costsim_audit_records")?;
+        client.batch_execute(
+            "DROP RULE rides ON costsim_audit_records; CREATE RULE rides AS ON INSERT TO costsim_audit_purges DO INSTEAD NOTHING",
+        )?;
+        assert!(client.batch_execute(PURGE).is_err());
+        client.batch_execute("DROP RULE rides ON costsim_audit_purges")?;
         assert!(what_stands(&mut client)? == before);
 
         // A purge between: what it deletes is what it says, and only what is old by both its times.
@@ -348,6 +375,43 @@ fn a_trigger_that_changes_what_is_written_makes_it_fail() -> Result<()> {
     Ok(())
 }
 
+/// True means it stands, to the end of the call: nobody purges it from inside.
+#[test]
+fn a_trigger_that_purges_what_is_written_makes_it_fail() -> Result<()> {
+    let (_cluster, mut client) = prepared("audit_purges_inside", "postgres")?;
+    client.batch_execute(
+        "CREATE FUNCTION purges() RETURNS trigger LANGUAGE plpgsql SET search_path = public AS $$ BEGIN
+             PERFORM costsim_purge_audit('0', 100, 'nobody', 'a trigger'); RETURN NULL; END $$;
+         CREATE TRIGGER purges AFTER INSERT ON costsim_audit_records FOR EACH ROW EXECUTE FUNCTION purges()",
+    )?;
+    let persist = "SELECT costsim_persist_audit_record(NULL, 'young', 'cost', 'applied', 'r', '2020-01-01')";
+    ensure!(!one::<bool>(&mut client, persist)?);
+    let why: String = one(&mut client, "SELECT message FROM costsim_audit_failures")?;
+    assert_eq!(why, "nothing is purged while a record is being written");
+    // The cover ends with the write.
+    client.batch_execute(
+        "DROP TRIGGER purges ON costsim_audit_records; SELECT costsim_purge_audit('0', 100, 'me', 'r')",
+    )?;
+    Ok(())
+}
+
+/// Rows that are hidden from the owner are an error, not rows that are not there.
+#[test]
+fn forced_row_security_is_named() -> Result<()> {
+    let (_cluster, mut client) = prepared("audit_forced", "audit_forced")?;
+    client.batch_execute(
+        "RESET SESSION AUTHORIZATION;
+         ALTER TABLE costsim_audit_records ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+         GRANT EXECUTE ON FUNCTION costsim_verify_audit(timestamptz, timestamptz) TO audit_forced;
+         ALTER FUNCTION costsim_verify_audit(timestamptz, timestamptz) OWNER TO audit_forced;
+         ALTER FUNCTION costsim_query_audit(text, text, text, text, timestamptz, timestamptz, integer, timestamptz, uuid) OWNER TO audit_forced;
+         SET SESSION AUTHORIZATION audit_forced",
+    )?;
+    assert_eq!(sqlstate_of(&mut client, "SELECT * FROM costsim_query_audit()")?, "42501");
+    assert_eq!(sqlstate_of(&mut client, "SELECT * FROM costsim_verify_audit()")?, "42501");
+    Ok(())
+}
+
 #[test]
 fn what_is_changed_behind_the_triggers_is_shown() -> Result<()> {
     let (_cluster, mut client) = prepared("audit_behind", "postgres")?;
@@ -381,7 +445,16 @@ fn names_that_are_swapped_change_no_record() -> Result<()> {
         "SELECT reason FROM costsim_audit WHERE audit_id = '00000000-0000-4000-8000-000000000001'",
     )?;
     assert_eq!(truth, "because 1");
-    assert_eq!(one::<i64>(&mut client, "SELECT count(*) FROM costsim_verify_audit()")?, 0);
+    let truth: String = one(
+        &mut client,
+        "SELECT reason FROM costsim_query_audit(envelope_id => 'e1') WHERE audit_id = '00000000-0000-4000-8000-000000000001'",
+    )?;
+    assert_eq!(truth, "because 1");
+    let told: String = one(
+        &mut client,
+        "SELECT string_agg(concat_ws(' ', audit_id, stored, 'is', computed), ', ' ORDER BY stored) FROM costsim_verify_audit()",
+    )?;
+    assert_eq!(told, "envelope_id is reason, reason is envelope_id");
     // And nobody overlooks it: what says one thing in another's place is not written.
     assert!(!one::<bool>(
         &mut client,

@@ -64,7 +64,6 @@ fn bad_input_is_a_dead_letter() -> Result<()> {
         "(NULL, 'e', 'cost', 'applied', NULL)",
         "(NULL, 'e', 'cost', 'applied', '')",
         "(NULL, 'e', 'cost', 'applied', repeat('r', 1048577))",
-        "(NULL, 'e', 'cost', 'applied', 'r', NULL)",
         "(NULL, 'e', 'cost', 'applied', 'r', 'infinity')",
         "(NULL, 'e', 'cost', 'applied', 'r', '-infinity')",
         "(NULL, 'e', 'cost', 'applied', 'r', '0044-03-15 BC')",
@@ -94,6 +93,12 @@ fn bad_input_is_a_dead_letter() -> Result<()> {
         "SELECT string_agg(DISTINCT sqlstate, ' ' ORDER BY sqlstate) FROM costsim_audit_failures",
     )?;
     assert_eq!(codes, "22004 22023 42710");
+    // What was too long is not kept at its length.
+    let longest: i32 = one(
+        &mut client,
+        "SELECT max(octet_length(f.record ->> k)) FROM costsim_audit_failures f, jsonb_object_keys(f.record) k WHERE k <> 'reason'",
+    )?;
+    assert_eq!(longest, 512);
     Ok(())
 }
 
@@ -118,11 +123,24 @@ fn same_record_again_is_true_and_nothing_written() -> Result<()> {
     }
     assert_eq!(count(&mut client, "costsim_audit_records")?, 4);
     assert_eq!(count(&mut client, "costsim_audit_failures")?, 0);
+    // Who does not say when it was decided says the same a moment later.
+    for _ in 0..2 {
+        assert!(one::<bool>(
+            &mut client,
+            "SELECT costsim_persist_audit_record('00000000-0000-4000-8000-00000000000a', 'e', 'Cost', 'APPLIED', 'why')"
+        )?);
+    }
+    assert!(!one::<bool>(
+        &mut client,
+        "SELECT costsim_persist_audit_record('00000000-0000-4000-8000-00000000000a', 'e', 'Cost', 'APPLIED', 'why', '2026-01-01')"
+    )?);
+    client.batch_execute("DELETE FROM costsim_audit_failures")?;
+    assert_eq!(count(&mut client, "costsim_audit_records")?, 5);
     assert!(one::<bool>(
         &mut client,
         "SELECT costsim_persist_audit_record('no uuid at all', emit_traces => false)"
     )?);
-    assert_eq!(count(&mut client, "costsim_audit_records")?, 4);
+    assert_eq!(count(&mut client, "costsim_audit_records")?, 5);
     Ok(())
 }
 
@@ -164,6 +182,14 @@ fn locked_table_costs_less_than_a_second_and_cancel_passes() -> Result<()> {
     assert_eq!(one::<String>(&mut client, "SHOW lock_timeout")?, "10ms");
     client.batch_execute("RESET lock_timeout")?;
     other.batch_execute("COMMIT")?;
+    // One wait tells what the others would.
+    other.batch_execute("BEGIN; LOCK TABLE costsim_audit_records IN SHARE MODE")?;
+    assert_eq!(one::<i64>(&mut client, "SELECT costsim_replay_audit_failures()")?, 0);
+    assert_eq!(
+        one::<i64>(&mut client, "SELECT count(*) FROM costsim_audit_failures WHERE tried_at IS NOT NULL")?,
+        1
+    );
+    other.batch_execute("COMMIT")?;
     assert_eq!(one::<i64>(&mut client, "SELECT costsim_replay_audit_failures()")?, 3);
     Ok(())
 }
@@ -181,6 +207,12 @@ fn broken_table_is_no_trouble_of_the_callers() -> Result<()> {
         ),
         (
             "CREATE OR REPLACE FUNCTION fails() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM 1 / 0; RETURN NEW; END $$;
+             CREATE TRIGGER fails BEFORE INSERT ON costsim_audit_records FOR EACH ROW EXECUTE FUNCTION fails()",
+            "DROP TRIGGER fails ON costsim_audit_records",
+        ),
+        // A cancel that is none.
+        (
+            "CREATE OR REPLACE FUNCTION fails() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '57014'; END $$;
              CREATE TRIGGER fails BEFORE INSERT ON costsim_audit_records FOR EACH ROW EXECUTE FUNCTION fails()",
             "DROP TRIGGER fails ON costsim_audit_records",
         ),
@@ -407,5 +439,29 @@ fn edited_dump_is_refused_and_a_true_one_is_not() -> Result<()> {
     writer.write_all(dump.as_bytes())?;
     assert_eq!(writer.finish()?, 3);
     assert_eq!(one::<i64>(&mut target, "SELECT count(*) FROM costsim_verify_audit()")?, 0);
+    Ok(())
+}
+
+/// Where the small letter of I is another one than elsewhere.
+#[test]
+fn words_are_known_in_a_turkish_database() -> Result<()> {
+    let cluster = cluster()?;
+    cluster.connect("postgres")?.batch_execute(
+        "CREATE DATABASE harm_turkish TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'tr'",
+    )?;
+    let mut client = cluster.connect("harm_turkish")?;
+    client.batch_execute("CREATE EXTENSION costsim_pg")?;
+    assert_eq!(one::<String>(&mut client, "SELECT upper('i')")?, "İ");
+    assert!(one::<bool>(
+        &mut client,
+        "SELECT costsim_persist_audit_record(NULL, 'e', 'reliability', 'applied', 'why')"
+    )?);
+    assert_eq!(
+        one::<i64>(
+            &mut client,
+            "SELECT count(*) FROM costsim_query_audit(envelope_class => 'reliability', decision => 'applied')"
+        )?,
+        1
+    );
     Ok(())
 }

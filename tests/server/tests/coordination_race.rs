@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, anyhow, ensure};
 use costsim_harness::{Cluster, wait_until};
-use costsim_server_tests::{LIMIT, one, wait_for};
+use costsim_server_tests::{LIMIT, one, sqlstate_of, wait_for};
 use fastrand::Rng;
 use postgres::{Client, Error, NoTls};
 use rustix::process::Signal;
@@ -267,30 +267,161 @@ fn coordination_that_breaks_its_promises_is_seen() -> Result<()> {
 /// Whoever turns the kill switch does not wait for an audit that is locked, longer than a moment, and nothing is lost.
 #[test]
 fn coordination_kill_switch_works_while_the_audit_is_locked() -> Result<()> {
+    const COUNT: i64 = 5_000;
     let cluster = Cluster::builder().start()?;
     let mut admin = cluster.create_database_with_extension("locked")?;
-    let count: i64 = one(
-        &mut admin,
-        "SELECT count(decision) FROM generate_series(1, 20) i, costsim_coordinate('e' || i, 'COST', 's' || i, 'p')",
-    )?;
-    ensure!(count == 20);
+    let all = format!(
+        "INSERT INTO costsim_envelopes (envelope_id, subsystem, parameter, envelope_class)
+         SELECT 'e' || i, 's' || i, 'p', 'COST' FROM generate_series(1, {COUNT}) i"
+    );
     let mut other = cluster.connect("locked")?;
-    other.batch_execute("BEGIN; LOCK TABLE costsim_audit_records IN ACCESS EXCLUSIVE MODE")?;
-    let started = Instant::now();
-    let reverted: i32 = one(&mut admin, "SELECT costsim_set_kill_switch(true, 'ann', 'outage')")?;
-    let took = started.elapsed();
-    ensure!(reverted == 20, "{reverted}");
-    println!("20 envelopes were reverted in {took:?}");
-    ensure!(took < Duration::from_secs(5), "{took:?}");
-    other.batch_execute("COMMIT")?;
-    let replayed: i64 = one(&mut admin, "SELECT costsim_replay_audit_failures()")?;
-    ensure!(replayed == 20, "{replayed}");
-    let stand: i64 = one(
-        &mut admin,
-        "SELECT count(*) FROM costsim_envelopes e JOIN costsim_audit_records r
-             ON r.envelope_id = e.envelope_id AND r.decision = 'REVERTED' AND r.decision_timestamp = e.ended_at",
+    for (locked, letters) in [
+        ("costsim_audit_records", COUNT),
+        // Nor for the dead letters.
+        ("costsim_audit_records, costsim_audit_failures", 0),
+    ] {
+        admin.batch_execute(&all)?;
+        other.batch_execute(&format!("BEGIN; LOCK TABLE {locked} IN ACCESS EXCLUSIVE MODE"))?;
+        let started = Instant::now();
+        let reverted: i32 = one(&mut admin, "SELECT costsim_set_kill_switch(true, 'ann', 'outage')")?;
+        let took = started.elapsed();
+        ensure!(i64::from(reverted) == COUNT, "{reverted}");
+        println!("{COUNT} envelopes were reverted in {took:?}");
+        // Two waits of less than a second together, and what a loaded machine adds.
+        ensure!(took < Duration::from_secs(4), "{took:?}");
+        other.batch_execute("COMMIT")?;
+        let replayed: i64 = one(&mut admin, "SELECT costsim_replay_audit_failures(100000)")?;
+        ensure!(replayed == letters, "{replayed}");
+        let stand: i64 = one(
+            &mut admin,
+            "SELECT count(*) FROM costsim_envelopes e JOIN costsim_audit_records r
+                 ON r.envelope_id = e.envelope_id AND r.decision = 'REVERTED' AND r.decision_timestamp = e.ended_at",
+        )?;
+        ensure!(stand == COUNT, "{stand}");
+        admin.batch_execute("SELECT costsim_set_kill_switch(false, 'ann', 'over')")?;
+    }
+    let lines = cluster.log()?.matches("an audit record is in this log alone").count();
+    ensure!(lines >= usize::try_from(COUNT)?, "{lines}");
+    Ok(())
+}
+
+/// Whoever ends an envelope by hand keeps to no lock of ours: what he has ended is his.
+#[test]
+fn coordination_by_hand_fails_nobody() -> Result<()> {
+    let cluster = Cluster::builder().start()?;
+    let mut admin = cluster.create_database_with_extension("by_hand")?;
+    let by_hand = "UPDATE costsim_envelopes SET status = 'released', ended_at = now(), ended_by = 'a hand' WHERE envelope_id = 'a'";
+    for (call, expected, audited) in [
+        ("SELECT costsim_set_kill_switch(true, 'ann', 'outage')::text", "1", "b REVERTED"),
+        (
+            "SELECT reason || preempted::text FROM costsim_coordinate('top', 'SAFETY', 's', 'p')",
+            "takes control of s.p and preempts 1 envelope{b}",
+            "b PREEMPTED, top APPLIED",
+        ),
+        ("SELECT costsim_release_envelope('a')::text", "false", ""),
+    ] {
+        admin.batch_execute(
+            "SELECT costsim_coordinate('a', 'COST', 's', 'p'), costsim_coordinate('b', 'COST', 's', 'q')",
+        )?;
+        let before: i64 = one(&mut admin, "SELECT count(*) FROM costsim_audit_records")?;
+        admin.batch_execute(&format!("BEGIN; {by_hand}"))?;
+        let config = cluster.config("by_hand");
+        let waiter = thread::spawn(move || -> Result<String> {
+            Ok(config.connect(NoTls)?.query_one(call, &[])?.get(0))
+        });
+        let mut watcher = cluster.connect("by_hand")?;
+        wait_for(
+            &mut watcher,
+            "the call to wait",
+            "SELECT count(*) = 1 FROM pg_stat_activity WHERE datname = 'by_hand' AND wait_event_type = 'Lock'",
+        )?;
+        admin.batch_execute("COMMIT")?;
+        let answer = waiter.join().map_err(|_| anyhow!("it panicked"))??;
+        ensure!(answer == expected, "{answer}: {call}");
+        let told: String = one(
+            &mut admin,
+            &format!(
+                "SELECT coalesce(string_agg(envelope_id || ' ' || decision, ', ' ORDER BY envelope_id), '')
+                   FROM (SELECT * FROM costsim_audit_records ORDER BY created_at, decision_timestamp OFFSET {before}) r"
+            ),
+        )?;
+        ensure!(told == audited, "{told}: {call}");
+        admin.batch_execute(
+            "SELECT costsim_set_kill_switch(false, 'ann', 'over');
+             SELECT costsim_release_envelope(envelope_id) FROM costsim_active_envelopes()",
+        )?;
+    }
+    Ok(())
+}
+
+/// What is answered and audited has happened: whoever's trigger changes it or keeps it out, the call fails, and nothing has.
+#[test]
+fn coordination_claims_nothing_that_did_not_happen() -> Result<()> {
+    let cluster = Cluster::builder().start()?;
+    let mut admin = cluster.create_database_with_extension("claims")?;
+    admin.batch_execute("SELECT costsim_coordinate('low', 'COST', 's', 'p')")?;
+    let stand = "SELECT jsonb_build_array((SELECT jsonb_agg(e) FROM costsim_envelopes e), (SELECT jsonb_agg(k) FROM costsim_kill_switch k),
+                                          (SELECT count(*) FROM costsim_audit_records), (SELECT count(*) FROM costsim_audit_failures))::text";
+    let before: String = one(&mut admin, stand)?;
+    let apply = "SELECT costsim_coordinate('new', 'COST', 't', 'p')";
+    let preempt = "SELECT costsim_coordinate('high', 'SAFETY', 's', 'p')";
+    let release = "SELECT costsim_release_envelope('low')";
+    let turn = "SELECT costsim_set_kill_switch(true, 'ann', 'why')";
+    for (table, event, body, call) in [
+        ("costsim_envelopes", "INSERT", "RETURN NULL", apply),
+        ("costsim_envelopes", "INSERT", "NEW.parameter := 'q'; RETURN NEW", apply),
+        ("costsim_envelopes", "INSERT", "NEW.value := '7'; RETURN NEW", apply),
+        ("costsim_envelopes", "UPDATE", "RETURN NULL", preempt),
+        ("costsim_envelopes", "UPDATE", "RETURN OLD", preempt),
+        ("costsim_envelopes", "UPDATE", "RETURN OLD", release),
+        ("costsim_envelopes", "UPDATE", "NEW.ended_by := 'bob'; RETURN NEW", release),
+        ("costsim_kill_switch", "INSERT", "RETURN NULL", turn),
+        ("costsim_kill_switch", "INSERT", "NEW.is_active := false; RETURN NEW", turn),
+    ] {
+        admin.batch_execute(&format!(
+            "CREATE OR REPLACE FUNCTION meddles() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body}; END $$;
+             CREATE TRIGGER meddles BEFORE {event} ON {table} FOR EACH ROW EXECUTE FUNCTION meddles()"
+        ))?;
+        let code = sqlstate_of(&mut admin, call)?;
+        ensure!(code == "55000", "{code}: {event} {body}");
+        admin.batch_execute(&format!("DROP TRIGGER meddles ON {table}"))?;
+        ensure!(one::<String>(&mut admin, stand)? == before, "{event} {body}");
+    }
+    // The kill switch ends what it can.
+    admin.batch_execute(
+        "SELECT costsim_coordinate('kept', 'COST', 't', 'p');
+         CREATE OR REPLACE FUNCTION meddles() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN CASE WHEN OLD.envelope_id <> 'kept' THEN NEW END; END $$;
+         CREATE TRIGGER meddles BEFORE UPDATE ON costsim_envelopes FOR EACH ROW EXECUTE FUNCTION meddles()",
     )?;
-    ensure!(stand == 20, "{stand}");
+    ensure!(one::<i32>(&mut admin, turn)? == 1);
+    let told: String = one(
+        &mut admin,
+        "SELECT string_agg(envelope_id, ' ') FROM costsim_audit_records WHERE decision = 'REVERTED'",
+    )?;
+    ensure!(told == "low", "{told}");
+    Ok(())
+}
+
+/// A table that is somebody else's by now runs what he has put on it as he, and no trigger of his with the rights of the extension's owner.
+#[test]
+fn coordination_lends_its_rights_to_no_owner_of_a_table() -> Result<()> {
+    let cluster = Cluster::builder().start()?;
+    let mut admin = cluster.create_database_with_extension("lends")?;
+    admin.batch_execute(
+        "CREATE ROLE mallory; GRANT ALL ON SCHEMA public TO mallory;
+         ALTER TABLE costsim_envelopes OWNER TO mallory; ALTER TABLE costsim_kill_switch OWNER TO mallory;
+         SET ROLE mallory;
+         CREATE TABLE seen (who text);
+         CREATE FUNCTION looks() RETURNS trigger LANGUAGE plpgsql SET search_path = public AS $$ BEGIN INSERT INTO seen VALUES (current_user); RETURN NULL; END $$;
+         CREATE TRIGGER looks AFTER INSERT OR UPDATE ON costsim_envelopes EXECUTE FUNCTION looks();
+         CREATE TRIGGER looks AFTER INSERT OR UPDATE ON costsim_kill_switch EXECUTE FUNCTION looks();
+         RESET ROLE;
+         SELECT costsim_coordinate('low', 'COST', 's', 'p'), costsim_coordinate('high', 'SAFETY', 's', 'p');
+         SELECT costsim_release_envelope('high'), costsim_coordinate('low', 'COST', 's', 'p'), costsim_set_kill_switch(true, 'ann', 'why')",
+    )?;
+    let seen: String =
+        one(&mut admin, "SELECT string_agg(DISTINCT who, ' ') || ' ' || (count(*) > 5) FROM seen")?;
+    ensure!(seen == "mallory true", "{seen}");
     Ok(())
 }
 
