@@ -61,7 +61,7 @@ SELECT superseded_by IS NOT NULL AS has_successor, expires_at - now() AS holds F
 SELECT pg_temp.runs('many', 500, 500, now() - interval '1 hour');
 SELECT is_new FROM costsim_predict('acme') WHERE subject_id = 'many';
 SELECT pg_temp.runs('many', 1, 0, now() - interval '1 hour');
-SELECT pg_temp.runs('healthy ' || nth, 0, 20, now() - interval '1 hour') FROM generate_series(1, 50) nth;
+SELECT count(pg_temp.runs('healthy ' || nth, 0, 20, now() - interval '1 hour')::text) FROM generate_series(1, 50) nth;
 SELECT count(*), count(*) FILTER (WHERE is_new) AS new FROM costsim_predict('acme');
 SELECT pg_temp.runs('many', 60, 0, now() - interval '1 hour');
 SELECT is_new FROM costsim_predict('acme') WHERE subject_id = 'many';
