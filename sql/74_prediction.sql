@@ -22,17 +22,21 @@ CREATE TABLE costsim_predictions (
     observed             jsonb,
     observed_at          timestamptz,
     was_covered          boolean,
+    expected_coverage    double precision CHECK (expected_coverage BETWEEN 0::double precision AND 1::double precision),
     CONSTRAINT chk_costsim_prediction_expires CHECK (expires_at > created_at),
     CHECK (superseded_by IS NULL OR superseded_at IS NOT NULL),
-    CHECK (observed_at IS NOT NULL OR (observed IS NULL AND was_covered IS NULL))
+    CHECK (observed_at IS NOT NULL OR (observed IS NULL AND was_covered IS NULL AND expected_coverage IS NULL))
 );
 CREATE UNIQUE INDEX uq_costsim_predictions_current
     ON costsim_predictions (tenant_id, prediction_type, subject_type, subject_id, method) WHERE superseded_at IS NULL;
 CREATE INDEX costsim_predictions_created_at_idx ON costsim_predictions (tenant_id, created_at DESC, id DESC);
 CREATE INDEX costsim_predictions_subject_idx ON costsim_predictions (tenant_id, subject_type, subject_id, created_at DESC, id DESC);
--- For the purge, and for what is to be observed.
+-- What came of a subject after a moment, however long its history.
+CREATE INDEX costsim_predictions_superseded_idx ON costsim_predictions (tenant_id, prediction_type, subject_type, subject_id, method, superseded_at);
+-- For the purge, and for what is to be observed: of all, and of a tenant.
 CREATE INDEX costsim_predictions_expires_at_idx ON costsim_predictions (expires_at);
 CREATE INDEX costsim_predictions_unobserved_idx ON costsim_predictions (expires_at) WHERE observed_at IS NULL AND method <> 'external';
+CREATE INDEX costsim_predictions_tenant_unobserved_idx ON costsim_predictions (tenant_id, expires_at) WHERE observed_at IS NULL AND method <> 'external';
 
 COMMENT ON TABLE costsim_predictions IS 'What is, or was, said to be likely: advice that expires. One row per tenant, type, subject and method is current; what it replaced stays, marked.';
 COMMENT ON SEQUENCE costsim_predictions_id_seq IS 'Ids of costsim_predictions.';
@@ -49,6 +53,17 @@ COMMENT ON COLUMN costsim_predictions.superseded_at IS 'The moment as of which s
 COMMENT ON COLUMN costsim_predictions.superseded_by IS 'The prediction that took its place; NULL where the risk was over.';
 COMMENT ON COLUMN costsim_predictions.observed IS 'What came after created_at, until expires_at, by costsim_observe_predictions.';
 COMMENT ON COLUMN costsim_predictions.was_covered IS 'Whether what came lies within the stated interval; NULL where nothing ran, or none was stated.';
+
+COMMENT ON COLUMN costsim_predictions.expected_coverage IS 'How likely was_covered was to be true, by the prediction itself: the level of an interval of costs; of failures the probability of the numbers that count as covered, which is more than the level where few ran.';
+
+-- Made anew by every look, so not dumped: after a restore what the rows themselves tell must do.
+CREATE TABLE costsim_prediction_looks (
+    tenant_id text NOT NULL,
+    method    text NOT NULL,
+    as_of     timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, method)
+);
+COMMENT ON TABLE costsim_prediction_looks IS 'As of which moment costsim_predict has last looked at a tenant (an empty text: at all of them) by a method. A look at an earlier moment changes nothing.';
 
 SELECT pg_catalog.pg_extension_config_dump('costsim_predictions', '');
 SELECT pg_catalog.pg_extension_config_dump('costsim_predictions_id_seq', '');
@@ -90,7 +105,7 @@ COMMENT ON FUNCTION costsim_get_prediction(text, bigint) IS 'One prediction of a
 
 CREATE FUNCTION costsim_prediction_stats(tenant_id text)
     RETURNS TABLE (prediction_type text, subject_type text, method text, total bigint, current bigint, avg_confidence numeric,
-                   high_confidence bigint, observed bigint, covered bigint, coverage_pct numeric)
+                   high_confidence bigint, observed bigint, covered bigint, coverage_pct numeric, expected_pct numeric)
     LANGUAGE sql STABLE PARALLEL SAFE ROWS 10
 BEGIN ATOMIC
     SELECT p.prediction_type, p.subject_type, p.method, count(*),
@@ -100,13 +115,14 @@ BEGIN ATOMIC
            count(*) FILTER (WHERE p.was_covered IS NOT NULL),
            count(*) FILTER (WHERE p.was_covered),
            round(100::numeric * count(*) FILTER (WHERE p.was_covered)::numeric
-                 / nullif(count(*) FILTER (WHERE p.was_covered IS NOT NULL), 0)::numeric, 1)
+                 / nullif(count(*) FILTER (WHERE p.was_covered IS NOT NULL), 0)::numeric, 1),
+           round(100::numeric * (avg(p.expected_coverage) FILTER (WHERE p.was_covered IS NOT NULL))::numeric, 1)
       FROM costsim_predictions p
      WHERE p.tenant_id = $1
      GROUP BY p.prediction_type, p.subject_type, p.method
      ORDER BY p.prediction_type, p.subject_type, p.method;
 END;
-COMMENT ON FUNCTION costsim_prediction_stats(text) IS 'Predictions of a tenant by type, subject and method: how many there are, how many hold now, their mean confidence, how many have more than 0.7; and of those whose interval could be compared with what came (observed) how many covered it. Runs with the rights of the caller.';
+COMMENT ON FUNCTION costsim_prediction_stats(text) IS 'Predictions of a tenant by type, subject and method: how many there are, how many hold now, their mean confidence, how many have more than 0.7; and of those whose interval could be compared with what came (observed) how many covered it, in percent (coverage_pct), beside the percentage that was to (expected_pct): of failures among few runs that is far above the level of the intervals. Runs with the rights of the caller.';
 
 REVOKE ALL ON FUNCTION
     costsim_query_predictions(text, text, text, text, boolean, boolean, integer, timestamptz, bigint),

@@ -229,7 +229,7 @@ fn purge_is_sealed_by_all_its_columns() -> Result<()> {
     let form = purge.form().unwrap_or_default();
     let again = jcs(&form, &Limits::default(), true)?;
     ensure!(String::from_utf8_lossy(&again) == form, "{form}");
-    ensure!(python(&[form.clone()])? == [purge.digest().unwrap_or_default()], "{form}");
+    ensure!(python(std::slice::from_ref(&form))? == [purge.digest().unwrap_or_default()], "{form}");
     let others = [
         Purge { purged_at: at(9), ..purge },
         Purge { purged_by: "x", ..purge },

@@ -1,7 +1,7 @@
 //! Properties of predictions, and the numbers of their sources.
 
 use costsim_core::prediction::cost::{Forecast, OVERRUN};
-use costsim_core::prediction::failure::{Belief, Counts, HIGH_RATE, is_foretold};
+use costsim_core::prediction::failure::{Belief, Counts, HIGH_RATE, foretold};
 use costsim_core::prediction::reference;
 use proptest::prelude::*;
 
@@ -67,11 +67,19 @@ fn one_failure_of_one_run_is_no_certainty_among_healthy_workers() {
 fn counts_to_come_are_foretold_as_the_beta_binomial_has_it() {
     // Beta(1, 1): every number of failures is as likely as any other, so of 0..=99 the outer tenths are out.
     let flat = (1.0, 1.0);
-    let inside: Vec<u64> = (0..=99).filter(|k| is_foretold(flat, Counts::new(*k, 99), 0.8)).collect();
+    let of = |prior, failures, runs| foretold(prior, Counts::new(failures, runs), 0.8);
+    let inside: Vec<u64> =
+        (0..=99).filter(|k| of(flat, *k, 99).is_some_and(|told| told.is_covered)).collect();
     assert_eq!((inside.first(), inside.last()), (Some(&10), Some(&89)));
-    assert!(is_foretold((10.5, 10.5), Counts::new(0, 1), 0.8));
-    assert!(!is_foretold((10.5, 10.5), Counts::new(0, 30), 0.8));
-    assert!(is_foretold((f64::NAN, 1.0), Counts::new(1, 2), 0.8));
+    assert!(of(flat, 5, 99).is_some_and(|told| near(told.expected, 0.8, 1e-9)));
+    // Of one run both numbers are to be expected, whatever the level: that is certain, and tells nothing.
+    assert!(of((10.5, 10.5), 0, 1).is_some_and(|told| told.is_covered && near(told.expected, 1.0, 1e-9)));
+    assert!(of((10.5, 10.5), 0, 30).is_some_and(|told| !told.is_covered && told.expected < 0.9));
+    assert!(
+        of((40.0, 30.0), 5_700, 10_000).is_some_and(|told| told.is_covered && near(told.expected, 0.8, 1e-2))
+    );
+    assert_eq!(of((f64::NAN, 1.0), 1, 2), None);
+    assert_eq!(of(flat, 0, 0), None);
 }
 
 #[test]
@@ -112,7 +120,9 @@ fn a_trend_without_noise_goes_on_and_one_outlier_does_not_bend_it() {
     let bent = Forecast::of(&costs).map_or(0.0, |forecast| forecast.projected());
     assert!(near(bent, exact, 0.1), "{bent} beside {exact}");
     let still = Forecast::of(&[7.0; 6]);
-    assert!(still.is_some_and(|still| near(still.projected(), 7.0, 1e-12) && still.at_least(OVERRUN) == 0.0));
+    assert!(still.is_some_and(
+        |still| near(still.projected(), 7.0, 1e-12) && near(still.at_least(OVERRUN), 1.0 / 7.0, 1e-12)
+    ));
     assert_eq!(Forecast::of(&[7.0; 5]), None);
 }
 
@@ -194,7 +204,9 @@ proptest! {
             let interval = belief.interval(level);
             prop_assert!([interval.lower, interval.upper, belief.median(), belief.at_least(HIGH_RATE)].iter().all(|value| (0.0..=1.0).contains(value)));
         }
-        let _ = is_foretold((alpha, beta), Counts::new(failures % 100, runs % 1_000), level);
+        if let Some(told) = foretold((alpha.abs(), beta.abs()), Counts::new(failures % 100, runs % 1_000), level) {
+            prop_assert!((0.0..=1.0).contains(&told.expected), "{told:?}");
+        }
         // Positive ones of any size as well, subnormal to nearly infinite.
         let sizes: Vec<f64> = costs.iter().map(|cost| cost.abs()).collect();
         for costs in [&costs, &sizes] {

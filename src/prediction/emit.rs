@@ -12,6 +12,9 @@ use crate::error::{Answer, Error, Result, required};
 /// The most bytes of a type's name.
 const LONGEST_TYPE: usize = 128;
 
+/// So often it is tried to take the place of what others say at the same moment.
+const TURNS: usize = 3;
+
 /// The most characters of a note.
 const LONGEST_NOTE: usize = 10_000;
 
@@ -31,6 +34,7 @@ static WRITE: Statement = Statement::current(
             created_at, expires_at)
      SELECT $1, $2, $3, $4, 'external', $5, $6, $7, $9, c.c, coalesce($8, c.c OPERATOR(pg_catalog.+) '24 hours'::pg_catalog.interval)
        FROM pg_catalog.clock_timestamp() AS c (c)
+      WHERE $8 IS NULL OR $8 OPERATOR(pg_catalog.>) c.c
      ON CONFLICT (tenant_id, prediction_type, subject_type, subject_id, method) WHERE superseded_at IS NULL DO NOTHING
      RETURNING id",
     &[TEXTOID, TEXTOID, TEXTOID, TEXTOID, FLOAT8OID, JSONBOID, JSONBOID, TIMESTAMPTZOID, TEXTOID],
@@ -79,19 +83,18 @@ fn costsim_emit_prediction(
     }
     let value = document(prediction_value, "prediction_value")?;
     let factors = document(contributing_factors, "contributing_factors")?;
-    if let Some(expires_at) = expires_at
-        && convert::finite_moment(expires_at, "expires_at")? <= clock::now()
-    {
-        return Err(Error::invalid(
-            "expires_at must lie in the future",
-            "Leave it out for 24 hours from now.",
-        )
-        .into());
-    }
+    let expires = expires_at.map(|moment| convert::finite_moment(moment, "expires_at")).transpose()?;
+    let check_expiry = || match expires {
+        Some(expires) if expires <= clock::now() => {
+            Err(Error::invalid("expires_at must lie in the future", "Leave it out for 24 hours from now."))
+        }
+        _ => Ok(()),
+    };
+    check_expiry()?;
     if let Some(notes) = notes {
         short_text(notes, "notes", LONGEST_NOTE, "Leave it out, or say something.")?;
     }
-    loop {
+    for _ in 0..TURNS {
         // What another session is just saying is waited for, and then superseded.
         let key = [tenant.into(), kind.into(), subject_type.into(), subject.into()];
         let former: Option<i64> = SUPERSEDE.row(&key, |row| column(row, 1))?;
@@ -115,8 +118,16 @@ fn costsim_emit_prediction(
             }
             return Ok(id);
         }
+        // It may have passed while somebody was waited for.
+        check_expiry()?;
         pgrx::check_for_interrupts!();
     }
+    Err(Error::Stays {
+        what: "the prediction could not be written".into(),
+        hint: "A trigger of costsim_predictions may keep rows out, or a policy hide the current row, or keep it from being updated: \
+               whoever emits needs to select, insert and update the tenant's rows.",
+    }
+    .into())
 }
 
 /// A document that is not too large.

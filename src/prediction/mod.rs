@@ -5,11 +5,13 @@
 //! to its end, and what it then sees of predictions is what is committed, under every isolation level: so any number of sessions keep one
 //! current row for each subject. What a later look has said no earlier one takes back.
 //!
-//! Does not: act on a prediction, run by itself, or know more of a worker than its runs.
+//! Does not: act on a prediction, run by itself, or know more of a worker than its runs. What runs say of all workers that are looked at is in memory at once: at most 200 costs and 20
+//! beginnings of errors each.
 
 mod emit;
 mod observe;
 mod purge;
+mod same;
 mod say;
 mod store;
 
@@ -94,7 +96,7 @@ fn costsim_predict(
                 "worker".to_owned(),
                 said.subject,
                 said.confidence,
-                Jsonb::read(&said.value)?,
+                Jsonb::read(&said.value.to_string())?,
                 stands.as_ref().map_or(expires_at, |stands| stands.expires_at),
                 stands.is_some_and(|stands| stands.is_new),
             ))

@@ -21,7 +21,7 @@ const REFERENCE_SAMPLES: usize = 5;
 /// Looks, and answers what is said with where it stands, if it was written.
 pub fn predict(look: &Look<'_>) -> Result<Vec<(Said, Option<Stands>)>> {
     match look.tenant {
-        Some(tenant) => lock::wait_to_predict(store::key(tenant, look.method.name())),
+        Some(tenant) => lock::wait_to_predict(store::key(tenant)),
         None => lock::wait_to_predict_for_all(),
     }
     let workers = store::workers(look)?;
@@ -188,7 +188,7 @@ impl Worker {
             kind,
             subject: self.id.clone(),
             confidence,
-            value: value.to_string(),
+            value: value.clone(),
             factors: Value::Array(factors).to_string(),
         }
     }

@@ -1,19 +1,20 @@
 //! The room's memory: what runs say of workers, read at once, and what is said of them, written at once.
 //!
 //! Statements over predictions see what is committed at the moment, under the lock of whoever predicts. They are planned for few rows and given
-//! many: so subjects are looked up one by one in the order of an index, or hashed.
+//! many: so subjects are looked up one by one in the order of an index, or by what was read of all that are current.
 
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use costsim_core::prediction::cost::MOST_RUNS;
 use costsim_core::prediction::failure::Counts;
-use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys::BuiltinOid::{FLOAT8ARRAYOID, INT8ARRAYOID, TEXTARRAYOID, TEXTOID, TIMESTAMPTZOID};
 use pgrx::prelude::*;
+use serde_json::Value;
 
+use super::same::is_same;
 use crate::convert;
-use crate::db::{Statement, column, nullable};
+use crate::db::{self, Row, Statement, column, nullable};
 use crate::error::Result;
 use crate::run::source;
 
@@ -65,7 +66,7 @@ pub struct Said {
     pub kind: &'static str,
     pub subject: String,
     pub confidence: f64,
-    pub value: String,
+    pub value: Value,
     pub factors: String,
 }
 
@@ -76,27 +77,34 @@ pub struct Stands {
     pub is_new: bool,
 }
 
-/// Windows of runs by worker, in one pass.
+/// Windows of runs by worker, in one pass. Of costs and errors no more is gathered than is used, however many there are; what no cost of a run can be
+/// (of an application's table, which may hold anything) counts for nothing.
 const WORKERS: &str = "
-    SELECT r.tenant_id, r.worker_id,
-           pg_catalog.count(*) FILTER (WHERE r.status OPERATOR(pg_catalog.=) ANY ('{completed,failed,crashed}'::pg_catalog.text[])),
-           pg_catalog.count(*) FILTER (WHERE r.status OPERATOR(pg_catalog.=) ANY ('{failed,crashed}'::pg_catalog.text[])),
-           pg_catalog.count(*),
-           pg_catalog.count(*) FILTER (WHERE r.status OPERATOR(pg_catalog.=) 'failed'::pg_catalog.text AND r.error IS NOT NULL),
-           (pg_catalog.array_agg(r.cost_cents::pg_catalog.float8 ORDER BY r.created_at DESC, r.id DESC)
-            FILTER (WHERE r.status OPERATOR(pg_catalog.=) 'completed'::pg_catalog.text AND r.cost_cents OPERATOR(pg_catalog.>) 0::pg_catalog.numeric)
-           )[1:$4],
-           (pg_catalog.array_agg(pg_catalog.left(r.error, 100) ORDER BY r.created_at DESC, r.id DESC)
-            FILTER (WHERE r.status OPERATOR(pg_catalog.=) ANY ('{failed,crashed}'::pg_catalog.text[]) AND r.error IS NOT NULL))[1:20]
-      FROM @runs@ r
-     WHERE r.created_at OPERATOR(pg_catalog.>) $2 AND r.created_at OPERATOR(pg_catalog.<=) $3
-       AND ($1 IS NULL OR r.tenant_id OPERATOR(pg_catalog.=) $1)
-     GROUP BY r.tenant_id, r.worker_id
-     ORDER BY r.tenant_id, r.worker_id";
+    SELECT w.tenant_id, w.worker_id,
+           pg_catalog.count(*) FILTER (WHERE w.has_ended), pg_catalog.count(*) FILTER (WHERE w.has_failed),
+           pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE w.is_told),
+           pg_catalog.array_agg(w.cost ORDER BY w.nth DESC) FILTER (WHERE w.kind OPERATOR(pg_catalog.=) 1 AND w.nth OPERATOR(pg_catalog.<=) $4),
+           pg_catalog.array_agg(w.error ORDER BY w.nth) FILTER (WHERE w.kind OPERATOR(pg_catalog.=) 2 AND w.nth OPERATOR(pg_catalog.<=) 20)
+      FROM (SELECT k.tenant_id, k.worker_id, k.kind, k.has_ended, k.has_failed, k.is_told,
+                   CASE WHEN k.kind OPERATOR(pg_catalog.=) 1 THEN k.cost_cents::pg_catalog.float8 END AS cost,
+                   CASE WHEN k.kind OPERATOR(pg_catalog.=) 2 THEN k.error END AS error,
+                   pg_catalog.row_number() OVER (PARTITION BY k.tenant_id, k.worker_id, k.kind ORDER BY k.created_at DESC, k.id DESC) AS nth
+              FROM (SELECT r.tenant_id, r.worker_id, r.created_at, r.id, r.cost_cents, pg_catalog.left(r.error, 100) AS error,
+                           r.status OPERATOR(pg_catalog.=) ANY ('{completed,failed,crashed}'::pg_catalog.text[]) AS has_ended,
+                           r.status OPERATOR(pg_catalog.=) ANY ('{failed,crashed}'::pg_catalog.text[]) AS has_failed,
+                           r.status OPERATOR(pg_catalog.=) 'failed'::pg_catalog.text AND r.error IS NOT NULL AS is_told,
+                           CASE WHEN r.status OPERATOR(pg_catalog.=) 'completed'::pg_catalog.text AND r.cost_cents OPERATOR(pg_catalog.>=) 1e-12::pg_catalog.numeric
+                                 AND r.cost_cents OPERATOR(pg_catalog.<=) 1e15::pg_catalog.numeric THEN 1
+                                WHEN r.status OPERATOR(pg_catalog.=) ANY ('{failed,crashed}'::pg_catalog.text[]) AND r.error IS NOT NULL THEN 2 ELSE 0 END AS kind
+                      FROM @runs@ r
+                     WHERE r.created_at OPERATOR(pg_catalog.>) $2 AND r.created_at OPERATOR(pg_catalog.<=) $3
+                       AND ($1 IS NULL OR r.tenant_id OPERATOR(pg_catalog.=) $1)) AS k) AS w
+     GROUP BY w.tenant_id, w.worker_id
+     ORDER BY w.tenant_id, w.worker_id";
 
 /// How many patterns of failure name which workers.
-static PATTERNS: Statement = Statement::deciding(
-    "SELECT f.tenant_id, w.w, pg_catalog.count(*)
+const PATTERNS: &str = "
+    SELECT f.tenant_id, w.w, pg_catalog.count(*)
        FROM @schema@.costsim_pattern_feedback AS f
       CROSS JOIN LATERAL pg_catalog.jsonb_array_elements_text(
             CASE WHEN pg_catalog.jsonb_typeof(f.metadata OPERATOR(pg_catalog.->) 'workers'::pg_catalog.text) OPERATOR(pg_catalog.=) 'array'::pg_catalog.text
@@ -104,87 +112,89 @@ static PATTERNS: Statement = Statement::deciding(
       WHERE f.is_current AND f.pattern_type OPERATOR(pg_catalog.=) 'failure_pattern'::pg_catalog.text
         AND f.last_seen OPERATOR(pg_catalog.>) $2 AND f.last_seen OPERATOR(pg_catalog.<=) $3
         AND ($1 IS NULL OR f.tenant_id OPERATOR(pg_catalog.=) $1)
-      GROUP BY f.tenant_id, w.w",
-    &[TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID],
+      GROUP BY f.tenant_id, w.w";
+
+macro_rules! looks {
+    ($tenant:literal) => {
+        concat!(
+            "SELECT l.tenant_id, l.as_of
+               FROM @schema@.costsim_prediction_looks AS l
+              WHERE l.method OPERATOR(pg_catalog.=) $1",
+            $tenant
+        )
+    };
+}
+
+/// As of when was looked last: at anybody, and at one tenant, alone or with all; as it is now, and as this transaction's own statements see it.
+static LOOKS: Statement = Statement::current(looks!(""), &[TEXTOID]);
+static LOOKS_AT: Statement = Statement::current(
+    looks!(" AND l.tenant_id OPERATOR(pg_catalog.=) ANY (ARRAY[$2, ''::pg_catalog.text])"),
+    &[TEXTOID, TEXTOID],
+);
+static LOOKS_SEEN: Statement = Statement::deciding(looks!(""), &[TEXTOID]);
+static LOOKS_AT_SEEN: Statement = Statement::deciding(
+    looks!(" AND l.tenant_id OPERATOR(pg_catalog.=) ANY (ARRAY[$2, ''::pg_catalog.text])"),
+    &[TEXTOID, TEXTOID],
 );
 
-/// What is given to the statements below: what is said, and of whom.
-macro_rules! said {
-    () => {
-        "ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($5))
-              WITH ORDINALITY AS f (tenant_id, kind, subject_id, confidence, value, place)"
+static REMEMBER: Statement = Statement::current(
+    "INSERT INTO @schema@.costsim_prediction_looks AS l (tenant_id, method, as_of)
+     VALUES ($1, $2, $3)
+     ON CONFLICT (tenant_id, method) DO UPDATE SET as_of = excluded.as_of WHERE l.as_of OPERATOR(pg_catalog.<) excluded.as_of",
+    &[TEXTOID, TEXTOID, TIMESTAMPTZOID],
+);
+
+macro_rules! current {
+    ($tenant:literal) => {
+        concat!(
+            "SELECT p.id, p.tenant_id, p.prediction_type, p.subject_id, p.confidence_score, p.prediction_value::pg_catalog.text, p.created_at, p.expires_at
+               FROM @schema@.costsim_predictions AS p
+              WHERE p.superseded_at IS NULL AND p.method OPERATOR(pg_catalog.=) $1 AND p.subject_type OPERATOR(pg_catalog.=) 'worker'::pg_catalog.text
+                AND p.prediction_type OPERATOR(pg_catalog.=) ANY ('{failure_likelihood,cost_overrun}'::pg_catalog.text[])",
+            $tenant
+        )
     };
 }
 
-/// What of this room stands of the subject of a row of `f`; the method is $6.
-macro_rules! of_subject {
-    () => {
-        "p.tenant_id OPERATOR(pg_catalog.=) f.tenant_id AND p.subject_type OPERATOR(pg_catalog.=) 'worker'::pg_catalog.text
-               AND p.subject_id OPERATOR(pg_catalog.=) f.subject_id AND p.prediction_type OPERATOR(pg_catalog.=) f.kind
-               AND p.method OPERATOR(pg_catalog.=) $6"
-    };
-}
+static CURRENT: Statement = Statement::current(current!(""), &[TEXTOID]);
+static CURRENT_OF: Statement =
+    Statement::current(current!(" AND p.tenant_id OPERATOR(pg_catalog.=) $2"), &[TEXTOID, TEXTOID]);
 
-/// What is not said any more, or otherwise, or has expired. What a later look has said stays.
 static SUPERSEDE: Statement = Statement::current(
-    concat!(
-        "UPDATE @schema@.costsim_predictions AS p
-            SET superseded_at = $8
-          WHERE p.superseded_at IS NULL AND p.method OPERATOR(pg_catalog.=) $6 AND p.subject_type OPERATOR(pg_catalog.=) 'worker'::pg_catalog.text
-            AND p.prediction_type OPERATOR(pg_catalog.=) ANY ('{failure_likelihood,cost_overrun}'::pg_catalog.text[])
-            AND ($7 IS NULL OR p.tenant_id OPERATOR(pg_catalog.=) $7)
-            AND p.created_at OPERATOR(pg_catalog.<=) $8
-            AND (p.expires_at OPERATOR(pg_catalog.<=) $9
-                 OR NOT ROW(p.tenant_id, p.prediction_type, p.subject_id, p.confidence_score, p.prediction_value) OPERATOR(pg_catalog.=) ANY (
-                        SELECT f.tenant_id, f.kind, f.subject_id, f.confidence, f.value::pg_catalog.jsonb FROM ",
-        said!(),
-        "))
-          RETURNING p.id, p.tenant_id, p.prediction_type, p.subject_id"
-    ),
-    &[
-        TEXTARRAYOID,
-        TEXTARRAYOID,
-        TEXTARRAYOID,
-        FLOAT8ARRAYOID,
-        TEXTARRAYOID,
-        TEXTOID,
-        TEXTOID,
-        TIMESTAMPTZOID,
-        TIMESTAMPTZOID,
-    ],
+    "UPDATE @schema@.costsim_predictions AS p
+        SET superseded_at = $2
+      WHERE p.id OPERATOR(pg_catalog.=) ANY ($1) AND p.superseded_at IS NULL
+     RETURNING p.id",
+    &[INT8ARRAYOID, TIMESTAMPTZOID],
 );
 
-/// What nothing stands of, and no later look has spoken of.
+/// What nothing stands of, and of which nothing was said as of later.
 static WRITE: Statement = Statement::current(
-    concat!(
-        "INSERT INTO @schema@.costsim_predictions (
-                tenant_id, prediction_type, subject_type, subject_id, method, confidence_score, prediction_value, contributing_factors, notes,
-                created_at, expires_at)
-         SELECT f.tenant_id, f.kind, 'worker', f.subject_id, $6, f.confidence, f.value::pg_catalog.jsonb, ($7)[f.place]::pg_catalog.jsonb,
-                'Advice only: nothing acts on it.', $8, $9
-           FROM ",
-        said!(),
-        "
-           LEFT JOIN LATERAL (
-                SELECT true AS is_there
-                  FROM @schema@.costsim_predictions AS p
-                 WHERE ",
-        of_subject!(),
-        "
-                   AND (p.superseded_at IS NULL OR p.superseded_at OPERATOR(pg_catalog.>) $8)
-                 ORDER BY p.created_at DESC, p.id DESC
-                 LIMIT 1) AS s ON true
-          WHERE s.is_there IS NULL
-         RETURNING id, tenant_id, prediction_type, subject_id"
-    ),
+    "INSERT INTO @schema@.costsim_predictions (
+            tenant_id, prediction_type, subject_type, subject_id, method, confidence_score, prediction_value, contributing_factors, notes,
+            created_at, expires_at)
+     SELECT f.tenant_id, f.kind, 'worker', f.subject_id, $7, f.confidence, f.value::pg_catalog.jsonb, f.factors::pg_catalog.jsonb,
+            'Advice only: nothing acts on it.', $8, $9
+       FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($5), pg_catalog.unnest($6))
+            AS f (tenant_id, kind, subject_id, confidence, value, factors)
+       LEFT JOIN LATERAL (
+            SELECT true AS is_there
+              FROM @schema@.costsim_predictions AS p
+             WHERE p.tenant_id OPERATOR(pg_catalog.=) f.tenant_id AND p.prediction_type OPERATOR(pg_catalog.=) f.kind
+               AND p.subject_type OPERATOR(pg_catalog.=) 'worker'::pg_catalog.text AND p.subject_id OPERATOR(pg_catalog.=) f.subject_id
+               AND p.method OPERATOR(pg_catalog.=) $7 AND p.superseded_at OPERATOR(pg_catalog.>) $8
+             LIMIT 1) AS s ON true
+      WHERE s.is_there IS NULL
+     ON CONFLICT (tenant_id, prediction_type, subject_type, subject_id, method) WHERE superseded_at IS NULL DO NOTHING
+     RETURNING id, tenant_id, prediction_type, subject_id",
     &[
         TEXTARRAYOID,
         TEXTARRAYOID,
         TEXTARRAYOID,
         FLOAT8ARRAYOID,
         TEXTARRAYOID,
-        TEXTOID,
         TEXTARRAYOID,
+        TEXTOID,
         TIMESTAMPTZOID,
         TIMESTAMPTZOID,
     ],
@@ -196,25 +206,6 @@ static LINK: Statement = Statement::current(
        FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS n (id, successor)
       WHERE p.id OPERATOR(pg_catalog.=) n.id",
     &[INT8ARRAYOID, INT8ARRAYOID],
-);
-
-static STANDING: Statement = Statement::current(
-    concat!(
-        "SELECT f.place, s.id, s.expires_at
-           FROM ",
-        said!(),
-        "
-          CROSS JOIN LATERAL (
-                SELECT p.id, p.expires_at, p.confidence_score, p.prediction_value
-                  FROM @schema@.costsim_predictions AS p
-                 WHERE ",
-        of_subject!(),
-        " AND p.superseded_at IS NULL
-                 ORDER BY p.created_at DESC, p.id DESC
-                 LIMIT 1) AS s
-          WHERE s.prediction_value OPERATOR(pg_catalog.=) f.value::pg_catalog.jsonb AND s.confidence_score OPERATOR(pg_catalog.=) f.confidence"
-    ),
-    &[TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, FLOAT8ARRAYOID, TEXTARRAYOID, TEXTOID],
 );
 
 /// What runs of the window say of workers, by tenant and worker.
@@ -234,15 +225,13 @@ pub fn workers(look: &Look<'_>) -> Result<Vec<Worker>> {
         |row| {
             let count =
                 |ordinal| column::<i64>(row, ordinal).map(|count| u64::try_from(count).unwrap_or_default());
-            let mut costs: Vec<f64> = nullable(row, 7)?.unwrap_or_default();
-            costs.reverse();
             Ok(Worker {
                 tenant: column(row, 1)?,
                 id: column(row, 2)?,
                 counts: Counts::new(count(4)?, count(3)?),
                 all_runs: count(5)?,
                 told_failures: count(6)?,
-                costs,
+                costs: nullable(row, 7)?.unwrap_or_default(),
                 errors: nullable(row, 8)?.unwrap_or_default(),
                 patterns: 0,
             })
@@ -259,10 +248,10 @@ pub fn workers(look: &Look<'_>) -> Result<Vec<Worker>> {
         convert::timestamptz(look.since)?.into(),
         convert::timestamptz(look.as_of)?.into(),
     ];
-    let patterns: HashMap<(String, String), i64> = PATTERNS
-        .rows(&asked, |row| Ok(((column(row, 1)?, column(row, 2)?), column(row, 3)?)))?
-        .into_iter()
-        .collect();
+    let patterns: HashMap<(String, String), i64> =
+        db::rows_once(PATTERNS, &asked, |row| Ok(((column(row, 1)?, column(row, 2)?), column(row, 3)?)))?
+            .into_iter()
+            .collect();
     if !patterns.is_empty() {
         for worker in &mut workers {
             let key = (worker.tenant.clone(), worker.id.clone());
@@ -272,60 +261,195 @@ pub fn workers(look: &Look<'_>) -> Result<Vec<Worker>> {
     Ok(workers)
 }
 
+/// Tenant, type and subject.
+type Key = (String, String, String);
+
+/// A row that is current.
+struct Current {
+    id: i64,
+    confidence: f64,
+    value: Value,
+    created_at: TimestampWithTimeZone,
+    expires_at: TimestampWithTimeZone,
+}
+
+impl Current {
+    fn says(&self, said: &Said) -> bool {
+        is_same((&said.value, said.confidence), (&self.value, self.confidence))
+    }
+
+    /// Whether less than half of its time is left, and the look would prolong it.
+    fn is_worn(&self, as_of: TimestampWithTimeZone, expires_at: TimestampWithTimeZone) -> bool {
+        let micros = |moment: TimestampWithTimeZone| i128::from(i64::from(moment));
+        let end = micros(self.expires_at);
+        expires_at > self.expires_at && 2 * (end - micros(as_of)) < end - micros(self.created_at)
+    }
+}
+
+/// Of which tenants more is known than this look can: since it is as of an earlier moment than the last, or by a snapshot from before that.
+struct Later {
+    tenants: HashSet<String>,
+    is_all: bool,
+}
+
+impl Later {
+    fn than(look: &Look<'_>, as_of: TimestampWithTimeZone) -> Result<Self> {
+        let read = |one: &'static Statement, all: &'static Statement| {
+            let row =
+                |row: &Row<'_>| Ok((column::<String>(row, 1)?, column::<TimestampWithTimeZone>(row, 2)?));
+            match look.tenant {
+                Some(tenant) => one.rows(&[look.method.name().into(), tenant.into()], row),
+                None => all.rows(&[look.method.name().into()], row),
+            }
+        };
+        let looks = read(&LOOKS_AT, &LOOKS)?;
+        let seen: Option<HashMap<String, TimestampWithTimeZone>> = if db::has_lasting_snapshot() {
+            Some(read(&LOOKS_AT_SEEN, &LOOKS_SEEN)?.into_iter().collect())
+        } else {
+            None
+        };
+        let tenants: HashSet<String> = looks
+            .into_iter()
+            .filter(|(tenant, last)| {
+                *last > as_of || seen.as_ref().is_some_and(|seen| seen.get(tenant) != Some(last))
+            })
+            .map(|(tenant, _)| tenant)
+            .collect();
+        Ok(Self { is_all: tenants.contains(EVERYBODY), tenants })
+    }
+
+    fn knows(&self, tenant: &str) -> bool {
+        self.is_all || self.tenants.contains(tenant)
+    }
+}
+
 /// Keeps what is said, marks what it replaces or what is not said any more, and answers where it stands, by its place.
 pub fn write(said: &[Said], look: &Look<'_>, now: DateTime<Utc>) -> Result<HashMap<usize, Stands>> {
     let (as_of, now) = (convert::timestamptz(look.as_of)?, convert::timestamptz(now)?);
-    let method = look.method.name();
-    let texts = |of: fn(&Said) -> &str| said.iter().map(of).map(str::to_owned).collect::<Vec<String>>();
-    let (tenants, kinds) = (texts(|said| &said.tenant), texts(|said| said.kind));
-    let (subjects, values) = (texts(|said| &said.subject), texts(|said| &said.value));
-    let confidences: Vec<f64> = said.iter().map(|said| said.confidence).collect();
-    let given = |others: Vec<DatumWithOid<'static>>| {
-        let mut all: Vec<DatumWithOid<'static>> = vec![
-            tenants.clone().into(),
-            kinds.clone().into(),
-            subjects.clone().into(),
-            confidences.clone().into(),
-            values.clone().into(),
-            method.to_owned().into(),
-        ];
-        all.extend(others);
-        all
-    };
-    let scope = look.tenant.map(str::to_owned);
-    let superseded = SUPERSEDE.rows(&given(vec![scope.into(), as_of.into(), now.into()]), key_of)?;
-    if said.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let factors = texts(|said| &said.factors);
     let expires_at = convert::timestamptz(look.expires_at)?;
-    let written = WRITE.rows(&given(vec![factors.into(), as_of.into(), expires_at.into()]), key_of)?;
-    let successors: HashMap<_, i64> = written.iter().map(|(id, key)| (key, *id)).collect();
-    let (ids, by): (Vec<i64>, Vec<i64>) =
-        superseded.iter().filter_map(|(id, key)| Some((*id, *successors.get(key)?))).unzip();
-    if !ids.is_empty() {
-        LINK.run(&[ids.into(), by.into()])?;
+    let method = look.method.name();
+    let later = Later::than(look, as_of)?;
+    let mut current = current(look)?;
+    let (mut stands, mut ended, mut new) = (HashMap::new(), HashMap::new(), Vec::new());
+    for (place, said) in said.iter().enumerate() {
+        let key = (said.tenant.clone(), said.kind.to_owned(), said.subject.clone());
+        let former = current.remove(&key);
+        let is_late =
+            later.knows(&said.tenant) || former.as_ref().is_some_and(|former| former.created_at > as_of);
+        match former {
+            Some(former)
+                if former.expires_at > now
+                    && former.says(said)
+                    && (is_late || !former.is_worn(as_of, expires_at)) =>
+            {
+                let Current { id, expires_at, .. } = former;
+                stands.insert(place, Stands { id, expires_at, is_new: false });
+            }
+            _ if is_late => {}
+            Some(former) => {
+                ended.insert(former.id, Some(place));
+            }
+            None => new.push(place),
+        }
     }
-    let new: HashSet<i64> = written.iter().map(|(id, _)| *id).collect();
-    let standing = STANDING.rows(&given(Vec::new()), |row| {
-        let place: i64 = column(row, 1)?;
-        let id = column(row, 2)?;
-        Ok((
-            usize::try_from(place - 1).unwrap_or(usize::MAX),
-            Stands { id, expires_at: column(row, 3)?, is_new: new.contains(&id) },
-        ))
-    })?;
-    Ok(standing.into_iter().collect())
+    let over = current
+        .into_iter()
+        .filter(|((tenant, ..), former)| !later.knows(tenant) && former.created_at <= as_of)
+        .map(|(_, former)| (former.id, None));
+    ended.extend(over);
+    // What a policy keeps from being updated stays, and nothing takes its place.
+    let mut successors = HashMap::new();
+    if !ended.is_empty() {
+        let ids: Vec<i64> = ended.keys().copied().collect();
+        for id in SUPERSEDE.rows(&[ids.into(), as_of.into()], |row| column::<i64>(row, 1))? {
+            if let Some(Some(place)) = ended.get(&id) {
+                successors.insert(*place, id);
+                new.push(*place);
+            }
+        }
+    }
+    let (mut former, mut by) = (Vec::new(), Vec::new());
+    for (place, id) in insert(said, &mut new, method, as_of, expires_at)? {
+        if let Some(replaced) = successors.get(&place) {
+            former.push(*replaced);
+            by.push(id);
+        }
+        stands.insert(place, Stands { id, expires_at, is_new: true });
+    }
+    if !former.is_empty() {
+        LINK.run(&[former.into(), by.into()])?;
+    }
+    REMEMBER.run(&[look.tenant.unwrap_or(EVERYBODY).into(), method.into(), as_of.into()])?;
+    Ok(stands)
 }
 
-/// The key of the lock under which a tenant's predictions by a method are written.
-pub fn key(tenant: &str, method: &str) -> i64 {
+/// Writes rows of these places, in their order: the place and the id of each that is written.
+fn insert(
+    said: &[Said],
+    places: &mut Vec<usize>,
+    method: &str,
+    as_of: TimestampWithTimeZone,
+    expires_at: TimestampWithTimeZone,
+) -> Result<Vec<(usize, i64)>> {
+    if places.is_empty() {
+        return Ok(Vec::new());
+    }
+    places.sort_unstable();
+    let new: Vec<(usize, &Said)> =
+        places.iter().filter_map(|place| said.get(*place).map(|said| (*place, said))).collect();
+    let texts = |of: fn(&Said) -> String| new.iter().map(|(_, said)| of(said)).collect::<Vec<String>>();
+    let confidences: Vec<f64> = new.iter().map(|(_, said)| said.confidence).collect();
+    let places: HashMap<Key, usize> = new
+        .iter()
+        .map(|(place, said)| ((said.tenant.clone(), said.kind.to_owned(), said.subject.clone()), *place))
+        .collect();
+    let written = WRITE.rows(
+        &[
+            texts(|said| said.tenant.clone()).into(),
+            texts(|said| said.kind.to_owned()).into(),
+            texts(|said| said.subject.clone()).into(),
+            confidences.into(),
+            texts(|said| said.value.to_string()).into(),
+            texts(|said| said.factors.clone()).into(),
+            method.into(),
+            as_of.into(),
+            expires_at.into(),
+        ],
+        |row| {
+            let key: Key = (column(row, 2)?, column(row, 3)?, column(row, 4)?);
+            Ok((places.get(&key).copied(), column(row, 1)?))
+        },
+    )?;
+    Ok(written.into_iter().filter_map(|(place, id)| place.map(|place| (place, id))).collect())
+}
+
+fn current(look: &Look<'_>) -> Result<HashMap<Key, Current>> {
+    let method = look.method.name();
+    let read = |row: &Row<'_>| {
+        let key = (column(row, 2)?, column(row, 3)?, column(row, 4)?);
+        let current = Current {
+            id: column(row, 1)?,
+            confidence: column(row, 5)?,
+            value: serde_json::from_str(&column::<String>(row, 6)?).unwrap_or_default(),
+            created_at: column(row, 7)?,
+            expires_at: column(row, 8)?,
+        };
+        Ok((key, current))
+    };
+    let rows = match look.tenant {
+        Some(tenant) => CURRENT_OF.rows(&[method.into(), tenant.into()], read)?,
+        None => CURRENT.rows(&[method.into()], read)?,
+    };
+    Ok(rows.into_iter().collect())
+}
+
+/// In the memory of looks: all tenants.
+const EVERYBODY: &str = "";
+
+/// The key of the lock under which a tenant's predictions are written.
+pub fn key(tenant: &str) -> i64 {
     use std::hash::{Hash as _, Hasher as _};
     let mut hasher = rustc_hash::FxHasher::default();
-    (tenant, method).hash(&mut hasher);
+    tenant.hash(&mut hasher);
     hasher.finish().cast_signed()
-}
-
-fn key_of(row: &crate::db::Row<'_>) -> Result<(i64, (String, String, String))> {
-    Ok((column(row, 1)?, (column(row, 2)?, column(row, 3)?, column(row, 4)?)))
 }

@@ -6,11 +6,11 @@
 //! the median of all runs lies, carried along the line.
 //!
 //! How far it may be from there: the distance from the line that four of five runs keep, as a deviation of the normal distribution, with Student's t
-//! of 0.65 (n - 2) degrees of freedom, and a factor 1 + 1.8 / (n - 2.9). Both were found by simulation for n from 6 to 200 runs with and without a trend, so that intervals hold
-//! what they claim at 80 and at 95 percent (core/tests/prediction_quality.rs asserts it): so few runs lie closer to a line drawn through them than the next one
+//! of 0.65 (n - 2) degrees of freedom, and a factor 1 + 1.8 / (n - 2.9). Both were found by simulation for n from 6 to 200 runs with and without a trend, so that intervals about
+//! hold what they claim (core/tests/prediction_quality.rs asserts how nearly, at 80, 90 and 95 percent): so few runs lie closer to a line drawn through them than the next one
 //! will, and that deviation is known less well than one made of all squares, in exchange for not minding outliers.
 //!
-//! It speaks of one more run of the same kind. A jump of the price looks like a trend for a while, and no interval foresees one.
+//! It speaks of one more run of the same kind, independent of the others, of costs that grow by percent if they grow. A rhythm is taken for noise or for a trend, and so is a random walk. A jump of the price looks like a trend for a while, and no interval foresees one.
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
@@ -38,7 +38,7 @@ const INNER_DEVIATIONS: f64 = 1.281_551_565_544_6;
 const SLOPE_NOISE: f64 = 3.0;
 
 /// What the costs of runs say of the next one.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Forecast {
     runs: usize,
     /// The logarithm of the median.
@@ -50,6 +50,8 @@ pub struct Forecast {
     /// How far the next run may be, in logarithms, and how well that is known.
     spread: f64,
     freedom: f64,
+    /// How far each run lies from the line, in logarithms.
+    distances: Vec<f64>,
 }
 
 impl Forecast {
@@ -76,10 +78,10 @@ impl Forecast {
             );
         }
         let steepest = quantile(&mut slopes, 0.5);
-        let (_, deviation) = along(&logs, steepest);
+        let (_, deviation, _) = along(&logs, steepest);
         let error = deviation / ((n * n * n - n) / 12.0).sqrt();
         let slope = steepest * counts_for(steepest, error);
-        let (expected, deviation) = along(&logs, slope);
+        let (expected, deviation, distances) = along(&logs, slope);
         Some(Self {
             runs,
             level: quantile(&mut logs, 0.5),
@@ -87,6 +89,7 @@ impl Forecast {
             slope,
             spread: deviation * (1.0 + 1.8 / (n - 2.9)),
             freedom: 0.65 * (n - 2.0),
+            distances,
         })
     }
 
@@ -120,25 +123,34 @@ impl Forecast {
         (self.expected - self.level).exp_m1() * 100.0
     }
 
-    /// The interval in which the next run's cost lies with a probability.
+    /// The interval in which the next run's cost lies with a probability. It holds at least that part of the runs before, too: where most cost exactly
+    /// the same, the few that do not tell how far a run may be.
     #[must_use]
     pub fn interval(&self, level: f64) -> Interval {
-        let reach = self.spread
-            * self.student().map_or(0.0, |t| t.inverse_cdf(f64::midpoint(1.0, sane_level(level))));
+        let level = sane_level(level);
+        let of_noise = self.spread * self.student().map_or(0.0, |t| t.inverse_cdf(f64::midpoint(1.0, level)));
+        let of_runs =
+            quantile(&mut self.distances.iter().map(|distance| distance.abs()).collect::<Vec<_>>(), level);
+        let reach = of_noise.max(of_runs);
         Interval { lower: cents(self.expected - reach), upper: cents(self.expected + reach) }
     }
 
-    /// The probability that the next run costs at least so many times the median.
+    /// The probability that the next run costs at least so many times the median. Of n runs nobody knows what is rarer than one in n + 1: it is never nearer
+    /// to 0 or 1 than that.
     #[must_use]
     pub fn at_least(&self, ratio: f64) -> f64 {
         let above = self.level + ratio.ln() - self.expected;
         if above.is_nan() {
             return 0.0;
         }
-        match self.student() {
-            Some(t) if self.spread > 0.0 => t.sf(above / self.spread).clamp(0.0, 1.0),
-            _ => f64::from(u8::from(above <= 0.0)),
-        }
+        let probability = match self.student() {
+            Some(t) if self.spread > 0.0 => t.sf(above / self.spread),
+            _ => {
+                self.distances.iter().filter(|distance| **distance >= above).count() as f64 / self.runs as f64
+            }
+        };
+        let rarest = 1.0 / (self.runs as f64 + 1.0);
+        probability.clamp(rarest, 1.0 - rarest)
     }
 
     fn student(&self) -> Option<StudentsT> {
@@ -153,15 +165,16 @@ fn counts_for(slope: f64, error: f64) -> f64 {
     if square.is_nan() { 1.0 } else { (1.0 - SLOPE_NOISE * square).max(0.0) }
 }
 
-/// Where the next run lies by a slope, and the deviation of runs from the line.
-fn along(logs: &[f64], slope: f64) -> (f64, f64) {
+/// Where the next run lies by a slope, the deviation of runs from the line, and how far each is from it.
+fn along(logs: &[f64], slope: f64) -> (f64, f64, Vec<f64>) {
     let carried = |(place, log): (usize, &f64)| log + slope * (logs.len() - place) as f64;
     let mut all: Vec<f64> = logs.iter().enumerate().map(carried).collect();
     let expected = quantile(&mut all, 0.5);
     for value in &mut all {
-        *value = (*value - expected).abs();
+        *value -= expected;
     }
-    (expected, quantile(&mut all, INNER) / INNER_DEVIATIONS)
+    let mut sizes: Vec<f64> = all.iter().map(|distance| distance.abs()).collect();
+    (expected, quantile(&mut sizes, INNER) / INNER_DEVIATIONS, all)
 }
 
 /// A quantile of some numbers, between the two nearest in proportion; their order is lost.

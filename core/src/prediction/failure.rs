@@ -2,7 +2,9 @@
 //!
 //! Runs of one worker are taken to fail independently, at one rate. Before anything is counted, that rate is believed to be like those of the
 //! tenant's other workers: a mixture of Beta distributions, whose weights are learnt from all of them at once (by EM, the maximum likelihood
-//! of their counts) beside Jeffreys' prior, Beta(1/2, 1/2), which has the say of [`OWN_WEIGHT`] workers and so speaks alone where few are known.
+//! of their counts) beside two that decide where few are known: Jeffreys' prior, Beta(1/2, 1/2), with the say of [`OWN_WEIGHT`] workers, and Beta(1, 8)
+//! with that of [`LOW_WEIGHT`], since most things that run fail seldom. More of the latter makes confidences of a few healthy workers less too high, and
+//! intervals of a few sick ones miss their level: it is as much as those bear.
 //! With the worker's own counts each part becomes Beta(alpha + failures, beta + runs - failures), and weighs as much as it foretold them.
 //!
 //! Why not Jeffreys alone: whoever is told of is chosen for having failed often, and of many healthy workers some have, by luck. Only what
@@ -16,7 +18,13 @@ use super::{Interval, sane_level};
 pub const HIGH_RATE: f64 = 1.0 / 3.0;
 
 /// As many workers Jeffreys' prior counts for.
-pub const OWN_WEIGHT: f64 = 8.0;
+pub const OWN_WEIGHT: f64 = 4.0;
+
+/// What is believed where few workers are known: most things that run fail seldom.
+const LOW: (f64, f64) = (1.0, 8.0);
+
+/// As many workers that counts for.
+pub const LOW_WEIGHT: f64 = 4.0;
 
 /// No more runs are believed: the incomplete beta function is good to five digits up to here, and what is stated to so many runs is exact enough.
 pub const MOST_RUNS: f64 = 10_000.0;
@@ -108,6 +116,7 @@ impl Belief {
     #[must_use]
     pub fn learnt(workers: &[Counts]) -> Self {
         let mut parts: Vec<Part> = Self::jeffreys().parts;
+        parts.push(Part { alpha: LOW.0, beta: LOW.1, weight: 1.0 });
         parts.extend(KINDS.map(|(mean, worth)| Part {
             alpha: mean * worth,
             beta: (1.0 - mean) * worth,
@@ -128,13 +137,15 @@ impl Belief {
                 (workers, logs.iter().map(|log| (log - most).exp()).collect())
             })
             .collect();
-        let all = known + OWN_WEIGHT;
+        let all = known + OWN_WEIGHT + LOW_WEIGHT;
         let even = known / (parts.len() as f64 * all);
         let mut weights: Vec<f64> = parts.iter().map(|_| even).collect();
         weights[0] += OWN_WEIGHT / all;
+        weights[1] += LOW_WEIGHT / all;
         for _ in 0..ROUNDS {
             let mut shares = vec![0.0; parts.len()];
             shares[0] = OWN_WEIGHT;
+            shares[1] = LOW_WEIGHT;
             for (workers, likelihoods) in &likelihoods {
                 let sum: f64 = weights.iter().zip(likelihoods).map(|(weight, likely)| weight * likely).sum();
                 if sum > 0.0 {
@@ -255,27 +266,37 @@ impl Belief {
     }
 }
 
-/// Whether so many failures among so many runs to come lie within what a Beta distribution of the rate leads one to expect: no further out than the
-/// tails beyond an interval at this level (the beta-binomial distribution). Of few runs nearly everything does.
+/// What is foretold of a number of failures: whether it lies among those that were to be expected, and how likely that was.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Foretold {
+    /// Whether it is no further out than the tails beyond an interval at the level.
+    pub is_covered: bool,
+    /// The probability of all numbers that are not: at least the level, and of few runs much more, as a number is in or out as a whole.
+    pub expected: f64,
+}
+
+/// What a Beta distribution of the rate leads one to expect of so many runs to come (the beta-binomial distribution), beside what came. Of few
+/// runs nearly every number is expected: only beside [`Foretold::expected`] does a share of covered ones say anything.
 #[must_use]
-pub fn is_foretold((alpha, beta): (f64, f64), counts: Counts, level: f64) -> bool {
+pub fn foretold((alpha, beta): (f64, f64), counts: Counts, level: f64) -> Option<Foretold> {
     let is_sane = |value: f64| (1e-9..=1e9).contains(&value);
     if counts.runs == 0 || !is_sane(alpha) || !is_sane(beta) {
-        return true;
+        return None;
     }
     let (failures, successes) = counts.believed();
-    let (failures, runs) = (failures.round(), (failures + successes).round());
+    let (failures, runs) = (failures.round() as u64, (failures + successes).round());
     let tail = (1.0 - sane_level(level)) / 2.0;
-    let log_of = |k: f64| {
-        ln_beta(alpha + k, beta + (runs - k))
-            - ln_beta(alpha, beta)
-            - ln_beta(k + 1.0, runs - k + 1.0)
-            - (runs + 1.0).ln()
-    };
-    let (mut up_to, mut at) = (0.0, 0.0);
-    for k in 0..=failures as u64 {
-        at = log_of(k as f64).exp();
-        up_to += at;
+    let mut log = ln_beta(alpha, beta + runs) - ln_beta(alpha, beta);
+    let (mut before, mut expected, mut is_covered) = (0.0, 0.0, false);
+    for k in 0..=runs as u64 {
+        let at = log.exp();
+        if before + at > tail + 1e-9 && 1.0 - before > tail + 1e-9 {
+            expected += at;
+            is_covered |= k == failures;
+        }
+        before += at;
+        let (done, left) = (k as f64, runs - k as f64);
+        log += (left * (alpha + done) / ((done + 1.0) * (beta + left - 1.0))).ln();
     }
-    up_to > tail && 1.0 - (up_to - at) > tail
+    Some(Foretold { is_covered, expected: expected.min(1.0) })
 }

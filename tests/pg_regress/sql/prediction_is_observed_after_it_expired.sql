@@ -19,6 +19,6 @@ SELECT costsim_observe_predictions('nobody');
 SELECT costsim_observe_predictions('acme', 1);
 SELECT costsim_observe_predictions();
 SELECT costsim_observe_predictions();
-SELECT method, subject_id, observed, was_covered, observed_at IS NULL AS unobserved FROM costsim_predictions ORDER BY method DESC, prediction_type, subject_id;
-SELECT prediction_type, method, total, observed, covered, coverage_pct FROM costsim_prediction_stats('acme');
+SELECT method, subject_id, observed, was_covered, round(expected_coverage::numeric, 3) AS expected, observed_at IS NULL AS unobserved FROM costsim_predictions ORDER BY method DESC, prediction_type, subject_id;
+SELECT prediction_type, method, total, observed, covered, coverage_pct, expected_pct FROM costsim_prediction_stats('acme');
 ROLLBACK;

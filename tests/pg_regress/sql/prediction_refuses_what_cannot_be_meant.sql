@@ -16,6 +16,7 @@ SELECT costsim_predict(min_runs => NULL);
 SELECT costsim_predict(min_runs => 0);
 SELECT costsim_predict(interval_level => NULL);
 SELECT costsim_predict(interval_level => 0);
+SELECT costsim_predict(interval_level => 0.951);
 SELECT costsim_predict(interval_level => 1);
 SELECT costsim_predict(interval_level => 'NaN');
 SELECT costsim_predict('acme', 'reference', interval_level => 'Infinity');

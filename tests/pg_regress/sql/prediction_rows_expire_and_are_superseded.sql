@@ -44,5 +44,26 @@ SELECT count(*) FROM costsim_query_predictions('acme', include_expired => true, 
 SELECT count(*) FROM costsim_query_predictions('acme', 'nothing', include_expired => true);
 SELECT costsim_purge_predictions('0');
 SELECT count(*) FROM costsim_predictions WHERE expires_at < now();
+-- a look at all tenants, too, takes back nothing that a later one knew to be no risk; and a later look does not end what was said as of later
+SELECT pg_temp.runs('u', 9, 1, now() - interval '35 minutes');
+SELECT pg_temp.runs('u', 0, 90, now() - interval '25 minutes');
+SELECT count(*) FROM costsim_predict(as_of => now() - interval '20 minutes') WHERE subject_id = 'u';
+SELECT prediction_id IS NULL AS unwritten, is_new FROM costsim_predict('acme', as_of => now() - interval '30 minutes') WHERE subject_id = 'u';
+SELECT tenant_id, method, now() - as_of AS ago FROM costsim_prediction_looks ORDER BY 1, 2;
+-- what is said again in the second half of its time is a row that lasts longer, and takes its place
+SELECT pg_temp.runs('t', 9, 1, now() - interval '19 minutes');
+SELECT is_new FROM costsim_predict('acme', as_of => now() - interval '18 minutes', valid_for => '30 minutes') WHERE subject_id = 't';
+SELECT is_new, expires_at - now() AS holds FROM costsim_predict('acme', as_of => now() - interval '10 minutes', valid_for => '1 hour') WHERE subject_id = 't';
+SELECT is_new, expires_at - now() AS holds FROM costsim_predict('acme', as_of => now() - interval '2 minutes', valid_for => '10 minutes') WHERE subject_id = 't';
+SELECT is_new, expires_at - now() AS holds FROM costsim_predict('acme', as_of => now() - interval '1 minute', valid_for => '1 hour') WHERE subject_id = 't';
+SELECT superseded_by IS NOT NULL AS has_successor, expires_at - now() AS holds FROM costsim_predictions WHERE subject_id = 't' ORDER BY id;
+-- as good as the same is the same, whatever others of the tenant do
+SELECT pg_temp.runs('many', 500, 500, now() - interval '1 hour');
+SELECT is_new FROM costsim_predict('acme') WHERE subject_id = 'many';
+SELECT pg_temp.runs('many', 1, 0, now() - interval '1 hour');
+SELECT count(pg_temp.runs('healthy ' || nth, 0, 20, now() - interval '1 hour')::text) FROM generate_series(1, 50) nth;
+SELECT count(*), count(*) FILTER (WHERE is_new) AS new FROM costsim_predict('acme');
+SELECT pg_temp.runs('many', 60, 0, now() - interval '1 hour');
+SELECT is_new FROM costsim_predict('acme') WHERE subject_id = 'many';
 SELECT task, last_rows FROM costsim_maintenance WHERE task = 'purge_predictions';
 ROLLBACK;

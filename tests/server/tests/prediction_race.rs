@@ -1,8 +1,9 @@
 //! Predictions are said once, whoever looks and however often: one current row for each subject, and of each tenant by its own runs alone.
 
 use anyhow::{Result, ensure};
-use costsim_harness::Cluster;
-use costsim_server_tests::one;
+use costsim_harness::{Cluster, wait_until};
+use costsim_server_tests::{LIMIT, one};
+use rustix::process::Signal;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 
@@ -17,6 +18,9 @@ const TORN: &str = "SELECT (SELECT count(*) FROM (SELECT 1 FROM costsim_predicti
                  + (SELECT count(*) FROM costsim_predictions p LEFT JOIN costsim_predictions s ON s.id = p.superseded_by
                      WHERE p.superseded_by IS NOT NULL AND (s.id IS NULL OR (s.tenant_id, s.prediction_type, s.subject_id, s.method)
                                                              IS DISTINCT FROM (p.tenant_id, p.prediction_type, p.subject_id, p.method)))";
+
+/// What the server says when one of its processes has died.
+const COME_BACK: &str = "all server processes terminated; reinitializing";
 
 #[test]
 fn many_who_predict_and_emit_at_once_and_some_of_whom_are_killed_keep_one_current_row_each() -> Result<()> {
@@ -87,6 +91,16 @@ fn many_who_predict_and_emit_at_once_and_some_of_whom_are_killed_keep_one_curren
         Ok(())
     })?;
     ensure!(cut_off.load(Ordering::Relaxed) > 0, "nobody was killed");
+    // Nobody's end was the server's.
+    ensure!(!cluster.log()?.contains(COME_BACK), "the server came down");
+    // And one that is: a session dies in the midst of its look, uncommitted, and all others with it.
+    let mut victim = cluster.connect("race")?;
+    let pid: i32 = one(&mut victim, "SELECT pg_backend_pid()")?;
+    victim.batch_execute("BEGIN; SELECT count(*) FROM costsim_predict(); SELECT costsim_emit_prediction('tenant 1', 'own', 'worker', 'worker 1', 0.5, '{}')")?;
+    cluster.kill_backend(pid, Signal::KILL)?;
+    wait_until(LIMIT, "the server to come back", || Ok(cluster.log()?.contains(COME_BACK).then_some(())))?;
+    let mut client = wait_until(LIMIT, "a session", || Ok(cluster.connect("race").ok()))?;
+    ensure!(one::<i64>(&mut client, TORN)? == 0, "two are current, or a chain is torn");
     let found: i64 = one(&mut client, "SELECT count(*) FROM costsim_predict()")?;
     ensure!(found > 20, "{found} were found");
     ensure!(one::<i64>(&mut client, TORN)? == 0, "two are current, or a chain is torn");
