@@ -286,6 +286,11 @@ impl Current {
     }
 }
 
+/// Looks are the room's own memory: they name every tenant, and whoever predicts for one need not be able to read them.
+fn as_keeper<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+    db::as_owner_of(db::relation(c"costsim_prediction_looks")?, body)
+}
+
 /// Of which tenants more is known than this look can: since it is as of an earlier moment than the last, or by a snapshot from before that.
 struct Later {
     tenants: HashSet<String>,
@@ -302,9 +307,9 @@ impl Later {
                 None => all.rows(&[look.method.name().into()], row),
             }
         };
-        let looks = read(&LOOKS_AT, &LOOKS)?;
+        let looks = as_keeper(|| read(&LOOKS_AT, &LOOKS))?;
         let seen: Option<HashMap<String, TimestampWithTimeZone>> = if db::has_lasting_snapshot() {
-            Some(read(&LOOKS_AT_SEEN, &LOOKS_SEEN)?.into_iter().collect())
+            Some(as_keeper(|| read(&LOOKS_AT_SEEN, &LOOKS_SEEN))?.into_iter().collect())
         } else {
             None
         };
@@ -379,14 +384,16 @@ pub fn write(said: &[Said], look: &Look<'_>, now: DateTime<Utc>) -> Result<HashM
     if !former.is_empty() {
         LINK.run(&[former.into(), by.into()])?;
     }
-    REMEMBER.run(&[look.tenant.unwrap_or(EVERYBODY).into(), method.into(), as_of.into()])?;
+    as_keeper(|| {
+        REMEMBER.run(&[look.tenant.unwrap_or(EVERYBODY).into(), method.into(), as_of.into()]).map(drop)
+    })?;
     Ok(stands)
 }
 
 /// Writes rows of these places, in their order: the place and the id of each that is written.
 fn insert(
     said: &[Said],
-    places: &mut Vec<usize>,
+    places: &mut [usize],
     method: &str,
     as_of: TimestampWithTimeZone,
     expires_at: TimestampWithTimeZone,

@@ -110,7 +110,7 @@ SELECT costsim_use_runs('odd', '{"time_zone": "UTC"}') IS NOT NULL AS is_made;
 SET client_min_messages = notice;
 SELECT count(*), count(cost_cents), max(cost_cents) FROM costsim_application_runs;
 SELECT tenant_id, pattern_type, occurrence_count FROM costsim_detect_patterns() WHERE pattern_type = 'failure_pattern';
-SELECT (SELECT count(*) FROM costsim_predict()) + (SELECT count(*) FROM costsim_predict(method => 'reference')) > 0 AS answers;
+SELECT (SELECT count(*) FROM costsim_predict()) AS standard, (SELECT count(*) FROM costsim_predict(method => 'reference')) AS reference;
 SELECT costsim_use_runs(NULL);
 DROP TABLE odd;
 TRUNCATE costsim_pattern_feedback, costsim_predictions RESTART IDENTITY;
