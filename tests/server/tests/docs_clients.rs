@@ -777,8 +777,7 @@ fn psycopg_computes_the_digest_of_every_audit_record() -> Result<()> {
          SELECT costsim_persist_audit_record(('00000000-0000-4000-8000-00000000000' || n)::text, E'{odd}' || n, 'safety', 'applied', E'{odd}',
                                              timestamptz '2026-01-01 00:00:00.000001+00' + n * interval '1.5 seconds', NULL, E'{odd}', n, E'{odd}')
            FROM generate_series(1, 3) n;
-         ALTER TABLE costsim_audit_records DISABLE TRIGGER costsim_audit_records_stay, DISABLE TRIGGER costsim_audit_records_stay_all,
-                                           DROP CONSTRAINT costsim_audit_content_digest_valid;
+         ALTER TABLE costsim_audit_records DISABLE TRIGGER USER, DROP CONSTRAINT costsim_audit_content_digest_valid;
          UPDATE costsim_audit_records SET active_envelopes_count = 7 WHERE active_envelopes_count = 2"
     ))?;
     let place = Place { socket_dir: cluster.socket_dir(), port: cluster.port(), database: "digests" };

@@ -76,7 +76,7 @@ fn tables(client: &mut Client) -> Result<Vec<String>> {
                     AND d.classid = 'pg_class'::regclass AND c.relkind = 'r'
                     AND c.relname NOT IN ('costsim_drift_changes', 'costsim_drift_rollups',
                                           'costsim_cost_detection', 'costsim_cost_pending', 'costsim_cost_quarters', 'costsim_cost_daily', -- made anew of the rows
-                                          'costsim_maintenance') -- of that server
+                                          'costsim_maintenance', 'costsim_prediction_looks') -- of that server
                   ORDER BY 1";
     Ok(client.query(query, &[])?.iter().map(|row| row.get(0)).collect())
 }
