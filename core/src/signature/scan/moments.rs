@@ -17,7 +17,8 @@ impl Scan<'_> {
         (length.contains(&digits) && value() <= most).then_some(at + digits)
     }
 
-    pub(super) fn expect(&self, at: usize, bytes: &[u8]) -> Option<usize> {
+    /// Where it goes on behind one of these bytes, if one stands there.
+    pub(super) fn behind(&self, at: usize, bytes: &[u8]) -> Option<usize> {
         bytes.contains(&self.byte(at)).then_some(at + 1)
     }
 
@@ -27,12 +28,12 @@ impl Scan<'_> {
         match self.run_of(start, u8::is_ascii_digit) {
             4 => {
                 let separator = self.byte(start + 4);
-                let month = self.figure(self.expect(start + 4, b"-/.")?, 2..=2, 12)?;
-                let date = self.figure(self.expect(month, &[separator])?, 2..=2, 31)?;
+                let month = self.figure(self.behind(start + 4, b"-/.")?, 2..=2, 12)?;
+                let date = self.figure(self.behind(month, &[separator])?, 2..=2, 31)?;
                 self.date_end(date, b"Tt _")
             }
             8 => {
-                let time = self.expect(start + 8, b"Tt")?;
+                let time = self.behind(start + 8, b"Tt")?;
                 let digits = self.run_of(time, u8::is_ascii_digit);
                 let end = time + digits;
                 let end = if matches!(self.byte(end), b'z' | b'Z') { end + 1 } else { end };
@@ -45,7 +46,7 @@ impl Scan<'_> {
 
     /// Where a date ends, a time may follow.
     pub(super) fn date_end(&self, date: usize, separators: &[u8]) -> Option<usize> {
-        let time = self.expect(date, separators).and_then(|at| self.time(at));
+        let time = self.behind(date, separators).and_then(|at| self.time(at));
         time.or_else(|| self.ends(date).then_some(date))
     }
 
@@ -55,10 +56,10 @@ impl Scan<'_> {
             return None;
         }
         let hour = self.figure(start, 1..=2, 24)?;
-        let mut end = self.figure(self.expect(hour, b":")?, 2..=2, 59)?;
-        if let Some(second) = self.expect(end, b":").and_then(|at| self.figure(at, 2..=2, 60)) {
+        let mut end = self.figure(self.behind(hour, b":")?, 2..=2, 59)?;
+        if let Some(second) = self.behind(end, b":").and_then(|at| self.figure(at, 2..=2, 60)) {
             end = second;
-            if let Some(fraction) = self.expect(end, b".,").filter(|&at| self.byte(at).is_ascii_digit()) {
+            if let Some(fraction) = self.behind(end, b".,").filter(|&at| self.byte(at).is_ascii_digit()) {
                 end = fraction + self.run_of(fraction, u8::is_ascii_digit);
             }
         }
@@ -82,7 +83,7 @@ impl Scan<'_> {
         if is_zone(&self.text[at.min(self.text.len())..at + letters]) && self.ends(at + letters) {
             return at + letters;
         }
-        if let Some(hours) = self.expect(at, b"+-").and_then(|at| self.digits_at(at, 2)) {
+        if let Some(hours) = self.behind(at, b"+-").and_then(|at| self.digits_at(at, 2)) {
             // As PostgreSQL writes it: hours alone, and nothing between.
             if at == end
                 && self.ends(hours)
@@ -90,7 +91,7 @@ impl Scan<'_> {
             {
                 return hours;
             }
-            let minutes = self.digits_at(self.expect(hours, b":").unwrap_or(hours), 2);
+            let minutes = self.digits_at(self.behind(hours, b":").unwrap_or(hours), 2);
             if let Some(zone) = minutes.filter(|&zone| self.ends(zone)) {
                 return zone;
             }
@@ -108,7 +109,7 @@ impl Scan<'_> {
     pub(super) fn date_from_day(&self, start: usize) -> Option<usize> {
         let day = self.figure(start, 1..=2, 31)?;
         let separator = self.byte(day);
-        let month_at = self.expect(day, b"/.- ")?;
+        let month_at = self.behind(day, b"/.- ")?;
         let letters = self.run_of(month_at, u8::is_ascii_alphabetic);
         let month = if letters > 0 {
             is_month(&self.text[month_at..month_at + letters]).then_some(month_at + letters)?
@@ -117,8 +118,8 @@ impl Scan<'_> {
         } else {
             self.figure(month_at, 1..=2, 31)?
         };
-        let year = self.figure(self.expect(month, &[separator])?, 4..=4, 2999)?;
-        let time = self.expect(year, b":").and_then(|at| self.time(at));
+        let year = self.figure(self.behind(month, &[separator])?, 4..=4, 2999)?;
+        let time = self.behind(year, b":").and_then(|at| self.time(at));
         time.or_else(|| self.date_end(year, b" ,T"))
     }
 
@@ -129,7 +130,7 @@ impl Scan<'_> {
             return None;
         }
         if is_day(word) {
-            let at = self.expect(end, b",").unwrap_or(end);
+            let at = self.behind(end, b",").unwrap_or(end);
             let at = self.spaces(at)?;
             return self.date_from_day(at).or_else(|| {
                 let letters = self.run_of(at, u8::is_ascii_alphabetic);
@@ -145,7 +146,7 @@ impl Scan<'_> {
             return None;
         }
         let day = self.figure(self.spaces(end)?, 1..=2, 31)?;
-        let at = self.spaces(self.expect(day, b",").unwrap_or(day))?;
+        let at = self.spaces(self.behind(day, b",").unwrap_or(day))?;
         if let Some(time) = self.time(at) {
             let year =
                 self.spaces(time).and_then(|at| self.figure(at, 4..=4, 2999)).filter(|&end| self.ends(end));
