@@ -36,6 +36,21 @@ pub struct Load {
     signal_worker_runs: usize,
 }
 
+/// The races of these names that are asked for: the first among one tenant, the second among many.
+fn of_one_and_of_many(
+    stage: &Stage,
+    load: &Load,
+    only: &str,
+    names: [&'static str; 2],
+    race: fn(&Stage, &'static str, usize, &Load) -> Result<Race>,
+) -> Result<Vec<Race>> {
+    let tenants = names.into_iter().zip([1, load.signal_tenants]);
+    tenants
+        .filter(|(name, _)| name.contains(only))
+        .map(|(name, tenants)| race(stage, name, tenants, load))
+        .collect()
+}
+
 /// As of when everything is looked at: the last full hour. A prediction for a time that is past would not be written.
 fn as_of(client: &mut Client) -> Result<String> {
     Ok(client.query_one("SELECT date_trunc('hour', now())::text", &[])?.get(0))

@@ -25,7 +25,6 @@ use pgrx::prelude::*;
 use crate::error::{Answer, Error, Result, required};
 use crate::{clock, convert, db, lock};
 use detect::{Look, Tenants};
-#[allow(unused_imports, reason = "for the worker's upkeep")]
 pub use purge::purge_some;
 
 /// Clocks of clients may be ahead by so much.

@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use postgres::Client;
 
-use super::{Load, Race, Stage, as_of, counting};
+use super::{Load, Race, Stage, as_of, counting, of_one_and_of_many};
 
 pub const NAMES: [&str; 2] = ["signal_patterns_of_one_tenant", "signal_patterns_of_many_tenants"];
 
@@ -73,13 +73,7 @@ const BY_HAND: &str = r"
         HAVING count(*) >= 3) p";
 
 pub fn measure(stage: &Stage, load: &Load, only: &str) -> Result<Vec<Race>> {
-    let mut races = Vec::new();
-    for (name, tenants) in NAMES.into_iter().zip([1, load.signal_tenants]) {
-        if name.contains(only) {
-            races.push(among(stage, name, tenants, load)?);
-        }
-    }
-    Ok(races)
+    of_one_and_of_many(stage, load, only, NAMES, among)
 }
 
 fn among(stage: &Stage, name: &'static str, tenants: usize, load: &Load) -> Result<Race> {
