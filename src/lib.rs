@@ -3,6 +3,8 @@
 //! `costsim_core` decides, this crate acts, `sql/` remembers. A room (leader, breaker, alert, provenance, simulate) reads the arguments,
 //! asks core, writes by its store and answers; the worker does what needs a clock or a network.
 
+mod access;
+mod adopt;
 mod alert;
 mod anomaly;
 mod audit;
@@ -22,7 +24,9 @@ mod guc;
 mod leader;
 mod lock;
 mod maintenance;
+mod metrics;
 mod pattern;
+mod plot;
 mod prediction;
 mod provenance;
 mod run;
@@ -30,6 +34,7 @@ mod schema;
 mod seed;
 mod simulate;
 mod spend;
+mod status;
 mod turn;
 mod worker;
 

@@ -212,4 +212,15 @@ extension_sql_file!(
         coordination::costsim_set_kill_switch
     ]
 );
-extension_sql_file!("../sql/95_access.sql", name = "access", requires = ["coordination_access"], finalize);
+extension_sql_file!("../sql/80_plot.sql", name = "plot", requires = ["coordination_access"]);
+extension_sql_file!("../sql/81_plot_access.sql", name = "plot_access", requires = ["plot"]);
+extension_sql_file!("../sql/82_retention.sql", name = "retention", requires = ["plot_access"]);
+extension_sql_file!("../sql/83_retention_access.sql", name = "retention_access", requires = ["retention"]);
+extension_sql_file!("../sql/84_adopt.sql", name = "adopt", requires = ["retention_access"]);
+extension_sql_file!("../sql/85_adopt_access.sql", name = "adopt_access", requires = ["adopt"]);
+extension_sql_file!("../sql/90_metrics.sql", name = "metrics", requires = ["adopt_access"]);
+extension_sql_file!("../sql/91_metrics_access.sql", name = "metrics_access", requires = ["metrics"]);
+extension_sql_file!("../sql/92_status.sql", name = "status", requires = ["metrics_access"]);
+extension_sql_file!("../sql/93_status_access.sql", name = "status_access", requires = ["status"]);
+extension_sql_file!("../sql/95_access.sql", name = "access", requires = ["status_access"]);
+extension_sql_file!("../sql/96_grant.sql", name = "grant", requires = ["access"], finalize);

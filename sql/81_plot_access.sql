@@ -1,0 +1,1 @@
+-- Who may call what of the plots, and what each function means.

@@ -1,0 +1,1 @@
+-- Who may call what of retention, and what each function means.

@@ -1,0 +1,1 @@
+-- Who may call what of adoption, and what each function means.

@@ -1,0 +1,1 @@
+-- Who may call what of the status, and what each function means.

@@ -1,0 +1,1 @@
+-- The levels of access, and what each holds.

@@ -1,0 +1,1 @@
+//! Grants: three levels for roles, all tenants or one.

@@ -1,0 +1,1 @@
+//! Takes over the rows of a database that the reference's ORM made.
