@@ -11,6 +11,15 @@ static COST_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(0);
 static RUN_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(0);
 static FEEDBACK_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(0);
 static PREDICTION_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(0);
+static LEADER_EVENT_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(365 * 86_400);
+static BREAKER_EVENT_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(0);
+static INCIDENT_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(0);
+static CANARY_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(0);
+static GOLDEN_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(0);
+static ANOMALY_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(400 * 86_400);
+static ENVELOPE_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(0);
+static AUDIT_FAILURE_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(0);
+static BACKFILL_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(30 * 86_400);
 
 /// Defines them.
 pub(super) fn init() {
@@ -62,6 +71,78 @@ pub(super) fn init() {
         (0, 3_650 * 86_400),
         GucFlags::UNIT_S,
     );
+    define_number(
+        c"costsim.leader_event_retention",
+        c"How long the worker keeps what became of leaders.",
+        c"Counted from when it came to pass; 0 keeps it for ever. What became of the latest term of a lock id stays, and so do epochs, which are not here. Default: 365 days, for nothing is computed from it.",
+        &LEADER_EVENT_RETENTION,
+        (0, 3_650 * 86_400),
+        GucFlags::UNIT_S,
+    );
+    define_number(
+        c"costsim.breaker_event_retention",
+        c"How long the worker keeps what happened to breakers.",
+        c"Counted from when it was written down; 0 keeps it for ever. The last decision about a breaker stays, and so does what belongs to an incident that is not over. Default: 0, for it proves by which settings was decided.",
+        &BREAKER_EVENT_RETENTION,
+        (0, 3_650 * 86_400),
+        GucFlags::UNIT_S,
+    );
+    define_number(
+        c"costsim.incident_retention",
+        c"How long the worker keeps incidents that are over.",
+        c"Counted from when they were resolved; 0 keeps them for ever. Default: 0, for an outage is on record until somebody decides otherwise.",
+        &INCIDENT_RETENTION,
+        (0, 3_650 * 86_400),
+        GucFlags::UNIT_S,
+    );
+    define_number(
+        c"costsim.canary_retention",
+        c"How long the worker keeps canary reports.",
+        c"With their samples, and with what golden sets said in their runs. Counted from when the run began; 0 keeps them for ever. Reports since the last run that passed stay, and so does the latest: how many failed in a row is counted from them. Default: 0, for a verdict is on record until somebody decides otherwise.",
+        &CANARY_RETENTION,
+        (0, 3_650 * 86_400),
+        GucFlags::UNIT_S,
+    );
+    define_number(
+        c"costsim.golden_retention",
+        c"How long the worker keeps what golden sets said.",
+        c"Counted from when they were asked; 0 keeps it for ever. Default: 0, for a verdict is on record until somebody decides otherwise.",
+        &GOLDEN_RETENTION,
+        (0, 3_650 * 86_400),
+        GucFlags::UNIT_S,
+    );
+    define_number(
+        c"costsim.anomaly_retention",
+        c"How long the worker keeps cost anomalies that are over.",
+        c"Counted from when they were resolved; of breaches and drifts that have ended from their day; 0 keeps them for ever. What is open is never removed. Default: 400 days, a year and a month beside it, for nothing is computed from them.",
+        &ANOMALY_RETENTION,
+        (0, 3_650 * 86_400),
+        GucFlags::UNIT_S,
+    );
+    define_number(
+        c"costsim.envelope_retention",
+        c"How long the worker keeps envelopes that have ended.",
+        c"Counted from when they ended; 0 keeps them for ever. What is active is never removed, nor is the audit. Default: 0, for envelopes and audit can be held beside each other.",
+        &ENVELOPE_RETENTION,
+        (0, 3_650 * 86_400),
+        GucFlags::UNIT_S,
+    );
+    define_number(
+        c"costsim.audit_failure_retention",
+        c"How long the worker keeps dead letters of the audit that were written after all.",
+        c"Counted from when they were; 0 keeps them for ever. One that waits is never removed, nor is one of the last 24 hours. Default: 0, for it proves why a record came late.",
+        &AUDIT_FAILURE_RETENTION,
+        (0, 3_650 * 86_400),
+        GucFlags::UNIT_S,
+    );
+    define_number(
+        c"costsim.backfill_retention",
+        c"How long the worker keeps records of a backfill that are done.",
+        c"Counted from when they were inserted or skipped; 0 keeps them for ever. What is staged, or was refused, is never removed. Default: 30 days, for what they say is in costsim_provenance by then.",
+        &BACKFILL_RETENTION,
+        (0, 3_650 * 86_400),
+        GucFlags::UNIT_S,
+    );
 }
 
 /// How long what is over is kept; zero: for ever.
@@ -92,4 +173,49 @@ pub fn prediction_retention() -> TimeDelta {
 /// How long provenance is kept; zero: for ever.
 pub fn provenance_retention() -> TimeDelta {
     seconds(&PROVENANCE_RETENTION)
+}
+
+/// How long what became of leaders is kept; zero: for ever.
+pub fn leader_event_retention() -> TimeDelta {
+    seconds(&LEADER_EVENT_RETENTION)
+}
+
+/// How long what happened to breakers is kept; zero: for ever.
+pub fn breaker_event_retention() -> TimeDelta {
+    seconds(&BREAKER_EVENT_RETENTION)
+}
+
+/// How long incidents that are over are kept; zero: for ever.
+pub fn incident_retention() -> TimeDelta {
+    seconds(&INCIDENT_RETENTION)
+}
+
+/// How long canary reports are kept; zero: for ever.
+pub fn canary_retention() -> TimeDelta {
+    seconds(&CANARY_RETENTION)
+}
+
+/// How long what golden sets said is kept; zero: for ever.
+pub fn golden_retention() -> TimeDelta {
+    seconds(&GOLDEN_RETENTION)
+}
+
+/// How long cost anomalies that are over are kept; zero: for ever.
+pub fn anomaly_retention() -> TimeDelta {
+    seconds(&ANOMALY_RETENTION)
+}
+
+/// How long envelopes that have ended are kept; zero: for ever.
+pub fn envelope_retention() -> TimeDelta {
+    seconds(&ENVELOPE_RETENTION)
+}
+
+/// How long dead letters of the audit that were written after all are kept; zero: for ever.
+pub fn audit_failure_retention() -> TimeDelta {
+    seconds(&AUDIT_FAILURE_RETENTION)
+}
+
+/// How long records of a backfill that are done are kept; zero: for ever.
+pub fn backfill_retention() -> TimeDelta {
+    seconds(&BACKFILL_RETENTION)
 }
