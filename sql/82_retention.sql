@@ -79,7 +79,7 @@ SELECT c.relname::text AS table_name,
        m.last_error,
        k.why
   FROM pg_extension x
-  JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = x.oid AND d.classid = 'pg_class'::regclass AND d.deptype = 'e'
+  JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass::oid AND d.refobjid = x.oid AND d.classid = 'pg_class'::regclass::oid AND d.deptype = 'e'
   JOIN pg_class c ON c.oid = d.objid AND c.relkind IN ('r', 'p')
   LEFT JOIN known k ON k.table_name = c.relname::text
   LEFT JOIN _costsim_retentions() s ON s.task = k.task

@@ -213,13 +213,8 @@ impl Retention {
         }
     }
 
-    /// Does a step of each kind that is due.
+    /// Does a step of the kind that has waited longest, if it is due: alerts wait for no more than one.
     pub fn step(&mut self) -> Result<()> {
-        self.0.iter_mut().try_for_each(Round::step)
-    }
-
-    /// Does a step of the kind that has waited longest, if it is due.
-    pub fn take_turn(&mut self) -> Result<()> {
         self.0.iter_mut().min_by_key(|round| round.due.at).map_or(Ok(()), Round::step)
     }
 }

@@ -133,10 +133,7 @@ impl Upkeep {
         if self.turned_at.elapsed() < OVERDUE || self.due_at(chore).elapsed() < OVERDUE {
             return Ok(());
         }
-        let outcome = match chore {
-            Chore::Retention => self.retention.take_turn(),
-            Chore::Costs | Chore::Drift | Chore::Canary | Chore::Detection => self.step_of(chore),
-        };
+        let outcome = self.step_of(chore);
         self.turned_at = Instant::now();
         outcome
     }
