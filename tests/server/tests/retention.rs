@@ -269,7 +269,7 @@ fn what_somebody_holds_or_refuses_keeps_nothing_else_waiting() -> Result<()> {
     wait_for(
         &mut client,
         "the worker to purge the rest, and to say why not all",
-        "SELECT (SELECT array_agg(envelope_id ORDER BY id) FROM costsim_envelopes) = '{active400,released2,held}'::text[]
+        "SELECT (SELECT array_agg(envelope_id ORDER BY id) FROM costsim_envelopes) = '{active400,held}'::text[]
             AND (SELECT count(*) FROM costsim_backfill_staging) = 2
             AND (SELECT last_error FROM costsim_maintenance WHERE task = 'purge_audit_failures') = 'P0001: letters stay here'
             AND (SELECT last_error FROM costsim_maintenance WHERE task = 'purge_golden_results') LIKE '55P03: %'
@@ -285,7 +285,7 @@ fn what_somebody_holds_or_refuses_keeps_nothing_else_waiting() -> Result<()> {
     wait_for(
         &mut client,
         "the worker to come back to them",
-        "SELECT (SELECT count(*) FROM costsim_envelopes) = 2 AND (SELECT count(*) FROM costsim_audit_failures) = 2
+        "SELECT (SELECT count(*) FROM costsim_envelopes) = 1 AND (SELECT count(*) FROM costsim_audit_failures) = 2
             AND NOT EXISTS (SELECT FROM costsim_golden_results WHERE name = 'by_hand')
             AND NOT EXISTS (SELECT FROM costsim_maintenance WHERE last_error IS NOT NULL)",
     )
