@@ -131,10 +131,7 @@ fn books(client: &mut Client) -> Result<(i64, i64)> {
 
 fn worker_pid(client: &mut Client) -> Result<i32> {
     wait_until(LIMIT, "a worker", || {
-        Ok(one::<Option<i32>>(
-            client,
-            "SELECT max(pid) FROM costsim_worker_status() WHERE database = current_database()",
-        )?)
+        one(client, "SELECT max(pid) FROM costsim_worker_status() WHERE database = current_database()")
     })
 }
 
