@@ -51,6 +51,8 @@ CREATE TABLE costsim_leader_events (
     reason    text
 );
 CREATE INDEX costsim_leader_events_lock_id_token_idx ON costsim_leader_events (lock_id, token);
+-- For the purge.
+CREATE INDEX costsim_leader_events_at_idx ON costsim_leader_events (at);
 
 COMMENT ON TABLE costsim_leader_events IS 'What became of terms, oldest first by id. One row per transition, none for asking again, for renewals, and for an ordinary refusal.';
 COMMENT ON COLUMN costsim_leader_events.id IS 'Grows with each event.';

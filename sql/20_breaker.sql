@@ -103,6 +103,8 @@ CREATE INDEX idx_costsim_cb_incidents_cb_name ON costsim_cb_incidents (circuit_b
 CREATE INDEX idx_costsim_cb_incidents_timestamp ON costsim_cb_incidents ("timestamp");
 CREATE INDEX idx_costsim_cb_incidents_resolved ON costsim_cb_incidents (resolved);
 CREATE UNIQUE INDEX costsim_cb_incidents_one_open ON costsim_cb_incidents (circuit_breaker_name) WHERE NOT resolved;
+-- For the purge. What another hand has resolved may bear no time at which it did.
+CREATE INDEX costsim_cb_incidents_ended_idx ON costsim_cb_incidents (coalesce(resolved_at, "timestamp")) WHERE resolved;
 
 COMMENT ON SEQUENCE costsim_cb_state_id_seq IS 'Ids of costsim_cb_state; and the relation of which sessions are told when a row of that table has changed.';
 
@@ -145,9 +147,11 @@ CREATE TABLE costsim_cb_events (
 );
 
 CREATE INDEX costsim_cb_events_breaker ON costsim_cb_events (circuit_breaker_name, id);
+-- For the purge.
+CREATE INDEX costsim_cb_events_happened_at_idx ON costsim_cb_events (happened_at);
 
 COMMENT ON SEQUENCE costsim_cb_events_id_seq IS 'Ids of costsim_cb_events.';
-COMMENT ON TABLE costsim_cb_events IS 'What happened to every breaker, and by which settings it was decided. Rows are only ever added.';
+COMMENT ON TABLE costsim_cb_events IS 'What happened to every breaker, and by which settings it was decided. Rows are only ever added; costsim_purge_breaker_events and costsim.breaker_event_retention take old ones out.';
 COMMENT ON COLUMN costsim_cb_events.happened_at IS 'When it was written down, by the server''s clock.';
 COMMENT ON COLUMN costsim_cb_events.from_state IS 'Where it stood: closed, open, half_open.';
 COMMENT ON COLUMN costsim_cb_events.to_state IS 'Where it stands.';

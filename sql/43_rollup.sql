@@ -36,7 +36,9 @@ COMMENT ON SEQUENCE costsim_drift_rollups_id_seq IS 'Ids of costsim_drift_rollup
 
 CREATE TABLE costsim_maintenance (
     task        text PRIMARY KEY CHECK (task IN ('purge_provenance', 'refresh_drift', 'purge_costs', 'refresh_costs', 'detect_anomalies',
-                                                   'purge_runs', 'purge_feedback', 'purge_predictions')),
+                                                   'purge_runs', 'purge_feedback', 'purge_predictions', 'purge_alerts', 'purge_leader_events',
+                                                   'purge_breaker_events', 'purge_incidents', 'purge_canary_reports', 'purge_golden_results',
+                                                   'purge_anomalies', 'purge_envelopes', 'purge_audit_failures', 'purge_backfill')),
     last_run_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     last_rows   bigint      NOT NULL,
     total_rows  bigint      NOT NULL,
@@ -44,9 +46,9 @@ CREATE TABLE costsim_maintenance (
 ) WITH (fillfactor = 50);
 
 COMMENT ON TABLE costsim_maintenance IS 'When upkeep was last done, by the worker or by hand.';
-COMMENT ON COLUMN costsim_maintenance.task IS 'purge_provenance counts rows deleted; refresh_drift counts hours rolled up, refresh_costs changes folded into roll-ups, and either is noted only when there were any; purge_costs counts cost records deleted; purge_runs, purge_feedback and purge_predictions count rows deleted; detect_anomalies counts tenants looked at by the worker, and its last_error names the one that could not be.';
+COMMENT ON COLUMN costsim_maintenance.task IS 'purge_... counts rows deleted, by the worker or by hand, and costsim_retention says of which table; refresh_drift counts hours rolled up, refresh_costs changes folded into roll-ups, and either is noted only when there were any; detect_anomalies counts tenants looked at by the worker, and its last_error names the one that could not be.';
 COMMENT ON COLUMN costsim_maintenance.last_run_at IS 'When it was last done.';
-COMMENT ON COLUMN costsim_maintenance.last_rows IS 'How many rows or hours then.';
+COMMENT ON COLUMN costsim_maintenance.last_rows IS 'How many rows or hours then. A purge by the worker takes as many steps as it needs: they count together.';
 COMMENT ON COLUMN costsim_maintenance.total_rows IS 'How many in all.';
 COMMENT ON COLUMN costsim_maintenance.last_error IS 'Why it failed the last time; NULL when it did not. The worker tries again after a minute.';
 

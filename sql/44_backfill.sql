@@ -10,6 +10,8 @@ CREATE TABLE costsim_backfill_staging (
     processed_at  timestamptz
 );
 CREATE INDEX costsim_backfill_staging_staged_idx ON costsim_backfill_staging (id) WHERE state = 'staged';
+-- For the purge.
+CREATE INDEX costsim_backfill_staging_done_idx ON costsim_backfill_staging (processed_at) WHERE state IN ('inserted', 'skipped');
 
 COMMENT ON TABLE costsim_backfill_staging IS 'Baselines to be loaded: COPY costsim_backfill_staging (record) FROM a file, then costsim_backfill_staged() until nothing remains, then costsim_backfill_verify(). TRUNCATE it when done.';
 COMMENT ON SEQUENCE costsim_backfill_staging_id_seq IS 'Ids of costsim_backfill_staging.';

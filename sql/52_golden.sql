@@ -85,6 +85,8 @@ CREATE TABLE costsim_golden_results (
     details           jsonb            NOT NULL
 );
 CREATE INDEX costsim_golden_results_name_idx ON costsim_golden_results (name, validated_at);
+-- For the purge.
+CREATE INDEX costsim_golden_results_validated_at_idx ON costsim_golden_results (validated_at);
 CREATE INDEX costsim_golden_results_run_id_idx ON costsim_golden_results (run_id) WHERE run_id IS NOT NULL;
 
 COMMENT ON TABLE costsim_golden_results IS 'What golden sets said of models, one row for each time one was asked. It stays when its set is deleted.';

@@ -98,6 +98,8 @@ CREATE TABLE costsim_cost_drift (
     updated_at             timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT uq_costsim_drift_per_entity UNIQUE (tenant_id, entity_type, entity_id)
 );
+-- For the purge.
+CREATE INDEX costsim_cost_drift_ended_idx ON costsim_cost_drift (last_check_date) WHERE NOT is_active;
 COMMENT ON TABLE costsim_cost_drift IS 'Tenants whose last seven days are at least 15 percent dearer than the three weeks before, and since when; a record for people, which nothing is computed from.';
 COMMENT ON SEQUENCE costsim_cost_drift_id_seq IS 'Ids of costsim_cost_drift.';
 COMMENT ON COLUMN costsim_cost_drift.rolling_7d_avg_cents IS 'A day of the last seven whole ones.';

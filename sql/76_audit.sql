@@ -83,6 +83,8 @@ CREATE TABLE costsim_audit_failures (
 );
 CREATE INDEX idx_costsim_audit_failures_failed ON costsim_audit_failures (failed_at);
 CREATE INDEX idx_costsim_audit_failures_waiting ON costsim_audit_failures (tried_at NULLS FIRST, id) WHERE replayed_at IS NULL;
+-- For the purge.
+CREATE INDEX costsim_audit_failures_replayed_at_idx ON costsim_audit_failures (replayed_at) WHERE replayed_at IS NOT NULL;
 COMMENT ON TABLE costsim_audit_failures IS 'Dead letters: records that could not be written, and why. costsim_replay_audit_failures tries them again.';
 COMMENT ON SEQUENCE costsim_audit_failures_id_seq IS 'Ids of costsim_audit_failures.';
 COMMENT ON COLUMN costsim_audit_failures.record IS 'What was asked for; the keys are the arguments of costsim_persist_audit_record, and recorded_by. is_cut: a name of more than 512 bytes or a reason of more than 1 MiB was cut, and the record will not be written. is_undated: nobody has said when it was decided, and decision_timestamp is when it was to be written.';

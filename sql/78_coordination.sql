@@ -26,6 +26,9 @@ CREATE UNIQUE INDEX uq_costsim_envelopes_parameter
 CREATE UNIQUE INDEX uq_costsim_envelopes_envelope
     ON costsim_envelopes (coalesce(tenant_id, ''), envelope_id) WHERE status = 'active';
 
+-- For the purge.
+CREATE INDEX costsim_envelopes_ended_at_idx ON costsim_envelopes (ended_at) WHERE status <> 'active';
+
 COMMENT ON TABLE costsim_envelopes IS 'Who controls, or has controlled, which parameter. Written by costsim_coordinate, costsim_release_envelope and costsim_set_kill_switch.';
 COMMENT ON SEQUENCE costsim_envelopes_id_seq IS 'Ids of costsim_envelopes.';
 COMMENT ON COLUMN costsim_envelopes.envelope_id IS 'What its owner calls it. It is active once at most in a tenant, and may come again when it has ended.';

@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 
 use chrono::TimeDelta;
-use pgrx::pg_sys::BuiltinOid::{INT8OID, TEXTOID};
+use pgrx::pg_sys::BuiltinOid::{BOOLOID, INT8OID, TEXTOID};
 use pgrx::prelude::*;
 
 use crate::db::{self, Statement};
@@ -21,24 +21,39 @@ pub enum Task {
     PurgeRuns,
     PurgeFeedback,
     PurgePredictions,
+    PurgeAlerts,
+    PurgeLeaderEvents,
+    PurgeBreakerEvents,
+    PurgeIncidents,
+    PurgeCanaryReports,
+    PurgeGoldenResults,
+    PurgeAnomalies,
+    PurgeEnvelopes,
+    PurgeAuditFailures,
+    PurgeBackfill,
 }
 
 static NOTE: Statement = Statement::deciding(
     "INSERT INTO @schema@.costsim_maintenance AS m (task, last_rows, total_rows, last_error) VALUES ($1, $2, $2, $3)
      ON CONFLICT (task) DO UPDATE
-        SET last_run_at = pg_catalog.clock_timestamp(), last_rows = excluded.last_rows, total_rows = m.total_rows + excluded.last_rows,
-            last_error = excluded.last_error",
-    &[TEXTOID, INT8OID, TEXTOID],
+        SET last_run_at = pg_catalog.clock_timestamp(), total_rows = m.total_rows + excluded.last_rows, last_error = excluded.last_error,
+            last_rows = CASE WHEN $4 THEN m.last_rows ELSE 0 END + excluded.last_rows",
+    &[TEXTOID, INT8OID, TEXTOID, BOOLOID],
 );
 
 /// Notes that a task has been done, and on how many rows or hours.
 pub fn note(task: Task, rows: i64) -> Result<()> {
-    NOTE.run(&[task.name().into(), rows.into(), None::<&str>.into()]).map(drop)
+    NOTE.run(&[task.name().into(), rows.into(), None::<&str>.into(), false.into()]).map(drop)
+}
+
+/// The same of a later step of what was noted last: its rows are added.
+pub fn note_more(task: Task, rows: i64) -> Result<()> {
+    NOTE.run(&[task.name().into(), rows.into(), None::<&str>.into(), true.into()]).map(drop)
 }
 
 /// Notes that a task has failed.
 pub fn note_failure(task: Task, error: &str) -> Result<()> {
-    NOTE.run(&[task.name().into(), 0_i64.into(), error.into()]).map(drop)
+    NOTE.run(&[task.name().into(), 0_i64.into(), error.into(), false.into()]).map(drop)
 }
 
 impl Task {
@@ -52,7 +67,39 @@ impl Task {
             Self::PurgeRuns => "purge_runs",
             Self::PurgeFeedback => "purge_feedback",
             Self::PurgePredictions => "purge_predictions",
+            Self::PurgeAlerts => "purge_alerts",
+            Self::PurgeLeaderEvents => "purge_leader_events",
+            Self::PurgeBreakerEvents => "purge_breaker_events",
+            Self::PurgeIncidents => "purge_incidents",
+            Self::PurgeCanaryReports => "purge_canary_reports",
+            Self::PurgeGoldenResults => "purge_golden_results",
+            Self::PurgeAnomalies => "purge_anomalies",
+            Self::PurgeEnvelopes => "purge_envelopes",
+            Self::PurgeAuditFailures => "purge_audit_failures",
+            Self::PurgeBackfill => "purge_backfill",
         }
+    }
+}
+
+/// One step of a purge.
+#[derive(Clone, Copy)]
+pub struct Step {
+    /// What is older goes.
+    pub age: TimeDelta,
+    pub max_rows: i64,
+    /// Whether it goes on with what the step before has begun: its rows are noted as of one run.
+    pub goes_on: bool,
+}
+
+impl Step {
+    /// A purge that is one step.
+    pub fn whole(age: TimeDelta, max_rows: i64) -> Self {
+        Self { age, max_rows, goes_on: false }
+    }
+
+    /// Notes how many rows it has deleted.
+    pub fn note(&self, task: Task, rows: i64) -> Result<()> {
+        if self.goes_on { note_more(task, rows) } else { note(task, rows) }
     }
 }
 
@@ -74,30 +121,45 @@ impl Purge {
         older_than: Option<Interval>,
         max_rows: Option<i64>,
     ) -> Result<i64> {
-        db::require_writable(function);
-        let (age, max_rows) = bounds(older_than, max_rows, "Leave it out for 90 days.")?;
-        // What is put off to the commit cannot be, where the server watches over what is done.
-        db::check_deferred_constraints()?;
-        db::as_owner(|| self.purge(age, max_rows))
+        by_hand(function, older_than, max_rows, |step| self.purge(step))
     }
 
-    /// Deletes some rows that are older than that: how many.
-    pub fn some(&self, age: TimeDelta, max_rows: i64) -> Result<i64> {
+    /// Does one step: how many rows it has deleted.
+    pub fn some(&self, step: Step) -> Result<i64> {
         db::check_deferred_constraints()?;
-        self.purge(age, max_rows)
+        self.purge(step)
     }
 
     /// The same as the owner already, and after what was deferred.
-    pub fn purge(&self, age: TimeDelta, max_rows: i64) -> Result<i64> {
-        let Some(before) = before(age) else { return Ok(0) };
+    pub fn purge(&self, step: Step) -> Result<i64> {
+        let Some(before) = before(step.age) else { return Ok(0) };
+        let rows = self.delete(before, step.max_rows)?;
+        step.note(self.task, rows)?;
+        Ok(rows)
+    }
+
+    /// Deletes, and notes nothing.
+    pub fn delete(&self, before: TimestampWithTimeZone, max_rows: i64) -> Result<i64> {
         // An application may have put triggers of its own on the table, or own it: they must not run as whoever calls, or as the worker.
         let deleted = db::as_owner_of(db::relation(self.table)?, || {
             self.delete.run(&[before.into(), max_rows.into()])
         })?;
-        let rows = convert::count(deleted);
-        note(self.task, rows)?;
-        Ok(rows)
+        Ok(convert::count(deleted))
     }
+}
+
+/// A purge by whoever calls this function, as the owner: how many rows it has deleted.
+pub fn by_hand(
+    function: &CStr,
+    older_than: Option<Interval>,
+    max_rows: Option<i64>,
+    purge: impl FnOnce(Step) -> Result<i64>,
+) -> Result<i64> {
+    db::require_writable(function);
+    let (age, max_rows) = bounds(older_than, max_rows, "Leave it out for 90 days.")?;
+    // What is put off to the commit cannot be, where the server watches over what is done.
+    db::check_deferred_constraints()?;
+    db::as_owner(|| purge(Step::whole(age, max_rows)))
 }
 
 /// The arguments of a purge; the hint says what an age may be.

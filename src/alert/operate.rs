@@ -8,6 +8,7 @@ use super::wake_worker;
 use crate::convert::count;
 use crate::db;
 use crate::error::{Answer, Error, required};
+use crate::maintenance::{self, Task};
 
 /// What a row can be that is over.
 const OVER: [&str; 3] = ["sent", "failed", "cancelled"];
@@ -77,6 +78,7 @@ fn costsim_purge_old_alerts(
     if statuses.iter().any(|status| status == "sent") {
         rows += count(upkeep::purge_fired(age, i64::MAX)?);
     }
+    maintenance::note(Task::PurgeAlerts, rows)?;
     Ok(rows)
 }
 

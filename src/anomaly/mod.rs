@@ -29,6 +29,7 @@ use pgrx::prelude::*;
 use crate::error::{Error, Result, required};
 use crate::{clock, convert, db, lock, turn};
 use detect::Telling;
+pub use purge::purge_some;
 pub use store::Anomaly;
 
 /// The lock of whoever looks for anomalies.

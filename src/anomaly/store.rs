@@ -8,7 +8,6 @@ use chrono::{DateTime, Utc};
 use pgrx::pg_sys::BuiltinOid::{
     INT4ARRAYOID, INT8ARRAYOID, INT8OID, JSONBOID, TEXTARRAYOID, TEXTOID, TIMESTAMPTZOID,
 };
-use pgrx::prelude::*;
 use serde_json::Value;
 
 use super::spends::Entity;
@@ -240,26 +239,6 @@ static ACT: Statement = Statement::deciding(
     &[TEXTOID, INT8OID, TEXTOID, TEXTOID, TEXTOID],
 );
 
-/// What an operator has said holds for its period, so nothing goes before that is over in every zone.
-static PURGE: Statement = Statement::deciding(
-    "DELETE FROM ONLY @schema@.costsim_cost_anomalies AS a
-      USING (SELECT o.id FROM ONLY @schema@.costsim_cost_anomalies AS o
-              WHERE o.resolved_at < $1 AND o.resolved_at IS NOT NULL
-                AND o.period_start + CASE o.period WHEN 'month' THEN INTERVAL '1 month' ELSE INTERVAL '1 day' END < now() - INTERVAL '1 day'
-              ORDER BY o.resolved_at, o.id LIMIT $2 FOR UPDATE SKIP LOCKED) AS o
-      WHERE a.id = o.id",
-    &[TIMESTAMPTZOID, INT8OID],
-);
-
-static PURGE_BREACHES: Statement = Statement::deciding(
-    "DELETE FROM ONLY @schema@.costsim_cost_breaches AS b
-      USING (SELECT o.id FROM ONLY @schema@.costsim_cost_breaches AS o
-              WHERE o.breach_date < ($1 AT TIME ZONE 'UTC')::date
-              ORDER BY o.breach_date, o.id LIMIT $2 FOR UPDATE SKIP LOCKED) AS o
-      WHERE b.id = o.id",
-    &[TIMESTAMPTZOID, INT8OID],
-);
-
 /// An anomaly that is not over.
 pub struct Open {
     pub id: i64,
@@ -421,13 +400,6 @@ pub fn write_drifts(drifts: Vec<Value>) -> Result<()> {
 /// Ends the drifts of these tenants as of these days.
 pub fn end_drifts(tenants: Vec<String>, days: Vec<Day>) -> Result<()> {
     END_DRIFTS.run(&[tenants.into(), days.into()]).map(drop)
-}
-
-/// Deletes anomalies that are over and breaches from before a moment, the oldest first, at most so many: how many.
-pub fn purge(before: TimestampWithTimeZone, most: i64) -> Result<i64> {
-    let anomalies = convert::count(PURGE.run(&[before.into(), most.into()])?);
-    let breaches = PURGE_BREACHES.run(&[before.into(), (most - anomalies).into()])?;
-    Ok(anomalies + convert::count(breaches))
 }
 
 /// Writes down what an operator says of an anomaly: whether that changed anything.

@@ -6,13 +6,16 @@
 //! the extension, disables triggers or writes to the files; `costsim_verify_audit` shows what was changed so.
 //!
 //! `record` what was asked, and what can be written of it · `store` the tables · `stay` what the tables' triggers do · `letter` what could not be
-//! written, and is again · `purge` the only way out
+//! written, and is again · `purge` the only way out · `forget` letters of long ago
 
+mod forget;
 mod letter;
 mod purge;
 mod record;
 mod stay;
 mod store;
+
+pub use forget::purge_some as purge_some_letters;
 
 use std::panic::AssertUnwindSafe;
 

@@ -11,6 +11,7 @@ use pgrx::prelude::*;
 use pgrx::trigger_support::PgTriggerError;
 
 use super::act::refused;
+use super::purge;
 use super::store::event::{self, Particulars};
 use super::store::{self, incident};
 use super::stored::Marks;
@@ -70,13 +71,10 @@ fn _costsim_incident_ended<'a>(trigger: &'a PgTrigger<'a>) -> Returned<'a> {
     Ok(None)
 }
 
-/// Refuses what would change or remove a recorded event.
+/// Refuses what would change or remove a recorded event, but for the purge.
 #[pg_trigger]
-fn _costsim_cb_events_stay<'a>(_trigger: &'a PgTrigger<'a>) -> Returned<'a> {
-    raise(Err(Error::Unsupported {
-        what: "costsim_cb_events only grows",
-        hint: "Its owner may take old rows out while the trigger costsim_cb_events_stay is disabled.",
-    }));
+fn _costsim_cb_events_stay<'a>(trigger: &'a PgTrigger<'a>) -> Returned<'a> {
+    raise(stay(trigger));
     Ok(None)
 }
 
@@ -249,6 +247,16 @@ fn supersede(trigger: &PgTrigger<'_>) -> Result<()> {
         return Ok(());
     }
     incident::resolve(&name, SUPERSEDED_BY, "a new incident was opened")
+}
+
+fn stay(trigger: &PgTrigger<'_>) -> Result<()> {
+    if trigger.event().fired_by_delete() && purge::lets_go() {
+        return Ok(());
+    }
+    Err(Error::Unsupported {
+        what: "costsim_cb_events only grows",
+        hint: "costsim_purge_breaker_events() takes old rows out, and so does costsim.breaker_event_retention.",
+    })
 }
 
 fn ended(trigger: &PgTrigger<'_>) -> Result<()> {

@@ -6,6 +6,7 @@
 //! nothing; cancel and shutdown end the call.
 
 mod compared;
+mod purge;
 mod sample;
 pub mod schedule;
 mod store;
@@ -24,6 +25,7 @@ use crate::error::{Error, Result, required};
 use crate::simulate::models;
 use crate::{breaker, clock, db, golden, guc, turn};
 use compared::{Compared, Run};
+pub use purge::purge_some;
 use sample::Source;
 pub use store::Report;
 

@@ -11,7 +11,10 @@
 //!
 //! `store` the rows
 
+mod purge;
 mod store;
+
+pub use purge::purge_some;
 
 use std::collections::HashMap;
 

@@ -5,7 +5,6 @@
 
 use std::cell::Cell;
 
-use chrono::TimeDelta;
 use pgrx::pg_sys::BuiltinOid::{INT8OID, TEXTOID, TIMESTAMPTZOID};
 use pgrx::prelude::*;
 
@@ -13,7 +12,7 @@ use super::fold::{be_the_only_one, sums_of};
 use super::zone::days_of;
 use crate::db::{self, Statement};
 use crate::error::{Answer, Result, required};
-use crate::maintenance::{self, Task};
+use crate::maintenance::{self, Step, Task};
 use crate::{clock, convert, lock};
 
 /// A quarter of an hour in microseconds.
@@ -119,28 +118,28 @@ fn costsim_purge_cost_records(
     let keep_sums = required(keep_sums, "keep_sums")?;
     // What is put off to the commit cannot be, where the server watches over what is done.
     db::check_deferred_constraints()?;
-    Ok(db::as_owner(|| purge(older_than, max_rows, keep_sums))?)
+    Ok(db::as_owner(|| purge(Step::whole(older_than, max_rows), keep_sums))?)
 }
 
 /// Deletes some of what is too old, and keeps its sums: how many rows.
-pub fn purge_some(older_than: TimeDelta, max_rows: i64) -> Result<i64> {
+pub fn purge_some(step: Step) -> Result<i64> {
     db::check_deferred_constraints()?;
-    purge(older_than, max_rows, true)
+    purge(step, true)
 }
 
-fn purge(older_than: TimeDelta, max_rows: i64, keep_sums: bool) -> Result<i64> {
+fn purge(step: Step, keep_sums: bool) -> Result<i64> {
     // Older than the calendar is nothing. Quarters of an hour go whole: one that is cut would be read from records that are gone.
-    let Some(before) = clock::now().checked_sub_signed(older_than) else { return Ok(0) };
+    let Some(before) = clock::now().checked_sub_signed(step.age) else { return Ok(0) };
     let Ok(before) = convert::timestamp(convert::micros(before).div_euclid(QUARTER) * QUARTER) else {
         return Ok(0);
     };
     // An application may have put triggers of its own on the table, or own it: they must not run as whoever calls, or as the worker.
     let deleted = db::as_owner_of(db::relation(c"costsim_cost_records")?, || {
         let _keeping = Keeping::begin(keep_sums.then_some(before));
-        PURGE.run(&[before.into(), max_rows.into()])
+        PURGE.run(&[before.into(), step.max_rows.into()])
     })?;
     let rows = convert::count(deleted);
-    maintenance::note(Task::PurgeCosts, rows)?;
+    step.note(Task::PurgeCosts, rows)?;
     Ok(rows)
 }
 

@@ -4,10 +4,13 @@
 //! hold the answers against what was written down ([`costsim_core::golden`]), store what came out. A plan that the model fails at is an
 //! outlier of the set and not an error of the call, so that one bad coefficient does not hide what the other samples would say.
 //!
-//! `document` a set as JSON says it · `store` the rows
+//! `document` a set as JSON says it · `store` the rows · `purge` what sets said long ago
 
 mod document;
+mod purge;
 mod store;
+
+pub use purge::purge_some;
 
 use costsim_core::golden::{self, Answer as Answered, Judgement, Limits, Sample};
 use costsim_core::simulate::{Fault, Model, Plan, simulate};

@@ -25,10 +25,13 @@ mod candidate;
 mod fence;
 mod held;
 mod overdue;
+mod purge;
 mod store;
 mod tenure;
 #[cfg(any(test, feature = "pg_test"))]
 mod tests;
+
+pub use purge::purge_some;
 
 use candidate::Candidate;
 use costsim_core::lease;

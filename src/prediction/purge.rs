@@ -1,12 +1,11 @@
 //! How long is remembered what was said.
 
-use chrono::TimeDelta;
 use pgrx::pg_sys::BuiltinOid::{INT8OID, TIMESTAMPTZOID};
 use pgrx::prelude::*;
 
 use crate::db::Statement;
 use crate::error::{Answer, Result};
-use crate::maintenance::{Purge, Task};
+use crate::maintenance::{Purge, Step, Task};
 
 static DELETE: Statement = Statement::deciding(
     "DELETE FROM ONLY @schema@.costsim_predictions
@@ -28,6 +27,6 @@ fn costsim_purge_predictions(
 }
 
 /// Deletes some of what is too old: how many rows.
-pub fn purge_some(age: TimeDelta, max_rows: i64) -> Result<i64> {
-    PURGE.some(age, max_rows)
+pub fn purge_some(step: Step) -> Result<i64> {
+    PURGE.some(step)
 }

@@ -5,7 +5,7 @@
 //! *once*: a repeat answers the row that is there. How far V2 is from V1 is a set question and lives in `sql/43_rollup.sql`.
 //!
 //! `record` what may be written · `glance` a batch that is fine is seen to be · `once` one row per input · `row` what the table's
-//! triggers do · `hash` of a document · `drift` summed up · `changes` and `rollup` drift of whole hours · `backfill` baselines ·
+//! triggers do · `hash` of a document · `drift` summed up · `changes` and `rollup` drift of whole hours · `backfill` baselines, `staged` those that are done ·
 //! `purge` how long it is kept
 
 mod backfill;
@@ -18,12 +18,14 @@ mod purge;
 mod record;
 mod rollup;
 mod row;
+mod staged;
 mod store;
 #[cfg(any(test, feature = "pg_test"))]
 mod tests;
 
 pub use purge::purge_some;
 pub use rollup::refresh_next;
+pub use staged::purge_some as purge_some_staged;
 
 use pgrx::iter::TableIterator;
 use pgrx::pg_sys::panic::ErrorReport;

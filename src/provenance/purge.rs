@@ -1,12 +1,11 @@
 //! How long provenance is remembered.
 
-use chrono::TimeDelta;
 use pgrx::pg_sys::BuiltinOid::{INT8OID, TIMESTAMPTZOID};
 use pgrx::prelude::*;
 
 use crate::db::{self, Statement};
 use crate::error::{Answer, Error, Result};
-use crate::maintenance::{self, Purge, Task};
+use crate::maintenance::{self, Purge, Step, Task};
 use crate::turn;
 
 /// The lock of whoever archives or purges provenance.
@@ -36,15 +35,15 @@ fn costsim_purge_provenance(
     db::check_deferred_constraints()?;
     Ok(db::as_owner(|| {
         turn::take(ARCHIVER)?;
-        PURGE.purge(age, max_rows)
+        PURGE.purge(Step::whole(age, max_rows))
     })?)
 }
 
 /// Deletes some of what is too old, unless another session archives: how many rows.
-pub fn purge_some(age: TimeDelta, max_rows: i64) -> Result<i64> {
+pub fn purge_some(step: Step) -> Result<i64> {
     db::check_deferred_constraints()?;
     match turn::take(ARCHIVER) {
-        Ok(()) => PURGE.purge(age, max_rows),
+        Ok(()) => PURGE.purge(step),
         Err(Error::LockHeld { .. }) => Ok(0),
         Err(error) => Err(error),
     }

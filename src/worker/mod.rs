@@ -14,6 +14,7 @@ mod external;
 mod http;
 mod launcher;
 mod process;
+mod retention;
 mod shared;
 mod status;
 mod target;

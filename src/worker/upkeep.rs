@@ -1,5 +1,5 @@
-//! What the worker keeps in order when nothing else is to do, or has not been done for too long: clears away what is over for long, rolls up drift and
-//! cost, purges provenance, cost records and signals, runs the canary when it is due, and looks for cost anomalies.
+//! What the worker keeps in order when nothing else is to do, or has not been done for too long: rolls up drift and cost, runs the canary when it is
+//! due, looks for cost anomalies, and purges what is kept no longer ([`super::retention`]).
 //!
 //! A task that fails says so in the log, once for each new reason, and is tried again later; alerts go on meanwhile.
 
@@ -13,14 +13,14 @@ use pgrx::prelude::*;
 use super::delivery::poll;
 use super::detection::Detection;
 use super::process;
-use crate::alert::store::upkeep;
+use super::retention::Retention;
 use crate::canary::schedule::{self, Ending, Found, Run};
 use crate::db::Refusal;
 use crate::error::Result;
 use crate::maintenance::{self, Task};
-use crate::{clock, cost, db, guc, lock, pattern, prediction, provenance, run};
+use crate::{clock, cost, db, lock, provenance};
 
-/// What is over is cleared away, and provenance purged, this often.
+/// What is kept no longer is purged this often.
 pub const HOURLY: Duration = Duration::from_secs(3_600);
 
 /// A long task looks this often whether it is in somebody's way.
@@ -39,31 +39,20 @@ pub const SETBACK: Duration = Duration::from_secs(60);
 /// No task waits longer for somebody's lock.
 const PATIENCE: TimeDelta = TimeDelta::seconds(1);
 
-/// Of alerts, so many rows at a time.
-const CLEARED_AT_ONCE: i64 = 1_000;
-const LOOKED_AT_AT_ONCE: i64 = 10_000;
-
-/// Rows of provenance, or of cost, at a time: alerts wait as long as a step takes.
-const PURGED_AT_ONCE: i64 = 5_000;
+/// Changes of cost records at a time: alerts wait as long as a step takes.
 const FOLDED_AT_ONCE: i64 = 5_000;
 
 /// When each task is due, and what is remembered of it.
 pub struct Upkeep {
-    alerts: Due,
-    /// The number up to which the queue was cleared.
-    cleared_to: i64,
     drift: Due,
     /// The last hour that was rolled up in this round: one that goes on changing waits for the next.
     rolled_up_to: Option<i64>,
-    provenance: Due,
     costs: Due,
     /// Up to where what is pending was folded in this round.
     folded_to: Option<String>,
-    cost_records: Due,
     canary: Due,
     detection: Detection,
-    /// One for each of [`SIGNALS`].
-    signals: [Due; SIGNALS.len()],
+    retention: Retention,
     /// A run whose end is still to be written down.
     ended: Option<(Run, Ending)>,
     /// The settings under which the canary was looked after.
@@ -75,42 +64,14 @@ pub struct Upkeep {
 /// What is kept in order, in the order in which it is done.
 #[derive(Clone, Copy)]
 enum Chore {
-    Alerts,
-    Drift,
-    Provenance,
     Costs,
-    CostRecords,
+    Drift,
     Canary,
     Detection,
-    Signals(Signal),
+    Retention,
 }
 
-/// What is kept of signals: each by itself, for one that cannot be purged keeps no other waiting.
-#[derive(Clone, Copy)]
-enum Signal {
-    Runs,
-    Feedback,
-    Predictions,
-}
-
-const SIGNALS: [(Signal, &str, Task); 3] = [
-    (Signal::Runs, "purging runs", Task::PurgeRuns),
-    (Signal::Feedback, "purging feedback", Task::PurgeFeedback),
-    (Signal::Predictions, "purging predictions", Task::PurgePredictions),
-];
-
-const CHORES: [Chore; 10] = [
-    Chore::Alerts,
-    Chore::Costs,
-    Chore::Drift,
-    Chore::Provenance,
-    Chore::CostRecords,
-    Chore::Canary,
-    Chore::Detection,
-    Chore::Signals(Signal::Runs),
-    Chore::Signals(Signal::Feedback),
-    Chore::Signals(Signal::Predictions),
-];
+const CHORES: [Chore; 5] = [Chore::Costs, Chore::Drift, Chore::Canary, Chore::Detection, Chore::Retention];
 
 /// When a task is done next.
 pub struct Due {
@@ -134,17 +95,13 @@ impl Upkeep {
     pub fn after(pause: Duration) -> Self {
         let due = |name, task| Due::after(pause, name, task);
         Self {
-            alerts: due("clearing alerts", None),
-            cleared_to: i64::MIN,
             drift: due("rolling up drift", Some(Task::RefreshDrift)),
             rolled_up_to: None,
-            provenance: due("purging provenance", Some(Task::PurgeProvenance)),
             costs: due("summing up costs", Some(Task::RefreshCosts)),
             folded_to: None,
-            cost_records: due("purging cost records", Some(Task::PurgeCosts)),
             canary: due("running the canary", None),
             detection: Detection::after(pause),
-            signals: SIGNALS.map(|(_, name, task)| due(name, Some(task))),
+            retention: Retention::after(pause),
             ended: None,
             settings_version: process::settings_version(),
             turned_at: Instant::now(),
@@ -153,7 +110,7 @@ impl Upkeep {
 
     /// How long nothing is due.
     pub fn rest(&self) -> Duration {
-        let next = CHORES.iter().map(|&chore| self.due(chore).at).min();
+        let next = CHORES.iter().map(|&chore| self.due_at(chore)).min();
         next.map_or(HOURLY, |at| at.saturating_duration_since(Instant::now()))
     }
 
@@ -172,8 +129,8 @@ impl Upkeep {
     /// Between two requests' slices: does a step of the task that has waited longest, if one has waited too long.
     pub fn take_turn(&mut self) -> Result<()> {
         self.hear_of_settings();
-        let Some(chore) = CHORES.into_iter().min_by_key(|&chore| self.due(chore).at) else { return Ok(()) };
-        if self.turned_at.elapsed() < OVERDUE || self.due(chore).at.elapsed() < OVERDUE {
+        let Some(chore) = CHORES.into_iter().min_by_key(|&chore| self.due_at(chore)) else { return Ok(()) };
+        if self.turned_at.elapsed() < OVERDUE || self.due_at(chore).elapsed() < OVERDUE {
             return Ok(());
         }
         let outcome = self.step_of(chore);
@@ -181,16 +138,13 @@ impl Upkeep {
         outcome
     }
 
-    fn due(&self, chore: Chore) -> &Due {
+    fn due_at(&self, chore: Chore) -> Instant {
         match chore {
-            Chore::Alerts => &self.alerts,
-            Chore::Drift => &self.drift,
-            Chore::Provenance => &self.provenance,
-            Chore::Costs => &self.costs,
-            Chore::CostRecords => &self.cost_records,
-            Chore::Canary => &self.canary,
-            Chore::Detection => &self.detection.due,
-            Chore::Signals(signal) => &self.signals[signal as usize],
+            Chore::Drift => self.drift.at,
+            Chore::Costs => self.costs.at,
+            Chore::Canary => self.canary.at,
+            Chore::Detection => self.detection.due.at,
+            Chore::Retention => self.retention.at(),
         }
     }
 
@@ -200,16 +154,13 @@ impl Upkeep {
         if std::mem::replace(&mut self.settings_version, version) != version {
             self.canary.at = Instant::now();
             self.detection.due.at = Instant::now();
+            self.retention.hear_of_settings();
         }
     }
 
     /// Does a step of one task, if it is due.
     fn step_of(&mut self, chore: Chore) -> Result<()> {
         match chore {
-            Chore::Alerts => {
-                let cleared_to = &mut self.cleared_to;
-                self.alerts.step(HOURLY, || clear_alerts(cleared_to))
-            }
             Chore::Drift => {
                 let rolled_up_to = &mut self.rolled_up_to;
                 self.drift.step(poll(), || {
@@ -217,13 +168,6 @@ impl Upkeep {
                     Ok(more_if(rolled_up_to.is_some()))
                 })
             }
-            Chore::Provenance => self.provenance.step(HOURLY, || {
-                let age = guc::provenance_retention();
-                if age.is_zero() {
-                    return Ok(Step::Done);
-                }
-                Ok(more_if(provenance::purge_some(age, PURGED_AT_ONCE)? > 0))
-            }),
             Chore::Costs => {
                 let folded_to = &mut self.folded_to;
                 self.costs.step(poll(), || {
@@ -231,22 +175,9 @@ impl Upkeep {
                     Ok(more_if(rows == FOLDED_AT_ONCE))
                 })
             }
-            Chore::CostRecords => self.cost_records.step(HOURLY, || {
-                let age = guc::cost_retention();
-                if age.is_zero() {
-                    return Ok(Step::Done);
-                }
-                Ok(more_if(cost::purge_some(age, PURGED_AT_ONCE)? > 0))
-            }),
             Chore::Canary => self.look_after_canary(),
             Chore::Detection => self.detection.step(),
-            Chore::Signals(signal) => self.signals[signal as usize].step(HOURLY, || {
-                let age = signal.retention();
-                if age.is_zero() {
-                    return Ok(Step::Done);
-                }
-                Ok(more_if(signal.purge(age)? > 0))
-            }),
+            Chore::Retention => self.retention.step(),
         }
     }
 
@@ -302,25 +233,6 @@ impl Upkeep {
             }
         };
         Ok(Some(Ok(rest)))
-    }
-}
-
-impl Signal {
-    fn retention(self) -> TimeDelta {
-        match self {
-            Self::Runs => guc::run_retention(),
-            Self::Feedback => guc::feedback_retention(),
-            Self::Predictions => guc::prediction_retention(),
-        }
-    }
-
-    /// Purges some that are older than that: how many.
-    fn purge(self, age: TimeDelta) -> Result<i64> {
-        match self {
-            Self::Runs => run::purge_some(age, PURGED_AT_ONCE),
-            Self::Feedback => pattern::purge_some(age, PURGED_AT_ONCE),
-            Self::Predictions => prediction::purge_some(age, PURGED_AT_ONCE),
-        }
     }
 }
 
@@ -394,19 +306,4 @@ pub fn until(at: DateTime<Utc>) -> Duration {
 
 fn more_if(is_more: bool) -> Step {
     if is_more { Step::More } else { Step::Done }
-}
-
-/// Removes some of the alerts that are over for long, behind number `cleared_to`.
-fn clear_alerts(cleared_to: &mut i64) -> Result<Step> {
-    let over = ["sent", "failed", "cancelled"].map(str::to_owned);
-    let age = guc::alert_retention();
-    let owed_since = clock::now() - guc::alert_retry_window().max(TimeDelta::hours(1));
-    let forgotten = upkeep::forget_old(owed_since, CLEARED_AT_ONCE)?;
-    if age.is_zero() {
-        return Ok(more_if(forgotten > 0));
-    }
-    let fired = upkeep::purge_fired(age, CLEARED_AT_ONCE)?;
-    let (_, last) = upkeep::purge_queued(&over, age, *cleared_to, LOOKED_AT_AT_ONCE)?;
-    *cleared_to = last.unwrap_or(i64::MIN);
-    Ok(more_if(forgotten + fired > 0 || last.is_some()))
 }
