@@ -8,6 +8,7 @@ mod anomaly;
 mod breaker;
 mod canary;
 mod define;
+mod metrics;
 mod retention;
 mod simulate;
 mod worker;
@@ -29,6 +30,7 @@ pub fn init() {
     canary::init();
     anomaly::init();
     retention::init();
+    metrics::init();
     reserve_prefix();
 }
 

@@ -237,7 +237,11 @@ extension_sql_file!("../sql/84_adopt.sql", name = "adopt", requires = ["retentio
 extension_sql_file!("../sql/85_adopt_access.sql", name = "adopt_access", requires = ["adopt"]);
 extension_sql_file!("../sql/90_status.sql", name = "status", requires = ["adopt_access"]);
 extension_sql_file!("../sql/91_status_access.sql", name = "status_access", requires = ["status"]);
-extension_sql_file!("../sql/92_metrics.sql", name = "metrics", requires = ["status_access"]);
+extension_sql_file!(
+    "../sql/92_metrics.sql",
+    name = "metrics",
+    requires = ["status_access", metrics::_costsim_metrics_keep, metrics::_costsim_metrics_library]
+);
 extension_sql_file!("../sql/93_metrics_access.sql", name = "metrics_access", requires = ["metrics"]);
 extension_sql_file!("../sql/96_grant.sql", name = "grant", requires = ["metrics_access"]);
 // After every function, for it names those of the first rooms.
