@@ -38,6 +38,7 @@ static DETECT_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(30);
 static ANOMALY_MIN_CENTS: GucSetting<f64> = GucSetting::<f64>::new(100.0);
 static WORKER_POLL_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(30);
 static INSTANCE_ID: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
+static METRICS_TENANTS: GucSetting<i32> = GucSetting::<i32>::new(20);
 static SANDBOX_ENABLED: GucSetting<bool> = GucSetting::<bool>::new(false);
 static RUNBOOK_URL: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 
@@ -256,6 +257,15 @@ pub fn init() {
         0.0,
         1e12,
         GucContext::Sighup,
+        GucFlags::default(),
+    );
+    // Read by name, in sql/92_metrics.sql.
+    define_number(
+        c"costsim.metrics_tenants",
+        c"How many tenants have metrics of their own.",
+        c"Those that spend most this month; all others are counted together. As many budgets have one, the fullest. Default: 20, for each is some series more that a monitoring system keeps.",
+        &METRICS_TENANTS,
+        (0, 1_000),
         GucFlags::default(),
     );
     define_number(

@@ -220,7 +220,12 @@ extension_sql_file!("../sql/84_adopt.sql", name = "adopt", requires = ["retentio
 extension_sql_file!("../sql/85_adopt_access.sql", name = "adopt_access", requires = ["adopt"]);
 extension_sql_file!("../sql/90_status.sql", name = "status", requires = ["adopt_access"]);
 extension_sql_file!("../sql/91_status_access.sql", name = "status_access", requires = ["status"]);
-extension_sql_file!("../sql/92_metrics.sql", name = "metrics", requires = ["status_access"]);
+extension_sql_file!(
+    "../sql/92_metrics.sql",
+    name = "metrics",
+    requires = ["status_access", metrics::_costsim_metrics_keep, metrics::_costsim_metrics_library]
+);
 extension_sql_file!("../sql/93_metrics_access.sql", name = "metrics_access", requires = ["metrics"]);
-extension_sql_file!("../sql/95_access.sql", name = "access", requires = ["metrics_access"]);
-extension_sql_file!("../sql/96_grant.sql", name = "grant", requires = ["access"], finalize);
+extension_sql_file!("../sql/96_grant.sql", name = "grant", requires = ["metrics_access"]);
+// The last of all: it names every C function.
+extension_sql_file!("../sql/95_access.sql", name = "access", requires = ["grant"], finalize);
