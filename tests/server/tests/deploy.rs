@@ -1,8 +1,8 @@
 //! deploy/: what Prometheus scrapes is what `costsim_metrics` says, whichever way it takes; every query of every panel and every rule has an
 //! answer in a state where it has to have one; and what goes wrong arrives in Alertmanager.
 //!
-//! Rules and configuration are those of deploy/ but for addresses, for the intervals, which are a second here, and for `for`, which is left out
-//! where a test waits for what fires: `promtool test rules` shows of that. Grafana is not asked; its files are read.
+//! Rules and configuration are those of deploy/ but for addresses; for intervals, which are a second here; for what postgres_exporter remembers for
+//! a minute; and for `for`, which is left out where a test waits for what fires: `promtool test rules` shows of that. Grafana is not asked; its files are read.
 
 use anyhow::{Context, Result, bail, ensure};
 use costsim_harness::{
@@ -60,12 +60,16 @@ fn make_the_sample(client: &mut Client) -> Result<()> {
 }
 
 fn postgres_exporter(cluster: &Cluster) -> Result<Exporter> {
+    let queries =
+        with(&deployed("postgres_exporter/queries.yaml")?, "cache_seconds: 60", "cache_seconds: 0")?;
+    let file = cluster.data_dir().parent().context("a cluster has a folder")?.join("queries.yaml");
+    fs::write(&file, queries)?;
     let conn_string = format!(
         "host={} port={} user=costsim_exporter dbname=app",
         cluster.socket_dir().display(),
         cluster.port()
     );
-    Exporter::postgres(&conn_string, &root().join("deploy/postgres_exporter/queries.yaml"))
+    Exporter::postgres(&conn_string, &file)
 }
 
 fn sql_exporter(cluster: &Cluster) -> Result<Exporter> {
