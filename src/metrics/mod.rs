@@ -86,10 +86,23 @@ static TASKS: Statement = Statement::deciding(
     &[],
 );
 
+static PROVENANCE: Statement = Statement::deciding(
+    "INSERT INTO @schema@.costsim_metrics_kept (name, value)
+     SELECT 'costsim_v2_provenance_logs_total', p.pairs
+       FROM (SELECT count(*) AS pairs FROM removed r WHERE r.v1_cost IS NOT NULL AND r.v2_cost IS NOT NULL) p
+      WHERE p.pairs > 0",
+    &[],
+);
+
 static INCIDENT: Statement = Statement::deciding(
     "INSERT INTO @schema@.costsim_metrics_kept (name, labels, value)
      VALUES ('costsim_cb_incidents_total', jsonb_build_object('name', $1, 'severity', $2), 1)",
     &[TEXTOID, TEXTOID],
+);
+
+static PAIR: Statement = Statement::deciding(
+    "INSERT INTO @schema@.costsim_metrics_kept (name, value) VALUES ('costsim_v2_provenance_logs_total', 1)",
+    &[],
 );
 
 static FAILURES: Statement = Statement::deciding(
@@ -120,7 +133,7 @@ struct Counted {
     names: &'static [&'static str],
 }
 
-static COUNTED: [Counted; 7] = [
+static COUNTED: [Counted; 8] = [
     Counted { table: c"costsim_cb_incidents", deleted: &INCIDENTS, names: &["costsim_cb_incidents_total"] },
     Counted {
         table: c"costsim_cb_events",
@@ -142,6 +155,11 @@ static COUNTED: [Counted; 7] = [
         table: c"costsim_canary_reports",
         deleted: &CANARY_REPORTS,
         names: &["costsim_v2_canary_runs_total"],
+    },
+    Counted {
+        table: c"costsim_provenance",
+        deleted: &PROVENANCE,
+        names: &["costsim_v2_provenance_logs_total"],
     },
     Counted { table: c"costsim_maintenance", deleted: &TASKS, names: &["costsim_task_rows_total"] },
 ];
@@ -194,6 +212,9 @@ fn changed(trigger: &PgTrigger<'_>, counted: &Counted) -> Result<usize> {
         };
         let more = i64::from(failures(&new)?.unwrap_or(0)) - i64::from(failures(&old)?.unwrap_or(0));
         return FAILURES.run(&[text(&new, "url")?.into(), more.into()]);
+    }
+    if std::ptr::eq(counted.deleted, &PROVENANCE) {
+        return PAIR.run(&[]);
     }
     INCIDENT.run(&[text(&old, "circuit_breaker_name")?.into(), text(&old, "severity")?.into()])
 }
