@@ -219,9 +219,15 @@ BEGIN ATOMIC
           FROM costsim_metrics_kept k WHERE k.name IN ('costsim_leader_terms_total', 'costsim_leader_events_total')
     ), status AS MATERIALIZED (
         SELECT s.lock_id, s.leads, s.healthy, s.lease_left, s.waiting FROM _costsim_leader_status() s
+    ), counted AS MATERIALIZED (
+        SELECT e.lock_id, e.event, count(*) AS n FROM costsim_leader_events e GROUP BY e.lock_id, e.event
+        UNION ALL
+        SELECT k.lock_id, k.event, k.n FROM kept k WHERE k.metric = 'costsim_leader_events_total'
+    ), known AS MATERIALIZED (
+        SELECT s.lock_id FROM status s UNION SELECT c.lock_id FROM counted c UNION SELECT k.lock_id FROM kept k
     ), terms AS MATERIALIZED (
         SELECT t.lock_id, sum(t.n) AS n
-          FROM (SELECT s.lock_id, 0::bigint AS n FROM status s
+          FROM (SELECT k.lock_id, 0::bigint AS n FROM known k
                 UNION ALL
                 SELECT t.lock_id, t.epoch FROM costsim_leaders t
                 UNION ALL
@@ -229,17 +235,15 @@ BEGIN ATOMIC
          GROUP BY t.lock_id
     ), events AS MATERIALIZED (
         SELECT e.lock_id, e.event, sum(e.n) AS n
-          FROM (SELECT s.lock_id, w.event, 0::bigint AS n
-                  FROM status s
+          FROM (SELECT k.lock_id, w.event, 0::bigint AS n
+                  FROM known k
                  CROSS JOIN (VALUES ('acquired'), ('released'), ('expired'), ('preempted'), ('preempt_denied'), ('resigned'), ('refused_pooler')) w (event)
                 UNION ALL
-                SELECT e.lock_id, e.event, count(*) FROM costsim_leader_events e GROUP BY e.lock_id, e.event
-                UNION ALL
-                SELECT k.lock_id, k.event, k.n FROM kept k WHERE k.metric = 'costsim_leader_events_total') e
+                SELECT c.lock_id, c.event, c.n FROM counted c) e
          GROUP BY e.lock_id, e.event
     ), named AS MATERIALIZED (
         SELECT i.lock_id, jsonb_build_object('lock_id', i.lock_id::text, 'lock', coalesce(l.name, '')) AS labels
-          FROM (SELECT t.lock_id FROM terms t UNION SELECT e.lock_id FROM events e) i
+          FROM known i
           LEFT JOIN costsim_locks l ON l.lock_id = i.lock_id
     )
     SELECT 'costsim_leader_held', n.labels, s.leads::integer::double precision FROM status s JOIN named n ON n.lock_id = s.lock_id
@@ -325,6 +329,7 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION _costsim_metrics_drift() IS 'Provenance, and how far V2 is from V1 of late, for costsim_metrics.';
 
+-- Which tenants have series of their own is decided by yesterday and today: two days of every tenant are read, and the month of those alone.
 CREATE FUNCTION _costsim_metrics_cost() RETURNS TABLE (name text, labels jsonb, value double precision)
     LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 200
     SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -333,48 +338,75 @@ BEGIN ATOMIC
         SELECT coalesce(current_setting('costsim.metrics_tenants', true), '20')::integer AS tenants, (now() AT TIME ZONE 'UTC')::date AS today
     ), zones AS MATERIALIZED (
         SELECT t.tenant_id, t.time_zone, (now() AT TIME ZONE t.time_zone)::date AS today FROM costsim_cost_tenants t
-    ), pieces AS (
-        SELECT d.tenant_id, d.day, coalesce(z.today, s.today) AS today, d.cost_cents, d.requests
-          FROM settings s
-          JOIN costsim_cost_daily d
-            ON d.dimension = 'tenant' AND d.day >= date_trunc('month', (s.today - 1)::timestamp)::date AND d.day <= s.today + 1
-          LEFT JOIN zones z ON z.tenant_id = d.tenant_id
-        UNION ALL
-        SELECT p.tenant_id, (p.bucket_start AT TIME ZONE coalesce(z.time_zone, 'UTC'))::date, coalesce(z.today, s.today), p.cost_cents, p.requests
-          FROM settings s
-         CROSS JOIN costsim_cost_pending p
+    ), pending AS MATERIALIZED (
+        SELECT p.tenant_id, (p.bucket_start AT TIME ZONE coalesce(z.time_zone, 'UTC'))::date AS day, p.cost_cents, p.requests
+          FROM costsim_cost_pending p
           LEFT JOIN zones z ON z.tenant_id = p.tenant_id
+    ), pieces AS (
+        SELECT d.tenant_id, d.day, d.cost_cents, d.requests
+          FROM costsim_cost_daily d
+         WHERE d.dimension = 'tenant' AND d.day >= (SELECT s.today - 2 FROM settings s) AND d.day <= (SELECT s.today + 1 FROM settings s)
+        UNION ALL
+        SELECT p.tenant_id, p.day, p.cost_cents, p.requests FROM pending p
     ), spends AS MATERIALIZED (
-        SELECT p.tenant_id,
+        SELECT p.tenant_id, p.today,
                coalesce(sum(p.cost_cents) FILTER (WHERE p.day = p.today), 0::numeric) AS today_cents,
                coalesce(sum(p.requests) FILTER (WHERE p.day = p.today), 0::numeric) AS today_requests,
-               sum(p.cost_cents) AS month_cents
-          FROM pieces p
-         WHERE p.day >= date_trunc('month', p.today::timestamp)::date AND p.day <= p.today
-         GROUP BY p.tenant_id
-    ), named AS MATERIALIZED (
+               sum(p.cost_cents) AS recent_cents
+          FROM (SELECT p.tenant_id, coalesce(z.today, s.today) AS today, p.day, p.cost_cents, p.requests
+                  FROM pieces p
+                 CROSS JOIN settings s
+                  LEFT JOIN zones z ON z.tenant_id = p.tenant_id) p
+         WHERE p.day IN (p.today - 1, p.today)
+         GROUP BY p.tenant_id, p.today
+    ), ranked AS MATERIALIZED (
         -- A tenant that is called as the others are is one of them.
-        SELECT CASE WHEN r.place <= (SELECT s.tenants FROM settings s) AND r.tenant_id <> '(others)' THEN r.tenant_id ELSE '(others)' END AS tenant_id,
-               sum(r.today_cents) AS today_cents, sum(r.today_requests) AS today_requests, sum(r.month_cents) AS month_cents
-          FROM (SELECT s.*, row_number() OVER (ORDER BY s.month_cents DESC, s.tenant_id COLLATE "C") AS place FROM spends s) r
+        SELECT r.*, r.place <= (SELECT s.tenants FROM settings s) AND r.tenant_id <> '(others)' AS is_named
+          FROM (SELECT s.*, row_number() OVER (ORDER BY s.recent_cents DESC, s.tenant_id COLLATE "C") AS place FROM spends s) r
+    ), named AS MATERIALIZED (
+        SELECT CASE WHEN r.is_named THEN r.tenant_id ELSE '(others)' END AS tenant_id,
+               sum(r.today_cents) AS today_cents, sum(r.today_requests) AS today_requests
+          FROM ranked r
          GROUP BY 1
+    ), asked AS MATERIALIZED (
+        -- Of all budgets, where they are few; else of the tenants above, and of those with a budget that the worker has found to be nearly spent.
+        SELECT b.tenant_id FROM costsim_cost_budgets b
+         WHERE b.is_active AND (SELECT count(*) FROM (SELECT FROM costsim_cost_budgets a WHERE a.is_active LIMIT 501) a) <= 500
+        UNION
+        SELECT r.tenant_id FROM ranked r WHERE r.is_named
+        UNION
+        SELECT f.tenant_id
+          FROM (SELECT a.tenant_id FROM costsim_cost_anomalies a
+                 WHERE a.status IN ('open', 'acknowledged') AND a.anomaly_type IN ('BUDGET_WARNING', 'BUDGET_EXCEEDED')
+                 ORDER BY a.deviation_pct DESC, a.id LIMIT 500) f
     )
     SELECT v.name, jsonb_build_object('tenant_id', n.tenant_id), v.value
       FROM named n
      CROSS JOIN LATERAL (VALUES
             ('costsim_cost_today_cents', n.today_cents::double precision),
-            ('costsim_cost_requests_today', n.today_requests::double precision),
-            ('costsim_cost_month_cents', n.month_cents::double precision)) v (name, value)
+            ('costsim_cost_requests_today', n.today_requests::double precision)) v (name, value)
     UNION ALL
-    SELECT 'costsim_cost_pending_rows', '{}'::jsonb, (SELECT count(*) FROM costsim_cost_pending)::double precision
+    SELECT 'costsim_cost_month_cents', jsonb_build_object('tenant_id', r.tenant_id), m.cents::double precision
+      FROM ranked r
+     CROSS JOIN LATERAL (
+            SELECT coalesce(sum(d.cost_cents), 0::numeric) AS cents
+              FROM (SELECT d.cost_cents FROM costsim_cost_daily d
+                     WHERE d.tenant_id = r.tenant_id AND d.dimension = 'tenant'
+                       AND d.day >= date_trunc('month', r.today::timestamp)::date AND d.day <= r.today
+                    UNION ALL
+                    SELECT p.cost_cents FROM pending p
+                     WHERE p.tenant_id = r.tenant_id AND p.day >= date_trunc('month', r.today::timestamp)::date AND p.day <= r.today) d) m
+     WHERE r.is_named
+    UNION ALL
+    SELECT 'costsim_cost_pending_rows', '{}'::jsonb, (SELECT count(*) FROM pending)::double precision
     UNION ALL
     SELECT 'costsim_cost_budget_used_ratio',
            jsonb_build_object('tenant_id', b.tenant_id, 'budget_type', b.budget_type, 'entity_id', coalesce(b.entity_id, ''), 'period', b.period), b.used
-      FROM (SELECT b.tenant_id, b.budget_type, b.entity_id, b.period,
-                   coalesce((b.spent_cents / nullif(b.limit_cents, 0::numeric))::double precision,
-                            CASE WHEN b.spent_cents > 0::numeric THEN 'Infinity'::double precision ELSE 0::double precision END) AS used
-              FROM costsim_budget_status() b
-             ORDER BY used DESC, b.tenant_id COLLATE "C", b.budget_type, b.entity_id COLLATE "C", b.period
+      FROM (SELECT l.tenant_id, l.budget_type, l.entity_id, l.period,
+                   coalesce((l.spent_cents / nullif(l.limit_cents, 0::numeric))::double precision,
+                            CASE WHEN l.spent_cents > 0::numeric THEN 'Infinity'::double precision ELSE 0::double precision END) AS used
+              FROM _costsim_entity_limits(ARRAY(SELECT a.tenant_id FROM asked a), clock_timestamp()) l
+             ORDER BY used DESC, l.tenant_id COLLATE "C", l.budget_type, l.entity_id COLLATE "C", l.period
              LIMIT (SELECT s.tenants FROM settings s)) b
     UNION ALL
     SELECT 'costsim_cost_anomalies_open', jsonb_build_object('anomaly_type', a.anomaly_type, 'severity', a.severity), count(*)::double precision
@@ -416,7 +448,7 @@ BEGIN ATOMIC
     UNION ALL
     SELECT 'costsim_kill_switch_active', '{}'::jsonb, coalesce((SELECT k.is_active FROM costsim_kill_switch k), false)::integer::double precision
     UNION ALL
-    SELECT 'costsim_envelopes_active', jsonb_build_object('envelope_class', c.envelope_class), count(e.id)::double precision
+    SELECT 'costsim_envelopes_active', jsonb_build_object('envelope_class', c.envelope_class), count(*) FILTER (WHERE e.id IS NOT NULL)::double precision
       FROM (VALUES ('SAFETY'), ('RELIABILITY'), ('COST'), ('PERFORMANCE')) c (envelope_class)
       LEFT JOIN costsim_envelopes e ON e.status = 'active' AND e.envelope_class = c.envelope_class
      GROUP BY c.envelope_class;
@@ -484,11 +516,11 @@ BEGIN ATOMIC
     (42, 'drift', 'costsim_v2_drift_pairs', 'gauge', 'window', 'Provenance rows with the costs of both models, of the last 15m and 1h.'),
     (43, 'drift', 'costsim_v2_cost_delta_cents', 'summary', 'window, quantile', 'Quantiles of |v2 - v1| in cents, over the window.'),
     (44, 'drift', 'costsim_v2_drift_ratio', 'summary', 'window, quantile', 'Quantiles of |v2 - v1| / |v1|, over the window.'),
-    (45, 'cost', 'costsim_cost_today_cents', 'gauge', 'tenant_id', 'What a tenant has spent today, by its own time zone. Tenants that spend most this month, and (others).'),
+    (45, 'cost', 'costsim_cost_today_cents', 'gauge', 'tenant_id', 'What a tenant has spent today, by its own time zone. Tenants that have spent most since yesterday, and (others).'),
     (46, 'cost', 'costsim_cost_requests_today', 'gauge', 'tenant_id', 'Requests of a tenant today, likewise.'),
-    (47, 'cost', 'costsim_cost_month_cents', 'gauge', 'tenant_id', 'What a tenant has spent this month, likewise.'),
+    (47, 'cost', 'costsim_cost_month_cents', 'gauge', 'tenant_id', 'What a tenant has spent this month. The same tenants; of (others) it is not told.'),
     (48, 'cost', 'costsim_cost_pending_rows', 'gauge', '', 'Changes of the cost records that are not in the roll-ups yet.'),
-    (49, 'cost', 'costsim_cost_budget_used_ratio', 'gauge', 'tenant_id, budget_type, entity_id, period', 'How much of a limit is spent, of those that are fullest; 1 is all of it.'),
+    (49, 'cost', 'costsim_cost_budget_used_ratio', 'gauge', 'tenant_id, budget_type, entity_id, period', 'How much of a limit is spent, of those that are fullest; 1 is all of it. Of more than 500 budgets only those of tenants with series of their own, or with an anomaly, are looked at.'),
     (50, 'cost', 'costsim_cost_anomalies_open', 'gauge', 'anomaly_type, severity', 'Anomalies that are open or acknowledged.'),
     (51, 'signal', 'costsim_pattern_open', 'gauge', 'pattern_type, severity', 'Patterns seen in the last 24 hours that nobody has acknowledged.'),
     (52, 'signal', 'costsim_predictions_current', 'gauge', 'prediction_type', 'Predictions that hold now.'),

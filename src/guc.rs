@@ -263,7 +263,7 @@ pub fn init() {
     define_number(
         c"costsim.metrics_tenants",
         c"How many tenants have metrics of their own.",
-        c"Those that spend most this month; all others are counted together. As many budgets have one, the fullest. Default: 20, for each is some series more that a monitoring system keeps.",
+        c"Those that have spent most since yesterday; all others are counted together. As many budgets have one, the fullest. Default: 20, for each is some series more that a monitoring system keeps.",
         &METRICS_TENANTS,
         (0, 1_000),
         GucFlags::default(),

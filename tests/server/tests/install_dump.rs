@@ -30,6 +30,8 @@ const FILL: &str = r#"
     SELECT costsim_fire_alert('{"alertname": "fires"}', '{"summary": "s"}', 'http://origin/');
     SELECT costsim_fire_alert('{"alertname": "resolved"}'), costsim_resolve_alert('{"alertname": "resolved"}');
     INSERT INTO costsim_alert_targets (url, state) VALUES ('http://one:9093/api/v2/alerts', 'ok'), ('http://other:9093/api/v2/alerts', 'failing');
+    INSERT INTO costsim_alert_targets (url, sent) VALUES ('http://gone:9093/api/v2/alerts', 3);
+    DELETE FROM costsim_alert_targets WHERE sent = 3;
     SELECT costsim_write_provenance_batch('[{"run_id": "r", "v1_cost": 1, "v2_cost": 2.5, "payload": {"big": 12345678901234567890123}},
                                             {"run_id": "s", "tenant_id": "t", "runtime_ms": 7}]');
     SELECT costsim_write_provenance_once('once', 't', input_hash => '015abd7f5cc57a2d');
