@@ -5,6 +5,7 @@
 //! - [`Psql`]: a client that is a process of its own.
 //! - [`PgBouncer`]: Debian's connection pooler in front of a cluster.
 //! - [`Alertmanager`]: Debian's Alertmanager on a port of its own; [`WebhookSink`] receives what it sends out.
+//! - [`Prometheus`], and the [`Exporter`]s that it scrapes; [`FilePage`] shows a file in their place.
 //! - [`ScriptedEndpoint`], [`HangingEndpoint`]: receivers that answer as told, or never.
 //! - [`HostileEndpoint`]: a receiver, perhaps behind TLS, that does what ill and hostile servers do.
 //! - [`RecordingEndpoint`]: a receiver that remembers every alert.
@@ -15,11 +16,13 @@
 mod alertmanager;
 mod cluster;
 mod endpoint;
+mod exporter;
 mod hostile;
 mod http;
 mod pgbouncer;
 pub mod proc;
 mod process;
+mod prometheus;
 mod psql;
 mod recorder;
 mod wait;
@@ -27,9 +30,11 @@ mod wait;
 pub use alertmanager::{AlertState, Alertmanager, Listed, WebhookSink};
 pub use cluster::{Cluster, ClusterBuilder, Mode};
 pub use endpoint::{HangingEndpoint, ScriptedEndpoint};
+pub use exporter::{Exporter, FilePage};
 pub use hostile::{Authority, Deed, HostileEndpoint, Identity};
 pub use http::{Answer, Request};
 pub use pgbouncer::{PgBouncer, Pooling};
+pub use prometheus::{Prometheus, Sample};
 pub use psql::Psql;
 pub use recorder::{Heard, RecordingEndpoint};
 pub use rustix::process::Signal;
