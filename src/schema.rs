@@ -218,7 +218,11 @@ extension_sql_file!("../sql/82_retention.sql", name = "retention", requires = ["
 extension_sql_file!("../sql/83_retention_access.sql", name = "retention_access", requires = ["retention"]);
 extension_sql_file!("../sql/84_adopt.sql", name = "adopt", requires = ["retention_access"]);
 extension_sql_file!("../sql/85_adopt_access.sql", name = "adopt_access", requires = ["adopt"]);
-extension_sql_file!("../sql/90_status.sql", name = "status", requires = ["adopt_access"]);
+extension_sql_file!(
+    "../sql/90_status.sql",
+    name = "status",
+    requires = ["adopt_access", status::costsim_status, status::_costsim_status_facts]
+);
 extension_sql_file!("../sql/91_status_access.sql", name = "status_access", requires = ["status"]);
 extension_sql_file!("../sql/92_metrics.sql", name = "metrics", requires = ["status_access"]);
 extension_sql_file!("../sql/93_metrics_access.sql", name = "metrics_access", requires = ["metrics"]);
