@@ -240,8 +240,9 @@ BEGIN ATOMIC
             (2, m.last_error IS NOT NULL, 'warn', m.last_run_at, m.last_error, 'see costsim_maintenance'),
             (3, c.is_late, 'warn', m.last_run_at, 'not rolled up', 'run costsim_refresh_drift()'),
             (4, coalesce(s.total, 0::bigint) = 0::bigint, 'ok', NULL::timestamptz, 'no pairs in 24 hours', NULL::text),
-            (5, true, 'ok', NULL::timestamptz, '24 h: ' || s.total::text || ' pairs, p90 '
-                || coalesce(round(100::numeric * CASE WHEN s.p90_rel_delta < 1e6::double precision THEN s.p90_rel_delta::numeric END, 1)::text, 'far') || ' % off', NULL::text)
+            (5, true, 'ok', NULL::timestamptz, '24 h: p90 '
+                || coalesce(round(100::numeric * CASE WHEN s.p90_rel_delta < 1e6::double precision THEN s.p90_rel_delta::numeric END, 1)::text || ' %', 'far')
+                || ' off, ' || s.total::text || CASE WHEN s.total = 1::bigint THEN ' pair' ELSE ' pairs' END, NULL::text)
           ) r (rank, applies, status, since, why, what_to_do)
      WHERE r.applies ORDER BY r.rank LIMIT 1;
 END;
@@ -302,7 +303,7 @@ BEGIN ATOMIC
      CROSS JOIN (SELECT EXISTS (SELECT FROM costsim_worker_status() s WHERE s.database = current_database()::text AND s.pid IS NOT NULL)
                         AND coalesce(current_setting('costsim.detect_interval'::text, true), '0') <> '0' AS is_running) f
       LEFT JOIN costsim_maintenance m ON m.task = 'detect_anomalies'
-     CROSS JOIN (SELECT EXISTS (SELECT FROM costsim_cost_detection d LIMIT 1) AS is_used) u
+     CROSS JOIN (SELECT EXISTS (SELECT FROM costsim_cost_detection d LIMIT 1) OR EXISTS (SELECT FROM costsim_cost_records c LIMIT 1) AS is_used) u
      CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM (SELECT d.is_due FROM costsim_cost_detection d LIMIT l.counted) d WHERE d.is_due) AS is_due) d
      CROSS JOIN LATERAL (
             SELECT count(*) AS open, min(a.detected_at) AS since, count(*) FILTER (WHERE a.severity = 'HIGH') AS high,
@@ -436,4 +437,4 @@ CREATE FUNCTION costsim_health() RETURNS boolean
 BEGIN ATOMIC
     SELECT NOT EXISTS (SELECT FROM costsim_status() s WHERE s.status = 'bad');
 END;
-COMMENT ON FUNCTION costsim_health() IS 'Status: whether no subsystem of costsim_status() is bad, for load balancers. Never NULL. Works on a standby, in a read-only transaction and without a worker. Errors: none of its own.';
+COMMENT ON FUNCTION costsim_health() IS 'Whether no subsystem of costsim_status() is bad, for load balancers. Never NULL. Works on a standby, in a read-only transaction and without a worker. Errors: none of its own.';

@@ -212,7 +212,11 @@ extension_sql_file!(
         coordination::costsim_set_kill_switch
     ]
 );
-extension_sql_file!("../sql/80_plot.sql", name = "plot", requires = ["coordination_access"]);
+extension_sql_file!(
+    "../sql/80_plot.sql",
+    name = "plot",
+    requires = ["coordination_access", plot::costsim_sparkline]
+);
 extension_sql_file!("../sql/81_plot_access.sql", name = "plot_access", requires = ["plot"]);
 extension_sql_file!("../sql/82_retention.sql", name = "retention", requires = ["plot_access"]);
 extension_sql_file!("../sql/83_retention_access.sql", name = "retention_access", requires = ["retention"]);
@@ -226,5 +230,6 @@ extension_sql_file!(
 extension_sql_file!("../sql/91_status_access.sql", name = "status_access", requires = ["status"]);
 extension_sql_file!("../sql/92_metrics.sql", name = "metrics", requires = ["status_access"]);
 extension_sql_file!("../sql/93_metrics_access.sql", name = "metrics_access", requires = ["metrics"]);
-extension_sql_file!("../sql/95_access.sql", name = "access", requires = ["metrics_access"]);
-extension_sql_file!("../sql/96_grant.sql", name = "grant", requires = ["access"], finalize);
+extension_sql_file!("../sql/96_grant.sql", name = "grant", requires = ["metrics_access"]);
+// After every function, for it names those of the first rooms.
+extension_sql_file!("../sql/95_access.sql", name = "access", requires = ["grant"], finalize);
