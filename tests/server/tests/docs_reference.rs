@@ -38,15 +38,35 @@ const fn room(word: &'static str, heading: &'static str, about: &'static str, ma
 
 /// In the order in which one reads them.
 const ROOMS: [Room; 25] = [
-    room("leader", "Leader", "One session, or one lease, leads a lock id, with a token that only grows.", "leader.md"),
+    room(
+        "leader",
+        "Leader",
+        "One session, or one lease, leads a lock id, with a token that only grows.",
+        "leader.md",
+    ),
     room("breaker", "Breaker", "Whether the new cost model may answer, and why not.", "breaker.md"),
     room("alert", "Alert", "What must reach Alertmanager, and how far it has come.", "alerts.md"),
     room("worker", "Worker", "Who delivers, and who keeps things in order.", "alerts.md"),
-    room("provenance", "Provenance and drift", "What was computed from what, and how far V2 is from V1.", "provenance.md"),
-    room("simulate", "Models and sandbox", "What a plan will cost, by the models that are rows.", "canary.md"),
+    room(
+        "provenance",
+        "Provenance and drift",
+        "What was computed from what, and how far V2 is from V1.",
+        "provenance.md",
+    ),
+    room(
+        "simulate",
+        "Models and sandbox",
+        "What a plan will cost, by the models that are rows.",
+        "canary.md",
+    ),
     room("golden", "Golden sets", "What a model must say.", "canary.md"),
     room("canary", "Canary", "Whether the new model may be trusted, by schedule and by hand.", "canary.md"),
-    room("divergence", "Divergence", "How far two models are from each other over recorded pairs.", "canary.md"),
+    room(
+        "divergence",
+        "Divergence",
+        "How far two models are from each other over recorded pairs.",
+        "canary.md",
+    ),
     room("cost", "Cost", "What every request cost, and what that comes to.", "cost.md"),
     room("budget", "Budgets", "What may be spent, and how much of it is.", "cost.md"),
     room("spend", "Spend", "What dashboards read: sums by time, feature, user and model.", "cost.md"),
@@ -117,7 +137,8 @@ fn rooms_of_objects() -> Result<BTreeMap<String, String>> {
         let stem = stem.strip_suffix("_access").unwrap_or(stem);
         for line in fs::read_to_string(&path)?.lines() {
             for word in ["FUNCTION ", "VIEW ", "TABLE ", "TYPE ", "AGGREGATE "] {
-                let made = line.strip_prefix("CREATE ").and_then(|rest| rest.strip_prefix(word)).and_then(name_at);
+                let made =
+                    line.strip_prefix("CREATE ").and_then(|rest| rest.strip_prefix(word)).and_then(name_at);
                 if let Some(name) = made {
                     rooms.entry(name.to_owned()).or_insert_with(|| room_of_file(stem).to_owned());
                 }
@@ -172,7 +193,8 @@ struct Relation {
 }
 
 /// Objects of the extension in one catalog, by what they are.
-const MEMBER: &str = "FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid AND d.refclassid = 'pg_extension'::regclass
+const MEMBER: &str =
+    "FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid AND d.refclassid = 'pg_extension'::regclass
      WHERE d.deptype = 'e' AND e.extname = 'costsim_pg'";
 
 fn functions(client: &mut Client, missing: &mut Vec<String>) -> Result<Vec<Function>> {
@@ -227,7 +249,12 @@ fn relations(client: &mut Client, missing: &mut Vec<String>) -> Result<Vec<Relat
         )?;
         let columns = columns
             .iter()
-            .map(|row| Column { name: row.get(0), kind: row.get(1), default: row.get(2), comment: row.get(3) })
+            .map(|row| Column {
+                name: row.get(0),
+                kind: row.get(1),
+                default: row.get(2),
+                comment: row.get(3),
+            })
             .collect();
         found.push(Relation { name, kind: row.get(2), comment: comment.unwrap_or_default(), columns });
     }
@@ -274,7 +301,8 @@ fn sql_page(client: &mut Client) -> Result<String> {
     ensure!(homeless.is_empty(), "of a room that ROOMS in docs_reference.rs does not name: {homeless:?}");
     let is_in = |name: &str, room: &Room| rooms.get(name).is_some_and(|known| known == room.word);
     let of = |room: &Room| -> (Vec<&Function>, Vec<&Function>, Vec<&Relation>, Vec<&(String, String)>) {
-        let (own, public) = functions.iter().filter(|it| is_in(&it.name, room)).partition(|it| it.name.starts_with('_'));
+        let (own, public) =
+            functions.iter().filter(|it| is_in(&it.name, room)).partition(|it| it.name.starts_with('_'));
         let relations = relations.iter().filter(|it| is_in(&it.name, room)).collect();
         (public, own, relations, types.iter().filter(|it| is_in(&it.0, room)).collect())
     };
@@ -293,7 +321,11 @@ fn sql_page(client: &mut Client) -> Result<String> {
     );
     for room in &used {
         let Room { heading, about, manual, .. } = room;
-        let manual = if root().join("docs").join(manual).exists() { format!("[{manual}]({manual})") } else { String::new() };
+        let manual = if root().join("docs").join(manual).exists() {
+            format!("[{manual}]({manual})")
+        } else {
+            String::new()
+        };
         writeln!(page, "| [{heading}](#{}) | {about} | {manual} |", anchor(heading))?;
     }
     for room in used {
@@ -301,7 +333,11 @@ fn sql_page(client: &mut Client) -> Result<String> {
         writeln!(page, "\n## {}\n\n{}", room.heading, room.about)?;
         for function in public {
             let Function { name, arguments, result, notes, comment } = function;
-            writeln!(page, "\n**`{name}`** `({arguments})` → `{result}`  \n{} <sub>{notes}</sub>", plain(comment))?;
+            writeln!(
+                page,
+                "\n**`{name}`** `({arguments})` → `{result}`  \n{} <sub>{notes}</sub>",
+                plain(comment)
+            )?;
         }
         for (name, comment) in types {
             writeln!(page, "\n**`{name}`** type  \n{}", plain(comment))?;
@@ -315,7 +351,8 @@ fn sql_page(client: &mut Client) -> Result<String> {
                     None => String::new(),
                 };
                 let words = [plain(&column.comment), default];
-                let words: Vec<_> = words.iter().map(String::as_str).filter(|words| !words.is_empty()).collect();
+                let words: Vec<_> =
+                    words.iter().map(String::as_str).filter(|words| !words.is_empty()).collect();
                 writeln!(page, "| `{}` | {} | {} |", column.name, column.kind, words.join(" "))?;
             }
         }
@@ -360,14 +397,20 @@ fn settings_page(client: &mut Client) -> Result<String> {
     let rooms = rooms_of_settings()?;
     let mut by_room: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for row in &rows {
-        let (name, default, kind, unit): (String, String, String, String) = (row.get(0), row.get(1), row.get(2), row.get(3));
-        let (least, most, words): (Option<String>, Option<String>, Option<Vec<String>>) = (row.get(4), row.get(5), row.get(6));
-        let (context, short, extra, is_default): (String, String, String, bool) = (row.get(7), row.get(8), row.get(9), row.get(10));
+        let (name, default, kind, unit): (String, String, String, String) =
+            (row.get(0), row.get(1), row.get(2), row.get(3));
+        let (least, most, words): (Option<String>, Option<String>, Option<Vec<String>>) =
+            (row.get(4), row.get(5), row.get(6));
+        let (context, short, extra, is_default): (String, String, String, bool) =
+            (row.get(7), row.get(8), row.get(9), row.get(10));
         ensure!(short.len() > 20 && extra.len() > 20, "{name} does not say what it is");
         ensure!(is_default, "{name} is not at its default");
         let range = match (kind.as_str(), least, most, words) {
             ("integer" | "real", Some(least), Some(most), _) => {
-                format!("{least} to {most}{}", if unit.is_empty() { String::new() } else { format!(" {unit}") })
+                format!(
+                    "{least} to {most}{}",
+                    if unit.is_empty() { String::new() } else { format!(" {unit}") }
+                )
             }
             ("enum", _, _, Some(words)) => words.join(", "),
             ("bool", ..) => "on, off".to_owned(),
@@ -414,7 +457,11 @@ fn settings_page(client: &mut Client) -> Result<String> {
 fn psql(cluster: &Cluster, database: &str, commands: &[&str]) -> Result<String> {
     let mut tool = Command::new(cluster.bindir().join("psql"));
     tool.args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--pset=columns=120", "--pset=footer=off"]);
-    tool.arg("--dbname").arg(cluster.conn_string(database)).env("PGTZ", "UTC").env("PGCLIENTENCODING", "UTF8").env("LC_ALL", "C.UTF-8");
+    tool.arg("--dbname")
+        .arg(cluster.conn_string(database))
+        .env("PGTZ", "UTC")
+        .env("PGCLIENTENCODING", "UTF8")
+        .env("LC_ALL", "C.UTF-8");
     for command in commands {
         tool.args(["--command", command]);
     }
@@ -430,9 +477,10 @@ fn masked(text: &str) -> String {
     const MOMENT: &str = "2025-01-31 09:26:53+00";
     let shape = |window: &str| {
         window.len() == MOMENT.len()
-            && window.bytes().zip(MOMENT.bytes()).all(|(one, other)| {
-                if other.is_ascii_digit() { one.is_ascii_digit() } else { one == other }
-            })
+            && window
+                .bytes()
+                .zip(MOMENT.bytes())
+                .all(|(one, other)| if other.is_ascii_digit() { one.is_ascii_digit() } else { one == other })
     };
     let mut masked = text.to_owned();
     let mut at = 0;
@@ -476,19 +524,31 @@ const A_MONTH: &str = "
 /// Where each picture of docs/operations.md stands, and what it is.
 fn pictures() -> Result<Vec<(&'static str, String)>> {
     let site = Site::start(
-        Cluster::builder().preload(true).conf("costsim.databases", "app").conf("costsim.detect_interval", "0"),
+        Cluster::builder()
+            .preload(true)
+            .conf("costsim.databases", "app")
+            .conf("costsim.detect_interval", "0"),
     )?;
     let mut client = site.connect()?;
     client.batch_execute(IN_USE)?;
     let question = "SELECT * FROM costsim_status()";
-    wait_for(&mut client, "the worker to run", "SELECT status = 'ok' FROM costsim_status() WHERE subsystem = 'worker'")?;
+    wait_for(
+        &mut client,
+        "the worker to run",
+        "SELECT status = 'ok' FROM costsim_status() WHERE subsystem = 'worker'",
+    )?;
     let status = masked(&psql(&site.cluster, "app", &[question])?);
     client.batch_execute(A_MONTH)?;
     let spend = "SELECT * FROM costsim_spend_plot('acme', '2025-01-01', '2025-01-31')";
-    let drift = "SELECT * FROM costsim_drift_plot('2025-01-01 00:00+00', '2025-01-02 23:59+00', tenant_id => 'acme')";
+    let drift =
+        "SELECT * FROM costsim_drift_plot('2025-01-01 00:00+00', '2025-01-02 23:59+00', tenant_id => 'acme')";
     let draw = |plot: &str| -> Result<String> {
         let picture = psql(&site.cluster, "app", &["\\pset tuples_only", "\\pset format unaligned", plot])?;
-        Ok(picture.lines().filter(|line| !line.ends_with('.')).map(|line| format!("{}\n", line.trim_end())).collect())
+        Ok(picture
+            .lines()
+            .filter(|line| !line.ends_with('.'))
+            .map(|line| format!("{}\n", line.trim_end()))
+            .collect())
     };
     Ok(vec![
         ("status", format!("```text\napp=> {question};\n{status}```\n")),
@@ -518,7 +578,10 @@ fn is_fresh(name: &str, wanted: &str) -> Result<()> {
     let is = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     let differs = is.lines().zip(wanted.lines()).enumerate().find(|(_, (one, other))| one != other);
     if let Some((number, (one, other))) = differs {
-        anyhow::bail!("docs/{name} is not fresh: make docs. Line {}:\n  is     {one}\n  should {other}", number + 1);
+        anyhow::bail!(
+            "docs/{name} is not fresh: make docs. Line {}:\n  is     {one}\n  should {other}",
+            number + 1
+        );
     }
     ensure!(is == wanted, "docs/{name} is not fresh: make docs. One of them goes on after the other's end");
     Ok(())
@@ -540,7 +603,9 @@ fn docs_settings_are_what_the_server_says() -> Result<()> {
 fn docs_operations_shows_what_the_functions_print() -> Result<()> {
     let path = root().join("docs/operations.md");
     let page = operations_page(&fs::read_to_string(&path)?)?;
-    for line in page.lines().skip_while(|line| *line != "## At a glance").take_while(|line| *line != "## Plots") {
+    for line in
+        page.lines().skip_while(|line| *line != "## At a glance").take_while(|line| *line != "## Plots")
+    {
         let is_of_the_table = line.contains(" | ") && !line.starts_with('|');
         ensure!(!is_of_the_table || line.chars().count() <= 120, "wider than a terminal: {line}");
     }
@@ -550,7 +615,8 @@ fn docs_operations_shows_what_the_functions_print() -> Result<()> {
 #[test]
 fn docs_name_no_object_that_is_not_there() -> Result<()> {
     let (_cluster, mut client) = session("names")?;
-    let views: i64 = one(&mut client, "SELECT count(*) FROM pg_class WHERE relname LIKE 'costsim%' AND relkind = 'v'")?;
+    let views: i64 =
+        one(&mut client, "SELECT count(*) FROM pg_class WHERE relname LIKE 'costsim%' AND relkind = 'v'")?;
     ensure!(views > 5, "{views} views");
     // What costsim_status() tells people to look at exists.
     let text = fs::read_to_string(root().join("sql/90_status.sql"))?;
