@@ -279,6 +279,18 @@ fn types(client: &mut Client, missing: &mut Vec<String>) -> Result<Vec<(String, 
     Ok(found)
 }
 
+/// Whether anything is in a room.
+fn is_in_use(
+    functions: &[Function],
+    relations: &[Relation],
+    types: &[(String, String)],
+    is_in: &dyn Fn(&str) -> bool,
+) -> bool {
+    functions.iter().any(|it| is_in(&it.name))
+        || relations.iter().any(|it| is_in(&it.name))
+        || types.iter().any(|it| is_in(&it.0))
+}
+
 fn anchor(heading: &str) -> String {
     heading.to_lowercase().replace(' ', "-")
 }
@@ -300,18 +312,9 @@ fn sql_page(client: &mut Client) -> Result<String> {
         .collect();
     ensure!(homeless.is_empty(), "of a room that ROOMS in docs_reference.rs does not name: {homeless:?}");
     let is_in = |name: &str, room: &Room| rooms.get(name).is_some_and(|known| known == room.word);
-    let of = |room: &Room| -> (Vec<&Function>, Vec<&Function>, Vec<&Relation>, Vec<&(String, String)>) {
-        let (own, public) =
-            functions.iter().filter(|it| is_in(&it.name, room)).partition(|it| it.name.starts_with('_'));
-        let relations = relations.iter().filter(|it| is_in(&it.name, room)).collect();
-        (public, own, relations, types.iter().filter(|it| is_in(&it.0, room)).collect())
-    };
     let used: Vec<&Room> = ROOMS
         .iter()
-        .filter(|room| {
-            let (public, own, relations, types) = of(room);
-            !(public.is_empty() && own.is_empty() && relations.is_empty() && types.is_empty())
-        })
+        .filter(|room| is_in_use(&functions, &relations, &types, &|name| is_in(name, room)))
         .collect();
 
     let mut page = String::from(
@@ -329,9 +332,10 @@ fn sql_page(client: &mut Client) -> Result<String> {
         writeln!(page, "| [{heading}](#{}) | {about} | {manual} |", anchor(heading))?;
     }
     for room in used {
-        let (public, own, relations, types) = of(room);
+        let functions = || functions.iter().filter(|it| is_in(&it.name, room));
+        let own: Vec<_> = functions().filter(|it| it.name.starts_with('_')).collect();
         writeln!(page, "\n## {}\n\n{}", room.heading, room.about)?;
-        for function in public {
+        for function in functions().filter(|it| !it.name.starts_with('_')) {
             let Function { name, arguments, result, notes, comment } = function;
             writeln!(
                 page,
@@ -339,10 +343,10 @@ fn sql_page(client: &mut Client) -> Result<String> {
                 plain(comment)
             )?;
         }
-        for (name, comment) in types {
+        for (name, comment) in types.iter().filter(|it| is_in(&it.0, room)) {
             writeln!(page, "\n**`{name}`** type  \n{}", plain(comment))?;
         }
-        for relation in relations {
+        for relation in relations.iter().filter(|it| is_in(&it.name, room)) {
             writeln!(page, "\n**`{}`** {}  \n{}\n", relation.name, relation.kind, plain(&relation.comment))?;
             writeln!(page, "| Column | Type | |\n|---|---|---|")?;
             for column in &relation.columns {
