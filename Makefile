@@ -12,7 +12,7 @@ MAKEFLAGS += --no-print-directory
 # Recipes run with the project's own tools and folders.
 ENV := . .ci/env;
 
-.PHONY: help setup build demo bench test test-core test-pg test-regress test-isolation test-server chaos alert-chaos anomaly-quality prediction-quality check clean
+.PHONY: help setup build demo bench test test-core test-pg test-regress test-isolation test-server docs chaos alert-chaos anomaly-quality prediction-quality check clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -46,6 +46,9 @@ test-isolation: build ## races, step by step: every file in tests/isolation/spec
 
 test-server: build ## whole servers: crash, restart, worker, Alertmanager
 	@$(ENV) cargo test -p costsim_harness -p costsim_server_tests --no-fail-fast -- $(T)
+
+docs: build ## write docs/sql.md, docs/settings.md and the pictures of docs/operations.md anew
+	@$(ENV) COSTSIM_WRITE_DOCS=1 cargo test -p costsim_server_tests --test docs_reference
 
 chaos: build ## leaders under pauses, kills and crashes for SECONDS=600, with figures in docs/evidence
 	@$(ENV) COSTSIM_CHAOS_SECONDS=$(or $(SECONDS),600) COSTSIM_CHAOS_EVIDENCE=docs/evidence \

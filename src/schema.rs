@@ -212,7 +212,11 @@ extension_sql_file!(
         coordination::costsim_set_kill_switch
     ]
 );
-extension_sql_file!("../sql/80_plot.sql", name = "plot", requires = ["coordination_access"]);
+extension_sql_file!(
+    "../sql/80_plot.sql",
+    name = "plot",
+    requires = ["coordination_access", plot::costsim_sparkline]
+);
 extension_sql_file!("../sql/81_plot_access.sql", name = "plot_access", requires = ["plot"]);
 extension_sql_file!(
     "../sql/82_retention.sql",
@@ -235,7 +239,11 @@ extension_sql_file!(
 );
 extension_sql_file!("../sql/84_adopt.sql", name = "adopt", requires = ["retention_access"]);
 extension_sql_file!("../sql/85_adopt_access.sql", name = "adopt_access", requires = ["adopt"]);
-extension_sql_file!("../sql/90_status.sql", name = "status", requires = ["adopt_access"]);
+extension_sql_file!(
+    "../sql/90_status.sql",
+    name = "status",
+    requires = ["adopt_access", status::costsim_status, status::_costsim_status_facts]
+);
 extension_sql_file!("../sql/91_status_access.sql", name = "status_access", requires = ["status"]);
 extension_sql_file!(
     "../sql/92_metrics.sql",

@@ -28,6 +28,7 @@
 //! | [`schedule`]     | when a job is due by cron text in a time zone, and what is done about it             |
 //! | [`signature`]    | which errors are the same error                                                       |
 //! | [`simulate`]     | what a plan will cost by a cost model, and whether it can run                        |
+//! | [`sparkline`]    | how a series of numbers looks in one line of text                                    |
 //! | [`verdict`]      | how far one price is from another                                                    |
 
 #![forbid(unsafe_code)]
@@ -56,4 +57,5 @@ pub mod record;
 pub mod schedule;
 pub mod signature;
 pub mod simulate;
+pub mod sparkline;
 pub mod verdict;

@@ -76,6 +76,9 @@ SELECT (SELECT count(*) FROM hostile._costsim_anomaly_days('{t}', now())), (SELE
 SELECT hostile.costsim_persist_audit_record(NULL, 'e', 'cost', 'applied', 'r'), hostile.costsim_persist_audit_record(NULL, 'e', 'cost', 'applied', 'r', '2020-01-01');
 SELECT count(*), (SELECT failure_pct_24h FROM hostile.costsim_audit_status), (SELECT count(*) FROM hostile.costsim_verify_audit()), hostile.costsim_replay_audit_failures(),
        hostile.costsim_purge_audit('0', 1, 'me', 'a test') FROM hostile.costsim_query_audit(envelope_id => 'e', before_decision_timestamp => now());
+SELECT count(*) AS subsystems, count(*) FILTER (WHERE what_to_do LIKE 'the look failed%') AS failed, hostile.costsim_health() IS NOT NULL AS healthy FROM hostile.costsim_status();
+SELECT count(*) FROM hostile.costsim_spend_plot('t', '2025-01-01', '2025-01-03');
+SELECT count(*) FROM hostile.costsim_drift_plot();
 SELECT count(*) FROM hostile._costsim_locks(7001);
 SELECT hostile.costsim_try_leader(7001), hostile.costsim_lock_held(7001);
 SELECT epoch FROM hostile.costsim_leader(7001);

@@ -1,0 +1,32 @@
+-- An alert that nobody has: fine for a moment, then somebody should look, then what was promised is not being done.
+PREPARE look (text) AS SELECT status, since IS NOT NULL AS has_since, why, what_to_do FROM costsim_status() WHERE subsystem = $1;
+BEGIN;
+TRUNCATE costsim_alert_queue, costsim_alerts;
+EXECUTE look('alerts');
+SELECT costsim_enqueue_alert('[{"labels": {"alertname": "a"}}]', 'test') IS NOT NULL AS queued;
+EXECUTE look('alerts');
+UPDATE costsim_alert_queue SET created_at = now() - interval '3 minutes';
+EXECUTE look('alerts');
+UPDATE costsim_alert_queue SET created_at = now() - interval '11 minutes';
+EXECUTE look('alerts');
+SELECT since = (SELECT created_at FROM costsim_alert_queue) - extract(microseconds FROM (SELECT created_at FROM costsim_alert_queue) - date_trunc('second', (SELECT created_at FROM costsim_alert_queue))) * interval '1 microsecond' AS since_it_waits
+  FROM costsim_status() WHERE subsystem = 'alerts';
+-- The worker is what is missing, and so this is no sound server.
+SELECT status, why, what_to_do, costsim_health() FROM costsim_status() WHERE subsystem = 'worker';
+-- owed to one of several: another has it already
+UPDATE costsim_alert_queue SET owed_to = '{1}';
+EXECUTE look('alerts');
+UPDATE costsim_alert_queue SET status = 'failed', owed_to = NULL, finished_at = now();
+EXECUTE look('alerts');
+INSERT INTO costsim_alert_queue (payload, status) SELECT '[]', 'failed' FROM generate_series(1, 1500);
+EXECUTE look('alerts');
+TRUNCATE costsim_alert_queue;
+-- what fires counts from when it changed, until that was sent
+SELECT costsim_fire_alert('{"alertname": "b"}') IS NOT NULL AS fired;
+UPDATE costsim_alerts SET starts_at = now() - interval '1 hour';
+EXECUTE look('alerts');
+UPDATE costsim_alerts SET sent_at = now(), sent_revision = revision, next_send_at = now() + interval '1 minute';
+EXECUTE look('alerts');
+UPDATE costsim_alerts SET revision = revision + 1, next_send_at = now();
+EXECUTE look('alerts');
+ROLLBACK;

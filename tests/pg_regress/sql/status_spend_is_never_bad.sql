@@ -1,0 +1,35 @@
+-- A budget that is spent, an anomaly, a pattern: people should look; no server is the worse for it.
+PREPARE look (text) AS SELECT status, since IS NOT NULL AS has_since, why, what_to_do FROM costsim_status() WHERE subsystem = $1;
+BEGIN;
+TRUNCATE costsim_cost_budgets, costsim_cost_anomalies, costsim_cost_breaches, costsim_pattern_feedback, costsim_worker_runs, costsim_predictions, costsim_maintenance;
+TRUNCATE costsim_cost_records, costsim_cost_purged;
+DELETE FROM costsim_cost_detection;
+EXECUTE look('budgets');
+EXECUTE look('anomalies');
+EXECUTE look('signals');
+SELECT daily_limit_cents FROM costsim_set_budget('acme', daily_limit_cents => 100);
+EXECUTE look('budgets');
+SELECT status FROM costsim_record_cost('acme', 'm', 85, created_at => now() - interval '1 microsecond');
+SELECT anomaly_type FROM costsim_detect_anomalies('acme') ORDER BY 1;
+EXECUTE look('budgets');
+SELECT status FROM costsim_record_cost('acme', 'm', 85, created_at => now() - interval '1 microsecond');
+SELECT anomaly_type FROM costsim_detect_anomalies('acme') WHERE anomaly_type LIKE 'BUDGET%' ORDER BY 1;
+EXECUTE look('budgets');
+UPDATE costsim_cost_anomalies SET status = 'acknowledged', acknowledged_at = now() WHERE status = 'open';
+EXECUTE look('budgets');
+EXECUTE look('anomalies');
+INSERT INTO costsim_cost_anomalies (tenant_id, anomaly_type, severity, entity_type, entity_id, period_start, current_value_cents, expected_value_cents, deviation_pct, threshold_pct, message)
+VALUES ('acme', 'ABSOLUTE_SPIKE', 'MEDIUM', 'user', 'u', '2025-01-01', 2, 1, 100, 50, 'm');
+EXECUTE look('anomalies');
+UPDATE costsim_cost_anomalies SET severity = 'HIGH' WHERE entity_id = 'u';
+EXECUTE look('anomalies');
+SELECT run_id FROM costsim_record_run('acme', 'w', 'completed', run_id => 'r');
+EXECUTE look('signals');
+INSERT INTO costsim_pattern_feedback (tenant_id, pattern_type, severity, description, signature) VALUES ('acme', 'failure_pattern', 'critical', 'd', 's');
+EXECUTE look('signals');
+UPDATE costsim_pattern_feedback SET acknowledged = true;
+EXECUTE look('signals');
+UPDATE costsim_pattern_feedback SET acknowledged = false, first_seen = now() - interval '3 days', last_seen = now() - interval '2 days';
+EXECUTE look('signals');
+SELECT count(*) AS bad FROM costsim_status() WHERE subsystem IN ('budgets', 'anomalies', 'signals') AND status = 'bad';
+ROLLBACK;
