@@ -217,10 +217,15 @@ extension_sql_file!("../sql/81_plot_access.sql", name = "plot_access", requires 
 extension_sql_file!("../sql/82_retention.sql", name = "retention", requires = ["plot_access"]);
 extension_sql_file!("../sql/83_retention_access.sql", name = "retention_access", requires = ["retention"]);
 extension_sql_file!("../sql/84_adopt.sql", name = "adopt", requires = ["retention_access"]);
-extension_sql_file!("../sql/85_adopt_access.sql", name = "adopt_access", requires = ["adopt"]);
+extension_sql_file!(
+    "../sql/85_adopt_access.sql",
+    name = "adopt_access",
+    requires = ["adopt", adopt::costsim_adopt, adopt::costsim_unadopt, adopt::_costsim_is_jsonb]
+);
 extension_sql_file!("../sql/90_status.sql", name = "status", requires = ["adopt_access"]);
 extension_sql_file!("../sql/91_status_access.sql", name = "status_access", requires = ["status"]);
 extension_sql_file!("../sql/92_metrics.sql", name = "metrics", requires = ["status_access"]);
 extension_sql_file!("../sql/93_metrics_access.sql", name = "metrics_access", requires = ["metrics"]);
-extension_sql_file!("../sql/95_access.sql", name = "access", requires = ["metrics_access"]);
-extension_sql_file!("../sql/96_grant.sql", name = "grant", requires = ["access"], finalize);
+extension_sql_file!("../sql/96_grant.sql", name = "grant", requires = ["metrics_access"]);
+// After every function, for it names those of the first rooms.
+extension_sql_file!("../sql/95_access.sql", name = "access", requires = ["grant"], finalize);
