@@ -1,1 +1,1 @@
--- Rows of a database that the reference's ORM made.
+-- Rows of a database that the reference's ORM made: costsim_adopt and costsim_unadopt are in the library.

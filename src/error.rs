@@ -33,6 +33,10 @@ pub enum Error {
     NoSuchGoldenSet { what: String },
     /// A feature tag that a tenant does not have.
     NoSuchFeatureTag { tag: String },
+    /// A schema without any of the tables that could be adopted.
+    NothingToAdopt { schema: String },
+    /// Tables in whose place no views can be put, and why.
+    CannotAttach { detail: String },
     /// A name that is taken.
     AlreadyExists { what: String },
     /// A document larger than we take.
@@ -157,6 +161,17 @@ impl From<Error> for ErrorReport {
                 format!("feature tag \"{tag}\" does not exist"),
             )
             .set_hint("Make it with SELECT costsim_create_feature_tag(...); costsim_list_feature_tags shows what there is."),
+            Error::NothingToAdopt { schema } => new(
+                PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
+                format!("schema \"{}\" has none of the tables that can be adopted", beginning(&schema)),
+            )
+            .set_hint("Pass the name of the schema, as it is and without quotes, in which the application's costsim_ tables are."),
+            Error::CannotAttach { detail } => new(
+                PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                "the tables cannot be attached as they are".into(),
+            )
+            .set_detail(detail)
+            .set_hint("Change or remove what is named, see by a dry run what is left of it, and adopt again."),
             Error::AlreadyExists { what } => {
                 new(PgSqlErrorCode::ERRCODE_DUPLICATE_OBJECT, what).set_hint("Choose another name.")
             }

@@ -238,7 +238,11 @@ extension_sql_file!(
     ]
 );
 extension_sql_file!("../sql/84_adopt.sql", name = "adopt", requires = ["retention_access"]);
-extension_sql_file!("../sql/85_adopt_access.sql", name = "adopt_access", requires = ["adopt"]);
+extension_sql_file!(
+    "../sql/85_adopt_access.sql",
+    name = "adopt_access",
+    requires = ["adopt", adopt::costsim_adopt, adopt::costsim_unadopt, adopt::_costsim_is_jsonb]
+);
 extension_sql_file!(
     "../sql/90_status.sql",
     name = "status",

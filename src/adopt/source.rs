@@ -1,0 +1,151 @@
+//! What a schema has by the names of the five tables.
+
+use pgrx::pg_sys;
+use pgrx::pg_sys::BuiltinOid::{OIDOID, TEXTOID};
+
+use super::table::TABLES;
+use crate::db::{Statement, column, nullable};
+use crate::error::Result;
+
+/// Behind the name of an old table, and of its sequence, while a view stands in its place.
+pub const SUFFIX: &str = "_before_costsim";
+
+/// What has the name of one of the tables.
+pub struct Source {
+    /// Its name with that of its schema, quoted.
+    pub name: String,
+    pub found: Found,
+    pub oid: pg_sys::Oid,
+    /// Whether the caller may act as its owner, where there is something.
+    pub is_owned: bool,
+    /// The sequence of its ids, quoted with its schema.
+    pub sequence: Option<String>,
+}
+
+pub enum Found {
+    Nothing,
+    Table(Vec<Column>),
+    /// A view of ours, over the columns of the table that it stands for.
+    Attached(Old),
+    /// Something else, in words.
+    Other(String),
+}
+
+/// The table behind a view of ours.
+pub struct Old {
+    pub name: String,
+    pub columns: Vec<Column>,
+    pub sequence: Option<String>,
+}
+
+/// A column of theirs.
+pub struct Column {
+    pub name: String,
+    /// What its domain is over, if it has one.
+    pub base: pg_sys::Oid,
+    pub type_name: String,
+    pub is_enum: bool,
+    /// Whether no two rows have the same value, by an index of this column alone.
+    pub is_unique: bool,
+}
+
+static RELATION: Statement = Statement::deciding(
+    "SELECT c.oid, c.relkind::text, c.relpersistence = 't', pg_has_role(c.relowner, 'USAGE'),
+            quote_ident(n.nspname) || '.' || quote_ident(c.relname),
+            (SELECT quote_ident(m.nspname) || '.' || quote_ident(s.relname)
+               FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S' JOIN pg_namespace m ON m.oid = s.relnamespace
+               JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = d.refobjsubid AND a.attname = 'id'
+              WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid AND d.deptype IN ('a', 'i')
+              ORDER BY s.oid LIMIT 1)
+       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+      WHERE n.nspname = $1::name AND c.relname = $2::name",
+    &[TEXTOID, TEXTOID],
+);
+
+static COLUMNS: Statement = Statement::deciding(
+    "WITH RECURSIVE base (attnum, type) AS (
+         SELECT a.attnum, a.atttypid FROM pg_attribute a WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped
+          UNION ALL
+         SELECT b.attnum, t.typbasetype FROM base b JOIN pg_type t ON t.oid = b.type WHERE t.typtype = 'd')
+     SELECT a.attname::text, t.oid, format_type(a.atttypid, a.atttypmod), t.typtype = 'e',
+            EXISTS (SELECT FROM pg_index i WHERE i.indrelid = $1 AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
+                                             AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum)
+       FROM base b
+       JOIN pg_type t ON t.oid = b.type AND t.typtype <> 'd'
+       JOIN pg_attribute a ON a.attrelid = $1 AND a.attnum = b.attnum
+      ORDER BY a.attnum",
+    &[OIDOID],
+);
+
+struct Relation {
+    oid: pg_sys::Oid,
+    kind: String,
+    is_temporary: bool,
+    is_owned: bool,
+    name: String,
+    sequence: Option<String>,
+}
+
+fn relation(schema: &str, name: &str) -> Result<Option<Relation>> {
+    RELATION.row(&[schema.into(), name.into()], |row| {
+        Ok(Relation {
+            oid: column(row, 1)?,
+            kind: column(row, 2)?,
+            is_temporary: column(row, 3)?,
+            is_owned: column(row, 4)?,
+            name: column(row, 5)?,
+            sequence: nullable(row, 6)?,
+        })
+    })
+}
+
+fn columns(table: pg_sys::Oid) -> Result<Vec<Column>> {
+    COLUMNS.rows(&[table.into()], |row| {
+        Ok(Column {
+            name: column(row, 1)?,
+            base: column(row, 2)?,
+            type_name: column(row, 3)?,
+            is_enum: column(row, 4)?,
+            is_unique: column(row, 5)?,
+        })
+    })
+}
+
+/// What there is, one for each of the five in their order.
+pub fn find(schema: &str) -> Result<Vec<Source>> {
+    let quoted = pgrx::spi::quote_identifier(schema);
+    TABLES
+        .iter()
+        .map(|table| {
+            let nothing = Source {
+                name: format!("{quoted}.{}", table.name),
+                found: Found::Nothing,
+                oid: pg_sys::InvalidOid,
+                is_owned: true,
+                sequence: None,
+            };
+            let Some(it) = relation(schema, table.name)? else { return Ok(nothing) };
+            let old =
+                if it.kind == "v" { relation(schema, &format!("{}{SUFFIX}", table.name))? } else { None };
+            let mut is_owned = it.is_owned;
+            let found = match (it.kind.as_str(), old) {
+                _ if it.is_temporary => Found::Other("a temporary table".into()),
+                ("r" | "p", _) => Found::Table(columns(it.oid)?),
+                ("v", Some(old)) if ["r", "p"].contains(&old.kind.as_str()) => {
+                    is_owned &= old.is_owned;
+                    Found::Attached(Old {
+                        name: old.name,
+                        columns: columns(old.oid)?,
+                        sequence: old.sequence,
+                    })
+                }
+                // Reading one would run what somebody else has written, with the rights of whoever adopts.
+                ("v", _) => Found::Other("a view".into()),
+                ("m", _) => Found::Other("a materialized view".into()),
+                ("f", _) => Found::Other("a foreign table".into()),
+                _ => Found::Other("something else".into()),
+            };
+            Ok(Source { name: it.name, found, oid: it.oid, is_owned, sequence: it.sequence })
+        })
+        .collect()
+}
