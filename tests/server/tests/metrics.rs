@@ -9,7 +9,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 use costsim_harness::{Cluster, Mode};
 use costsim_server_tests::drift::setting;
-use costsim_server_tests::{Shared, Standby, one, wait_for};
+use costsim_server_tests::{Shared, Standby, one, set, wait_for};
 use fastrand::Rng;
 use postgres::Client;
 
@@ -315,6 +315,29 @@ fn scrape_reads_no_table_of_raw_rows_from_end_to_end() -> Result<()> {
     client.batch_execute("SELECT sum(cost_cents) FROM costsim_cost_records")?;
     client.batch_execute(flush)?;
     wait_for(&mut client, "the scan to be counted", &format!("SELECT ({scans}) = {}", before + 1))?;
+    Ok(())
+}
+
+#[test]
+fn as_many_tenants_have_series_as_the_setting_says() -> Result<()> {
+    let cluster = Cluster::builder().conf("costsim.metrics_tenants", "1").start()?;
+    let mut client = cluster.create_database_with_extension("bounded")?;
+    client.batch_execute(
+        "INSERT INTO costsim_cost_records (tenant_id, model, cost_cents) SELECT 't' || n, 'm', n FROM generate_series(1, 3) n;
+         SELECT costsim_set_budget('t' || n, daily_limit_cents => 6) FROM generate_series(1, 3) n",
+    )?;
+    let shown = "SELECT string_agg(labels ->> 'tenant_id' || ' ' || value, ', ' ORDER BY name, labels::text) FROM costsim_metrics
+                  WHERE name IN ('costsim_cost_today_cents', 'costsim_cost_budget_used_ratio')";
+    // A session that has not loaded the library reads the setting all the same.
+    let mut fresh = cluster.connect("bounded")?;
+    assert_eq!(one::<String>(&mut fresh, shown)?, "t3 0.5, (others) 3, t3 3");
+    set(&mut client, "costsim.metrics_tenants", "0")?;
+    wait_for(
+        &mut client,
+        "the setting to be told",
+        "SELECT current_setting('costsim.metrics_tenants') = '0'",
+    )?;
+    assert_eq!(one::<String>(&mut client, shown)?, "(others) 6");
     Ok(())
 }
 
