@@ -391,15 +391,13 @@ CREATE FUNCTION _costsim_status_retention() RETURNS TABLE (status text, since ti
     LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 1
 BEGIN ATOMIC
     WITH t AS MATERIALIZED (
-        SELECT t.task, m.last_run_at, m.last_error, coalesce(current_setting(t.setting, true), '0') <> '0' AS is_wanted,
+        SELECT t.task, m.last_run_at, m.last_error, t.keeps IS NOT NULL AS is_wanted,
                -- One that never ran is late where a worker has been running for so long.
                w.pid IS NOT NULL AND coalesce(m.last_run_at, p.backend_start) < clock_timestamp() - l.retention_late AS is_late
           FROM costsim_status_limits l
          CROSS JOIN LATERAL (SELECT s.pid FROM costsim_worker_status() s WHERE s.database = current_database()::text LIMIT 1) w
           LEFT JOIN pg_stat_activity p ON p.pid = w.pid
-         CROSS JOIN (VALUES ('purge_provenance'::text, 'costsim.provenance_retention'::text), ('purge_costs', 'costsim.cost_retention'),
-                            ('purge_runs', 'costsim.run_retention'), ('purge_feedback', 'costsim.feedback_retention'),
-                            ('purge_predictions', 'costsim.prediction_retention')) t (task, setting)
+         CROSS JOIN _costsim_retentions() t
           LEFT JOIN costsim_maintenance m ON m.task = t.task
     )
     SELECT r.status, r.since, r.why, r.what_to_do

@@ -30,5 +30,9 @@ REVOKE ALL ON FUNCTION
     _costsim_status_version()
     FROM PUBLIC;
 
+-- Who watches the server asks how it is.
+GRANT SELECT ON costsim_status_limits TO pg_monitor;
+GRANT EXECUTE ON FUNCTION costsim_status(), costsim_health() TO pg_monitor;
+
 COMMENT ON FUNCTION costsim_status() IS 'How it is, one row for each subsystem, from the worst thing about it; the rules are in docs/operations.md. status: ok; warn, somebody should look; bad, something that was promised is not being done; off, not in use. since: from the rows, NULL where nothing tells. why and what_to_do are short, one line each: a row fits 120 columns; the words may change. Looks at no big table as a whole, waits for no lock longer than a moment; a look that fails is bad (warn where a lock is in its way) and says why, and the others answer. Works on a standby, in a read-only transaction and without a worker. Errors: none of its own.';
 COMMENT ON FUNCTION _costsim_status_facts() IS 'One row: version of the library, whether it is later than the SQL, whether costsim.databases names this database, whether there is an alertmanager_url, how often the worker looks by itself.';

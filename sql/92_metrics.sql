@@ -457,13 +457,20 @@ COMMENT ON FUNCTION _costsim_metrics_audit() IS 'The audit and coordination, for
 
 -- Joined here: costsim_healthy and costsim_subsystem_status, from costsim_status().
 CREATE FUNCTION _costsim_metrics_general() RETURNS TABLE (name text, labels jsonb, value double precision)
-    LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 1
+    LANGUAGE sql VOLATILE PARALLEL UNSAFE ROWS 17
     SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-    SELECT 'costsim_build_info',
+    WITH s AS MATERIALIZED (SELECT s.subsystem, s.status FROM costsim_status() s)
+    SELECT 'costsim_build_info'::text,
            jsonb_build_object('version', coalesce((SELECT e.extversion FROM pg_extension e WHERE e.extname = 'costsim_pg'), ''),
                               'library_version', _costsim_metrics_library()),
-           1::double precision;
+           1::double precision
+    UNION ALL
+    SELECT 'costsim_status_healthy', '{}'::jsonb, CASE WHEN bool_or(s.status = 'bad') THEN 0 ELSE 1 END::double precision FROM s
+    UNION ALL
+    SELECT 'costsim_subsystem_status', jsonb_build_object('subsystem', s.subsystem),
+           CASE s.status WHEN 'ok' THEN 0 WHEN 'warn' THEN 1 WHEN 'bad' THEN 2 ELSE -1 END::double precision
+      FROM s;
 END;
 COMMENT ON FUNCTION _costsim_metrics_general() IS 'What is installed, and whether it is well, for costsim_metrics.';
 
@@ -529,7 +536,9 @@ BEGIN ATOMIC
     (55, 'audit', 'costsim_audit_unreplayed', 'gauge', '', 'Audit records that wait to be written.'),
     (56, 'audit', 'costsim_kill_switch_active', 'gauge', '', 'Whether the kill switch of coordination is active.'),
     (57, 'audit', 'costsim_envelopes_active', 'gauge', 'envelope_class', 'Envelopes that are active, of all tenants.'),
-    (58, 'general', 'costsim_build_info', 'gauge', 'version, library_version', '1. The extension''s version in this database, and that of its library.');
+    (58, 'general', 'costsim_build_info', 'gauge', 'version, library_version', '1. The extension''s version in this database, and that of its library.'),
+    (59, 'general', 'costsim_status_healthy', 'gauge', '', '1 while no subsystem of costsim_status() is bad.'),
+    (60, 'general', 'costsim_subsystem_status', 'gauge', 'subsystem', 'How each subsystem of costsim_status() is: 0 ok, 1 warn, 2 bad, -1 off.');
 END;
 COMMENT ON FUNCTION _costsim_metrics_catalogue() IS 'What each metric of costsim_metrics is.';
 
@@ -556,7 +565,7 @@ COMMENT ON COLUMN costsim_metrics.labels IS 'Names and values of its labels, tex
 COMMENT ON COLUMN costsim_metrics.value IS 'A number; what is not known has no row. Infinite where a budget of nothing is spent.';
 
 CREATE FUNCTION costsim_metrics_text() RETURNS text
-    LANGUAGE sql STABLE PARALLEL RESTRICTED
+    LANGUAGE sql VOLATILE PARALLEL UNSAFE
     SET search_path = pg_catalog, pg_temp SET extra_float_digits = 1
 BEGIN ATOMIC
     SELECT coalesce(string_agg(f.text, '' ORDER BY f.place), '')
