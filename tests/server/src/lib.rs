@@ -7,6 +7,7 @@ mod alert_load;
 mod asked;
 mod books;
 mod breaker;
+pub mod catalog;
 pub mod chaos;
 mod child;
 pub mod drift;
