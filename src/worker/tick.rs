@@ -196,6 +196,10 @@ fn run(post: &Post) {
             }
             Ok(Some(Rest { least, most })) => memory.is_woken = sleep(post, &mut memory, least, most),
             Err(Error::NotInstalled) => {
+                // What would stop it was dropped with the extension.
+                if post.is_by_hand {
+                    process::leave_for_good();
+                }
                 wait_for_another_extension(
                     post,
                     &mut memory,

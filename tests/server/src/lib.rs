@@ -11,6 +11,7 @@ pub mod catalog;
 pub mod chaos;
 mod child;
 pub mod drift;
+pub mod ends;
 mod full_port;
 pub mod history;
 pub mod secrets;
