@@ -25,7 +25,7 @@ fn update(client: &mut Client, to: &str) -> Result<()> {
 
 /// One statement of each room, among them some whose triggers do the work. (A session that has the answer in memory goes on giving it, as it
 /// touches no table: the breaker's check, and prices.)
-const CALLS: [&str; 16] = [
+const CALLS: [&str; 15] = [
     "SELECT costsim_try_leader(7001)",
     "SELECT costsim_cb_get_state()",
     "SELECT costsim_report_drift(0.9)",
@@ -34,13 +34,12 @@ const CALLS: [&str; 16] = [
     "SELECT costsim_write_provenance('r')",
     "INSERT INTO costsim_provenance (v1_cost, v2_cost) VALUES (1, 2)",
     "SELECT costsim_activate_model('v1', '1.0.0')",
-    "SELECT costsim_sandbox('[]')",
     "SELECT costsim_run_canary(plans => '[]')",
     "SELECT costsim_record_cost('acme', 'm', 7)",
     "INSERT INTO costsim_cost_records (tenant_id, model, cost_cents) VALUES ('acme', 'm', 7)",
     "SELECT costsim_detect_anomalies('acme')",
     "SELECT costsim_record_run('acme', 'mailer', 'failed', 'why')",
-    "SELECT costsim_persist_audit_record(NULL, 'e', 'safety', 'applied', 'why')",
+    "SELECT costsim_purge_audit('1 day', 1, 'me', 'a test')",
     "SELECT costsim_coordinate('e', 'SAFETY', 's', 'p')",
 ];
 
