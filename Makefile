@@ -12,7 +12,7 @@ MAKEFLAGS += --no-print-directory
 # Recipes run with the project's own tools and folders.
 ENV := . .ci/env;
 
-.PHONY: help setup build demo bench test test-core test-pg test-regress test-isolation test-server docs chaos alert-chaos anomaly-quality prediction-quality check clean
+.PHONY: help setup build demo bench test test-core test-pg test-regress test-isolation test-server docs update-script chaos alert-chaos anomaly-quality prediction-quality check clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -28,6 +28,9 @@ demo: build ## show it at work: TRACE=file.csv replays a recorded trace, DEMO_AR
 
 bench: build ## measure it on this machine
 	@$(ENV) cargo run --release --quiet -p costsim_bench -- $(BENCH_ARGS)
+
+update-script: build ## write sql/costsim_pg--OLD--NEW.sql from the last release to what was built; see docs/releasing.md
+	@$(ENV) .ci/make-update-script
 
 test: ## run the five kinds of tests below, then print the totals
 	@.ci/test

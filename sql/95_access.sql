@@ -49,6 +49,7 @@ REVOKE ALL ON FUNCTION
     costsim_jcs(json, boolean),
     costsim_jcs_digest(json, boolean),
     costsim_worker_status(),
+    costsim_version(),
     -- lead, report, write
     costsim_try_leader(bigint, text, interval),
     costsim_wait_leader(bigint, interval, text, interval),
@@ -181,6 +182,7 @@ COMMENT ON FUNCTION costsim_purge_old_alerts(integer, text[]) IS 'Deletes queued
 COMMENT ON FUNCTION costsim_worker_start() IS 'Starts a worker for this database, if none runs: whether it did. It runs, and is started again when it ends, until costsim_worker_stop() or the end of the server. Errors: 53400 no free worker slot, 25006 standby.';
 COMMENT ON FUNCTION costsim_worker_stop() IS 'Ends the worker that costsim_worker_start() has started, for good: whether one ran. Errors: 55000 where costsim.databases names this database, since the launcher would start it again; 25006 standby.';
 COMMENT ON FUNCTION costsim_worker_status() IS 'The background workers: database, pid, state (starting, idle, sending, blocked, down; for the current database also not preloaded, not configured, in recovery, no launcher), since when, last beat, what it waits for, in trouble what keeps it from delivering now, and the latest trouble, over or not. Without preload only this database''s.';
+COMMENT ON FUNCTION costsim_version() IS 'The library that this session has loaded, the extension as it is installed in this database, and whether both are of one version. After ALTER EXTENSION UPDATE a session that began before, or a server that preloads the library, may have the one before: reconnect, or restart.';
 COMMENT ON FUNCTION _costsim_require_utf8() IS 'Refuses with 0A000 a database whose encoding is not UTF8; called by CREATE EXTENSION.';
 COMMENT ON FUNCTION _costsim_timeline() IS 'The timeline on which this server writes; 0 on a standby. A lease given on an earlier one is over.';
 COMMENT ON FUNCTION _costsim_breaker_changed() IS 'Trigger function: every session forgets what it remembers of the breakers, the worker looks again, settings that make no sense are refused (22023), a breaker opened or closed by another hand gets an event, and the incident of one that was closed is resolved.';

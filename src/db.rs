@@ -19,14 +19,15 @@ mod home;
 mod server;
 mod statement;
 mod transaction;
+mod version;
 
 #[cfg(any(test, feature = "pg_test"))]
 mod tests;
 
 pub use home::{accept_changes, as_owner, as_owner_of, relation, tell_of_change, watch_relations};
 pub use server::{
-    database_name, deadlock_timeout, has_lasting_snapshot, installed_version, is_read_only, is_replicating,
-    is_serializable, require_primary, require_writable, strong_random, timeline,
+    database_name, deadlock_timeout, has_lasting_snapshot, is_read_only, is_replicating, is_serializable,
+    require_primary, require_writable, strong_random, timeline,
 };
 pub use statement::{Row, Statement, column, nullable, rows_once, rows_once_now, run_command, run_once};
 pub use transaction::{
@@ -35,3 +36,4 @@ pub use transaction::{
     transaction_within, wait_at_most, watch_ends, with_latest_snapshot, with_statement_timeout_for_locks,
     with_transaction_snapshot,
 };
+pub use version::version_trouble;

@@ -49,6 +49,8 @@ pub enum Error {
     OutOfMemory { what: &'static str },
     /// The extension's library is loaded, but `CREATE EXTENSION` has not run in this database.
     NotInstalled,
+    /// The extension has a version in this database that the library does not know: both, and what to do.
+    OtherVersion { what: String, hint: &'static str },
     /// A database whose text is not UTF-8.
     NotUtf8,
     /// What cannot survive PREPARE TRANSACTION.
@@ -189,6 +191,9 @@ impl From<Error> for ErrorReport {
                 "extension \"costsim_pg\" is not installed in this database".into(),
             )
             .set_hint("Run CREATE EXTENSION costsim_pg."),
+            Error::OtherVersion { what, hint } => {
+                new(PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, what).set_hint(hint)
+            }
             Error::NotUtf8 => new(
                 PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
                 "costsim_pg needs a database whose encoding is UTF8".into(),

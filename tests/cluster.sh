@@ -12,6 +12,7 @@
 #   --preload              shared_preload_libraries = 'costsim_pg'
 #   --conf 'name = value'  one line of postgresql.conf, may be repeated; the last one wins
 #   --stage DIR            the built extension (default $COSTSIM_STAGE, else target/stage)
+#   --released             the install scripts of released versions as well, for CREATE EXTENSION ... VERSION
 #   --no-extension         a server without the extension
 #   --owner PID            remove the cluster as soon as that process is gone, however it ended
 #
@@ -151,11 +152,12 @@ remove_unfinished() {
 }
 
 start_cluster() {
-    local preload=no extension=yes stage=${COSTSIM_STAGE:-$root/target/stage} owner='' conf=()
+    local preload=no extension=yes released=no stage=${COSTSIM_STAGE:-$root/target/stage} owner='' conf=()
     while (($#)); do
         case $1 in
             --preload) preload=yes ;;
             --no-extension) extension=no ;;
+            --released) released=yes ;;
             --conf) conf+=("${2:?--conf needs a line}") && shift ;;
             --stage) stage=$(realpath -m "${2:?--stage needs a folder}") && shift ;;
             --owner) owner=${2:?--owner needs a process number} && shift ;;
@@ -177,6 +179,7 @@ start_cluster() {
 
     copy_server "$dir/server"
     [[ $extension == no ]] || install_extension "$stage" "$dir/server"
+    [[ $released == no ]] || cp "$root"/sql/released/costsim_pg--*.sql "$dir/server$("$pg_config" --sharedir)/extension/"
     mkdir "$dir/run" "$dir/data"
     : >"$dir/server.log"
     # Everybody who reaches the socket is trusted as superuser, so nobody else may enter the folder.

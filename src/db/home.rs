@@ -11,6 +11,7 @@ use pgrx::spi::SpiClient;
 use super::server::set_for_a_while;
 use super::statement::{Statement, column, forget_plans};
 use super::transaction::with_latest_snapshot;
+use super::version;
 use crate::error::{Error, Result};
 
 /// The extension's name in pg_extension.
@@ -48,7 +49,7 @@ struct Home {
 }
 
 /// The extension's schema, ready to stand in a statement. Resolved once per backend, and again after DROP EXTENSION,
-/// CREATE EXTENSION or ALTER SCHEMA RENAME.
+/// CREATE EXTENSION, ALTER EXTENSION UPDATE or ALTER SCHEMA RENAME. Refused where the library does not know the extension's version.
 pub fn schema() -> Result<Rc<str>> {
     if !IS_STALE.get()
         && let Some(schema) = HOME.with_borrow(|home| home.as_ref().map(|home| Rc::clone(&home.schema)))
@@ -100,7 +101,7 @@ fn look_up_home() -> Result<Option<Home>> {
 
 fn read_home(client: &SpiClient<'_>) -> Result<Option<Home>> {
     let table = client.select(
-        "SELECT pg_catalog.quote_ident(n.nspname::pg_catalog.text), c.oid, c.relowner, n.oid
+        "SELECT pg_catalog.quote_ident(n.nspname::pg_catalog.text), c.oid, c.relowner, n.oid, e.extversion
            FROM pg_catalog.pg_extension e
            JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) e.extnamespace
            JOIN pg_catalog.pg_class c ON c.relnamespace OPERATOR(pg_catalog.=) n.oid
@@ -110,11 +111,12 @@ fn read_home(client: &SpiClient<'_>) -> Result<Option<Home>> {
         &[LANDMARK.into()],
     )?;
     let Some(row) = table.into_iter().next() else { return Ok(None) };
-    let (Some(schema), Some(landmark), Some(owner), Some(namespace)) =
-        (row.get::<String>(1)?, row.get(2)?, row.get(3)?, row.get(4)?)
+    let (Some(schema), Some(landmark), Some(owner), Some(namespace), Some(version)) =
+        (row.get::<String>(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get::<String>(5)?)
     else {
         return Ok(None);
     };
+    version::require_known(&version)?;
     Ok(Some(Home { schema: schema.into(), namespace, landmark, owner }))
 }
 

@@ -6,8 +6,7 @@ use chrono::TimeDelta;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
-use super::statement::{Statement, column};
-use crate::error::{Answer, Error, Result};
+use crate::error::{Answer, Error};
 
 /// Refuses a database whose text is not UTF-8: the install script asks first.
 #[pg_extern(stable, parallel_safe)]
@@ -81,15 +80,6 @@ pub fn strong_random() -> i64 {
     let is_filled = unsafe { pg_sys::pg_strong_random(bytes.as_mut_ptr().cast(), bytes.len()) };
     let number = if is_filled { i64::from_ne_bytes(bytes) } else { fastrand::i64(..) };
     (number & i64::MAX).max(1)
-}
-
-/// The version of the extension as it is installed in this database.
-pub fn installed_version() -> Result<Option<String>> {
-    static VERSION: Statement = Statement::deciding(
-        "SELECT extversion FROM pg_catalog.pg_extension WHERE extname OPERATOR(pg_catalog.=) 'costsim_pg'::pg_catalog.name",
-        &[],
-    );
-    VERSION.row(&[], |row| column(row, 1))
 }
 
 /// The name of the database this process is connected to.

@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// A worker that has ended is started again after this.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Starts a worker for this database, if none runs: whether it did. It runs until costsim_worker_stop() or the end of the server.
+/// Starts a worker for this database, if none runs: whether it did. It runs until costsim_worker_stop(), DROP EXTENSION or the end of the server.
 #[pg_extern(volatile, parallel_unsafe, security_definer)]
 #[search_path(pg_catalog, pg_temp)]
 fn costsim_worker_start() -> Answer<bool> {

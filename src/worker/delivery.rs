@@ -70,6 +70,8 @@ pub struct Delivery {
     is_alone: bool,
     /// When the version of the extension was last looked at.
     checked_at: Option<Instant>,
+    /// What was found then.
+    outdated: Option<String>,
 }
 
 impl Delivery {
@@ -108,7 +110,7 @@ impl Delivery {
         } else {
             State::Idle
         };
-        (state, trouble)
+        (state, trouble.or_else(|| self.outdated.clone()))
     }
 
     /// Does what can be done now: settles, starts requests, waits a moment for answers.

@@ -196,14 +196,18 @@ fn run(post: &Post) {
             }
             Ok(Some(Rest { least, most })) => memory.is_woken = sleep(post, &mut memory, least, most),
             Err(Error::NotInstalled) => {
-                memory.delivery = Delivery::default();
-                lock::stop_being_the_only_deliverer();
-                post.say(
-                    State::Blocked,
-                    Some("extension costsim_pg is not installed in this database"),
-                    None,
+                // What would stop it was dropped with the extension.
+                if post.is_by_hand {
+                    process::leave_for_good();
+                }
+                wait_for_another_extension(
+                    post,
+                    &mut memory,
+                    "extension costsim_pg is not installed in this database",
                 );
-                memory.is_woken = sleep(post, &mut memory, SOON, poll());
+            }
+            Err(Error::OtherVersion { what, hint }) => {
+                wait_for_another_extension(post, &mut memory, &format!("{what}: {hint}"));
             }
             Err(error) => {
                 // Ends the process: nothing after it runs.
@@ -212,6 +216,14 @@ fn run(post: &Post) {
             }
         }
     }
+}
+
+/// There is no extension here that this process could work for.
+fn wait_for_another_extension(post: &Post, memory: &mut Memory, why: &str) {
+    memory.delivery = Delivery::default();
+    lock::stop_being_the_only_deliverer();
+    post.say(State::Blocked, Some(why), None);
+    memory.is_woken = sleep(post, memory, SOON, poll());
 }
 
 /// How long there is nothing to do.

@@ -6,7 +6,7 @@ use costsim_core::alertmanager;
 
 use super::{Delivery, LATER, Next, PATIENCE, poll};
 use crate::alert::store::upkeep::{self, Debts};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::guc::{self, AlertPolicy};
 use crate::worker::http::{Client, Setup};
 use crate::worker::process;
@@ -40,10 +40,7 @@ impl Delivery {
             return blocked("costsim.alertmanager_url is empty: alerts stay pending".into());
         }
         if self.checked_at.is_none_or(|at| at.elapsed() >= LATER) && !self.is_busy() {
-            if let Some(why) = version_trouble()? {
-                self.stop();
-                return blocked(why);
-            }
+            self.outdated = db::transaction(db::version_trouble)?;
             self.checked_at = Some(Instant::now());
         }
         if !self.is_alone {
@@ -170,15 +167,4 @@ impl Delivery {
         (self.debts_at, self.hurry_at) = (Some(Instant::now()), Some(Instant::now()));
         Ok(Ok(()))
     }
-}
-
-/// Why the extension's tables may not be what this library takes them for.
-fn version_trouble() -> Result<Option<String>> {
-    const OURS: &str = env!("CARGO_PKG_VERSION");
-    let installed = db::transaction(db::installed_version)?.ok_or(Error::NotInstalled)?;
-    Ok((installed != OURS).then(|| {
-        format!(
-            "extension has version {installed}, the library {OURS}: run ALTER EXTENSION costsim_pg UPDATE"
-        )
-    }))
 }

@@ -58,6 +58,12 @@ impl ClusterBuilder {
         self
     }
 
+    /// A server that has the install scripts of the released versions too, for `CREATE EXTENSION ... VERSION`.
+    pub fn released(mut self) -> Self {
+        self.options.push("--released".into());
+        self
+    }
+
     /// The folder of the built extension, if not the one `make build` fills.
     pub fn stage(mut self, folder: &Path) -> Self {
         self.options.extend(["--stage".into(), folder.display().to_string()]);
@@ -180,6 +186,14 @@ impl Cluster {
 
     pub fn data_dir(&self) -> &Path {
         &self.data_dir
+    }
+
+    /// The folder of the scripts of this server's extensions.
+    pub fn extension_dir(&self) -> Result<PathBuf> {
+        let output =
+            Command::new(self.bindir.join("pg_config")).arg("--sharedir").output().context("pg_config")?;
+        let folder = String::from_utf8(output.stdout).context("the answer of pg_config")?;
+        Ok(Path::new(folder.trim_end()).join("extension"))
     }
 
     /// The server's own psql, pg_dump, pg_basebackup and so on.
