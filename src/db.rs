@@ -23,7 +23,9 @@ mod transaction;
 #[cfg(any(test, feature = "pg_test"))]
 mod tests;
 
-pub use home::{accept_changes, as_owner, as_owner_of, relation, tell_of_change, watch_relations};
+pub use home::{
+    accept_changes, as_owner, as_owner_of, as_servant, relation, serve_as, tell_of_change, watch_relations,
+};
 pub use server::{
     database_name, deadlock_timeout, has_lasting_snapshot, installed_version, is_read_only, is_replicating,
     is_serializable, require_primary, require_writable, strong_random, timeline,

@@ -33,6 +33,8 @@ pub enum Error {
     NoSuchGoldenSet { what: String },
     /// A feature tag that a tenant does not have.
     NoSuchFeatureTag { tag: String },
+    /// A role that is not there.
+    NoSuchRole { role: String },
     /// A name that is taken.
     AlreadyExists { what: String },
     /// A document larger than we take.
@@ -157,6 +159,10 @@ impl From<Error> for ErrorReport {
                 format!("feature tag \"{tag}\" does not exist"),
             )
             .set_hint("Make it with SELECT costsim_create_feature_tag(...); costsim_list_feature_tags shows what there is."),
+            Error::NoSuchRole { role } => {
+                new(PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT, format!("role {role} does not exist"))
+                    .set_hint("Make it with CREATE ROLE. PUBLIC is granted nothing.")
+            }
             Error::AlreadyExists { what } => {
                 new(PgSqlErrorCode::ERRCODE_DUPLICATE_OBJECT, what).set_hint("Choose another name.")
             }

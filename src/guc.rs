@@ -3,12 +3,16 @@
 //! What reaches out of the server is SIGHUP and superuser only: no ordinary role can point the worker elsewhere. Thresholds
 //! of a breaker are not here but in its own row. Text that must be understood is read where it is set: what cannot be meant is refused there.
 
+mod access;
+
 use std::ffi::{CStr, CString, c_char, c_void};
 
 use chrono::TimeDelta;
 use costsim_core::schedule::{Plan, zone};
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting, PostgresGucEnum};
 use pgrx::{pg_guard, pg_sys};
+
+pub use access::worker_role;
 
 static DATABASES: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 static ALERTMANAGER_URL: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
@@ -54,6 +58,7 @@ pub enum AlertPolicy {
 
 /// Defines every setting.
 pub fn init() {
+    access::init();
     let outbound = GucFlags::SUPERUSER_ONLY;
     define_text(
         c"costsim.databases",
