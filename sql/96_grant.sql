@@ -1,7 +1,7 @@
 -- Who may do what: one list, and the policies by which a role sees the rows of one tenant.
 --
--- Row-level security is enabled on every table with a tenant, and there is no policy until costsim_grant makes one: an extension's policies would be
--- in a dump, and be made twice by its restore. Owners and superusers see everything.
+-- Row-level security is enabled on every table with a tenant, and there is no policy until costsim_grant makes one, of constants that the planner sees.
+-- A dump has no policies of an extension's tables: it has what was granted, and a trigger makes them anew. Owners and superusers see everything.
 
 ALTER TABLE costsim_audit_records ENABLE ROW LEVEL SECURITY;
 ALTER TABLE costsim_canary_samples ENABLE ROW LEVEL SECURITY;
@@ -30,24 +30,27 @@ CREATE FUNCTION _costsim_objects()
     RETURNS TABLE (kind text, object_id oid, object text, name text, has_tenant boolean, is_inner boolean, is_plain boolean)
     LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
-    SELECT 'function'::text, p.oid, p.oid::regprocedure::text, p.proname::text, false, 
+    SELECT 'function'::text, p.oid, p.oid::regprocedure::text, p.proname::text, false,
            -- What the server alone calls: triggers, and parts of types and aggregates.
-           p.prorettype = 'trigger'::regtype::oid
-               OR EXISTS (SELECT FROM unnest(p.proargtypes::oid[] || p.prorettype) AS t (oid) WHERE t.oid IN ('internal'::regtype::oid, 'cstring'::regtype::oid)),
-           p.provolatile <> 'v'
+           EXISTS (SELECT FROM pg_catalog.unnest(pg_catalog.array_append(p.proargtypes::oid[], p.prorettype)) AS t (oid)
+                    WHERE t.oid IN ('pg_catalog.trigger'::regtype::oid, 'pg_catalog.internal'::regtype::oid, 'pg_catalog.cstring'::regtype::oid)),
+           p.provolatile <> 'v'::"char"
       FROM pg_catalog.pg_extension e
-      JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_extension'::regclass::oid AND d.refobjid = e.oid AND d.deptype = 'e'
+      JOIN pg_catalog.pg_depend d
+        ON d.refclassid = 'pg_catalog.pg_extension'::regclass::oid AND d.refobjid = e.oid AND d.deptype = 'e'::"char"
       JOIN pg_catalog.pg_proc p ON d.classid = 'pg_catalog.pg_proc'::regclass::oid AND d.objid = p.oid
-     WHERE e.extname = 'costsim_pg'
+     WHERE e.extname = 'costsim_pg'::name
     UNION ALL
-    SELECT CASE c.relkind WHEN 'S' THEN 'sequence'::text WHEN 'v' THEN 'view'::text ELSE 'table'::text END, c.oid, c.oid::regclass::text,
+    SELECT CASE c.relkind WHEN 'S'::"char" THEN 'sequence'::text WHEN 'v'::"char" THEN 'view'::text ELSE 'table'::text END, c.oid, c.oid::regclass::text,
            c.relname::text,
-           EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'tenant_id' AND NOT a.attisdropped),
+           EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'tenant_id'::name AND NOT a.attisdropped),
            false, false
       FROM pg_catalog.pg_extension e
-      JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_extension'::regclass::oid AND d.refobjid = e.oid AND d.deptype = 'e'
-      JOIN pg_catalog.pg_class c ON d.classid = 'pg_catalog.pg_class'::regclass::oid AND d.objid = c.oid AND c.relkind IN ('r', 'p', 'v', 'S')
-     WHERE e.extname = 'costsim_pg';
+      JOIN pg_catalog.pg_depend d
+        ON d.refclassid = 'pg_catalog.pg_extension'::regclass::oid AND d.refobjid = e.oid AND d.deptype = 'e'::"char"
+      JOIN pg_catalog.pg_class c
+        ON d.classid = 'pg_catalog.pg_class'::regclass::oid AND d.objid = c.oid AND c.relkind IN ('r'::"char", 'p'::"char", 'v'::"char", 'S'::"char")
+     WHERE e.extname = 'costsim_pg'::name;
 END;
 
 -- What is written down of an object stands at the lowest level that has it. Three rules say the rest: a function that is not volatile is for readers,
@@ -55,7 +58,7 @@ END;
 CREATE VIEW costsim_access AS
 WITH listed (level, tenant_ok, privilege, names) AS (VALUES
     -- A tenant's own data, and what prices are made of.
-    ('reader', true, 'SELECT', ARRAY[
+    ('reader'::text, true, 'SELECT'::text, ARRAY[
         'costsim_provenance', 'costsim_feature_tags', 'costsim_cost_records', 'costsim_cost_pending', 'costsim_cost_purged', 'costsim_cost_quarters',
         'costsim_cost_daily', 'costsim_cost_tenants', 'costsim_cost_budgets', 'costsim_cost_anomalies', 'costsim_cost_breaches', 'costsim_cost_drift',
         'costsim_worker_runs', 'costsim_pattern_feedback', 'costsim_predictions', 'costsim_envelopes', 'costsim_cost_models', 'costsim_skill_costs']),
@@ -74,7 +77,7 @@ WITH listed (level, tenant_ok, privilege, names) AS (VALUES
         -- They read what marks the hours of all tenants.
         '_costsim_drift_pieces', 'costsim_drift_stats', 'costsim_drift_series',
         'costsim_canary_report', 'costsim_query_canary_reports', 'costsim_count_canary_reports', 'costsim_backfill_verify',
-        '_costsim_objects', '_costsim_levels']),
+        '_costsim_objects', '_costsim_levels', '_costsim_condition']),
     -- To lead, to ask and tell the breaker, to record what was computed, spent and run, and to say what one makes of what was found.
     ('app', true, 'EXECUTE', ARRAY[
         'costsim_try_leader', 'costsim_wait_leader', 'costsim_release_leader', 'costsim_is_leader', 'costsim_require_leader', 'costsim_fencing_token',
@@ -101,7 +104,7 @@ WITH listed (level, tenant_ok, privilege, names) AS (VALUES
         'costsim_purge_feedback', 'costsim_purge_predictions', 'costsim_set_kill_switch', 'costsim_purge_audit', 'costsim_replay_audit_failures']),
     ('operator', false, 'INSERT', ARRAY['costsim_locks', 'costsim_backfill_staging', 'costsim_cost_models', 'costsim_skill_costs', 'costsim_cost_budgets']),
     ('operator', false, 'UPDATE', ARRAY['costsim_locks', 'costsim_backfill_staging', 'costsim_cost_models', 'costsim_skill_costs', 'costsim_cost_budgets']),
-    ('operator', false, 'DELETE', ARRAY['costsim_locks', 'costsim_backfill_staging', 'costsim_cost_models', 'costsim_skill_costs', 'costsim_cost_budgets']),
+    ('operator', false, 'DELETE', ARRAY['costsim_canary_reports', 'costsim_golden_results', 'costsim_locks', 'costsim_backfill_staging', 'costsim_cost_models', 'costsim_skill_costs', 'costsim_cost_budgets']),
     -- What costsim.worker_role writes, beside what it looks at.
     ('worker', false, 'INSERT, UPDATE, DELETE', ARRAY[
         'costsim_leaders', 'costsim_leader_events', 'costsim_cb_state', 'costsim_cb_incidents', 'costsim_cb_events', 'costsim_alert_queue',
@@ -116,31 +119,32 @@ WITH listed (level, tenant_ok, privilege, names) AS (VALUES
         'costsim_leader_status', 'costsim_alert_status', 'costsim_dead_alerts', 'costsim_backfill_progress', 'costsim_canary_status',
         'costsim_audit_status', 'costsim_kill_switch_status', 'costsim_maintenance', 'costsim_access', 'costsim_grants']),
     ('pg_monitor', false, 'EXECUTE', ARRAY[
-        '_costsim_leader_status', 'costsim_alert_queue_stats', 'costsim_worker_status', '_costsim_objects', '_costsim_levels']),
+        '_costsim_leader_status', 'costsim_alert_queue_stats', 'costsim_worker_status', '_costsim_objects', '_costsim_levels', '_costsim_condition']),
     -- Nobody but who may act as the owner.
     ('owner', false, 'EXECUTE', ARRAY['costsim_grant', 'costsim_revoke', 'costsim_use_runs', '_costsim_require_utf8', '_costsim_timeline',
         '_costsim_anomaly_asked', '_costsim_anomaly_budgets', '_costsim_anomaly_days', '_costsim_anomaly_due', '_costsim_anomaly_entities',
         '_costsim_anomaly_pieces', '_costsim_anomaly_spenders', '_costsim_anomaly_tenants', '_costsim_anomaly_usage']),
     ('owner', false, 'SELECT', ARRAY[
         'costsim_audit_records', 'costsim_audit_purges', 'costsim_audit_failures', 'costsim_cost_detection', 'costsim_prediction_looks',
-        'costsim_canary_schedule'])
+        'costsim_canary_schedule', 'costsim_granted'])
 )
 SELECT l.level, o.kind, o.object, p.privilege, l.tenant_ok, o.object_id
   FROM listed l
- CROSS JOIN LATERAL unnest(l.names) AS n (name)
- CROSS JOIN LATERAL regexp_split_to_table(l.privilege, ', ') AS p (privilege)
+ CROSS JOIN LATERAL pg_catalog.unnest(l.names) AS n (name)
+ CROSS JOIN LATERAL pg_catalog.unnest(pg_catalog.string_to_array(l.privilege, ', '::text)) AS p (privilege)
   JOIN _costsim_objects() o ON o.name = n.name
 UNION ALL
-SELECT CASE WHEN o.is_inner OR o.kind = 'sequence' THEN 'owner' ELSE 'reader' END, o.kind, o.object,
-       CASE o.kind WHEN 'sequence' THEN 'USAGE' ELSE 'EXECUTE' END, NOT o.is_inner AND o.kind <> 'sequence', o.object_id
+SELECT CASE WHEN o.is_inner OR o.kind = 'sequence'::text THEN 'owner'::text ELSE 'reader'::text END, o.kind, o.object,
+       CASE o.kind WHEN 'sequence'::text THEN 'USAGE'::text ELSE 'EXECUTE'::text END, NOT o.is_inner AND o.kind <> 'sequence'::text, o.object_id
   FROM _costsim_objects() o
- WHERE (o.is_plain OR o.is_inner OR o.kind = 'sequence')
+ WHERE (o.is_plain OR o.is_inner OR o.kind = 'sequence'::text)
    AND NOT EXISTS (SELECT FROM listed l WHERE o.name = ANY (l.names))
 UNION ALL
-SELECT 'worker', o.kind, o.object, CASE o.kind WHEN 'function' THEN 'EXECUTE' ELSE 'SELECT' END, false, o.object_id
+SELECT 'worker'::text, o.kind, o.object, CASE o.kind WHEN 'function'::text THEN 'EXECUTE'::text ELSE 'SELECT'::text END, false, o.object_id
   FROM _costsim_objects() o
- WHERE (o.is_plain AND NOT o.is_inner AND o.name <> '_costsim_require_utf8' OR o.kind IN ('table', 'view'))
-   AND o.name NOT IN ('costsim_query_audit', 'costsim_verify_audit', 'costsim_audit', 'costsim_audit_purged', 'costsim_audit_records', 'costsim_audit_purges');
+ WHERE (o.is_plain AND NOT o.is_inner AND o.name <> '_costsim_require_utf8'::text OR o.kind IN ('table'::text, 'view'::text))
+   AND o.name <> ALL (ARRAY['costsim_query_audit', 'costsim_verify_audit', 'costsim_audit', 'costsim_audit_purged', 'costsim_audit_records',
+                            'costsim_audit_purges']);
 COMMENT ON VIEW costsim_access IS 'Who may do what: one row per level, object and privilege, each at the lowest of reader, app and operator that has it. costsim_grant grants what stands here.';
 COMMENT ON COLUMN costsim_access.level IS 'reader, app, operator (each holds what the ones before hold); worker, for costsim.worker_role; pg_monitor, granted by CREATE EXTENSION; owner: nobody else.';
 COMMENT ON COLUMN costsim_access.kind IS 'function, table, view or sequence.';
@@ -155,35 +159,54 @@ CREATE FUNCTION _costsim_levels(level text, is_every boolean)
 BEGIN ATOMIC
     SELECT DISTINCT a.kind, a.object, a.object_id, a.privilege
       FROM costsim_access a
-     WHERE CASE WHEN $1 = 'worker' THEN a.level = 'worker'
-                ELSE array_position(ARRAY['reader', 'app', 'operator'], a.level) <= array_position(ARRAY['reader', 'app', 'operator'], $1) END
+     WHERE CASE WHEN $1 = 'worker'::text THEN a.level = 'worker'::text
+                ELSE pg_catalog.array_position(ARRAY['reader', 'app', 'operator'], a.level) <= pg_catalog.array_position(ARRAY['reader', 'app', 'operator'], $1) END
        AND ($2 OR a.tenant_ok);
 END;
 
--- The policies say who has been granted what. A literal stands in them as the server writes one.
+-- The condition of a policy, as the server shows it.
+CREATE FUNCTION _costsim_condition(tenant text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT CASE WHEN $1 IS NULL THEN '(tenant_id = NULLIF(current_setting(''costsim.tenant_id''::text, true), ''''::text))'::text
+                WHEN $1 = '*'::text THEN 'true'::text
+                ELSE pg_catalog.concat('(tenant_id = '::text, pg_catalog.quote_literal($1), '::text)'::text) END;
+END;
+COMMENT ON FUNCTION _costsim_condition(text) IS 'What a policy of costsim_grant says of a tenant (NULL: the session''s, *: every one), as pg_get_expr shows it.';
+
+CREATE TABLE costsim_granted (
+    grantee    regrole PRIMARY KEY,
+    level      text        NOT NULL CHECK (level IN ('reader', 'app', 'operator', 'worker')),
+    tenant     text        CHECK (tenant <> '' AND octet_length(tenant) <= 512),
+    granted_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    granted_by text        NOT NULL DEFAULT session_user
+);
+COMMENT ON TABLE costsim_granted IS 'What costsim_grant has granted. Its rows are its own: costsim_grants shows them, with what is missing.';
+COMMENT ON COLUMN costsim_granted.tenant IS '* every tenant; NULL the one that costsim.tenant_id names; else that one.';
+SELECT pg_catalog.pg_extension_config_dump('costsim_granted', '');
+
+-- A restore brings privileges back by itself, and policies by this.
+CREATE TRIGGER costsim_granted_restored AFTER INSERT ON costsim_granted FOR EACH STATEMENT EXECUTE FUNCTION _costsim_granted();
+ALTER TABLE costsim_granted ENABLE ALWAYS TRIGGER costsim_granted_restored;
+COMMENT ON TRIGGER costsim_granted_restored ON costsim_granted IS 'Makes the policies of what is inserted, in a restore.';
+COMMENT ON FUNCTION _costsim_granted() IS 'Trigger function: makes the policies that are missing, if no other session uses the tables in this moment.';
+
 CREATE VIEW costsim_grants AS
-WITH granted AS (
-    SELECT p.polroles[1] AS grantee, substring(p.polname FROM '^costsim_(reader|app|operator|worker)_') AS level,
-           pg_get_expr(p.polqual, p.polrelid) AS condition, array_agg(p.polrelid) AS tables
-      FROM pg_catalog.pg_policy p
-      JOIN _costsim_objects() o ON o.object_id = p.polrelid
-     WHERE cardinality(p.polroles) = 1 AND p.polroles[1] <> 0::oid AND p.polname ~ '^costsim_(reader|app|operator|worker)_'
-     GROUP BY 1, 2, 3
-)
-SELECT g.grantee::regrole AS grantee, g.level, t.tenant, m.missing, m.missing = 0 AS is_complete
-  FROM granted g
- CROSS JOIN LATERAL (SELECT substring(g.condition FROM '^\(tenant_id = E?''(.*)''::text\)$')) AS s (literal)
+SELECT g.grantee, g.level, g.tenant, m.missing, m.missing = 0::bigint AS is_complete
+  FROM costsim_granted g
+  JOIN pg_catalog.pg_roles r ON r.oid = g.grantee::oid
  CROSS JOIN LATERAL (
-    SELECT CASE WHEN g.condition = 'true' THEN '*'
-                WHEN g.condition LIKE '(tenant\_id = E%' THEN replace(replace(s.literal, '''''', ''''), '\\', '\')
-                ELSE replace(s.literal, '''''', '''') END) AS t (tenant)
- CROSS JOIN LATERAL (
-    SELECT count(*) FILTER (WHERE NOT CASE l.kind
-                                      WHEN 'function' THEN has_function_privilege(g.grantee, l.object_id, l.privilege)
-                                      WHEN 'sequence' THEN has_sequence_privilege(g.grantee, l.object_id, l.privilege)
-                                      ELSE has_table_privilege(g.grantee, l.object_id, l.privilege) END)
-           + count(DISTINCT l.object_id) FILTER (WHERE l.object_id <> ALL (g.tables) AND o.kind = 'table' AND o.has_tenant)
-      FROM _costsim_levels(g.level, g.condition = 'true') l JOIN _costsim_objects() o USING (object_id)) AS m (missing);
+    SELECT pg_catalog.count(*) FILTER (WHERE NOT CASE l.kind
+                                                 WHEN 'function'::text THEN pg_catalog.has_function_privilege(r.oid, l.object_id, l.privilege)
+                                                 WHEN 'sequence'::text THEN pg_catalog.has_sequence_privilege(r.oid, l.object_id, l.privilege)
+                                                 ELSE pg_catalog.has_table_privilege(r.oid, l.object_id, l.privilege) END)
+           + pg_catalog.count(DISTINCT l.object_id) FILTER (
+                 WHERE o.kind = 'table'::text AND o.has_tenant
+                   AND NOT EXISTS (SELECT FROM pg_catalog.pg_policy p
+                                    WHERE p.polrelid = l.object_id AND r.oid = ANY (p.polroles)
+                                      AND pg_catalog.pg_get_expr(p.polqual, p.polrelid) = _costsim_condition(g.tenant)))
+      FROM _costsim_levels(g.level, coalesce(g.tenant = '*'::text, false)) l
+      JOIN _costsim_objects() o ON o.object_id = l.object_id) AS m (missing);
 COMMENT ON VIEW costsim_grants IS 'What costsim_grant has granted: one row per role.';
 COMMENT ON COLUMN costsim_grants.tenant IS '* every tenant; NULL the one that costsim.tenant_id names; else that one.';
 COMMENT ON COLUMN costsim_grants.missing IS 'How many privileges and policies of the level the role does not have: an update of the extension may add objects, and somebody may have revoked something. costsim_grant again grants them.';
@@ -191,13 +214,15 @@ COMMENT ON COLUMN costsim_grants.missing IS 'How many privileges and policies of
 REVOKE ALL ON FUNCTION
     _costsim_objects(),
     _costsim_levels(text, boolean),
+    _costsim_condition(text),
+    _costsim_granted(),
     costsim_grant(regrole, text, text),
     costsim_revoke(regrole)
     FROM PUBLIC;
 
 GRANT SELECT ON costsim_leader_status, costsim_alert_status, costsim_dead_alerts, costsim_backfill_progress, costsim_canary_status, costsim_audit_status,
     costsim_kill_switch_status, costsim_maintenance, costsim_access, costsim_grants TO pg_monitor;
-GRANT EXECUTE ON FUNCTION _costsim_leader_status(), costsim_alert_queue_stats(), costsim_worker_status(), _costsim_objects(), _costsim_levels(text, boolean)
+GRANT EXECUTE ON FUNCTION _costsim_leader_status(), costsim_alert_queue_stats(), costsim_worker_status(), _costsim_objects(), _costsim_levels(text, boolean), _costsim_condition(text)
     TO pg_monitor;
 
 COMMENT ON FUNCTION _costsim_objects() IS 'The functions, tables, views and sequences of the extension.';

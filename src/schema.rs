@@ -229,6 +229,7 @@ extension_sql_file!(
         "metrics_access",
         access::costsim_grant,
         access::costsim_revoke,
+        access::_costsim_granted,
         worker::status::costsim_worker_status,
     ]
 );

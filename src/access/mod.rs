@@ -1,8 +1,8 @@
 //! Grants: three levels for roles, and one for the worker, for every tenant or for one.
 //!
 //! It promises: what a role may do follows from `costsim_access`, one list, and whose rows it sees from policies of row-level security, one of each
-//! table with a tenant for each role. Both are the server's own: a dump carries them, DROP OWNED takes them away, and nothing of ours is asked when a
-//! row is read. Granting again changes what was granted before, in one transaction.
+//! table with a tenant for each role. Both are the server's own: DROP OWNED takes them away, and nothing of ours is asked when a row is read. A dump carries
+//! privileges, and `costsim_granted`, whose restore makes the policies anew. Granting again changes what was granted before, in one transaction.
 //!
 //! A function that acts as the owner of the tables for a tenant asks [`scope`] before it does: so it refuses what the policies would refuse.
 //!
@@ -12,9 +12,13 @@
 
 pub mod scope;
 
+use std::cell::Cell;
+
 use pgrx::pg_sys;
-use pgrx::pg_sys::BuiltinOid::{OIDOID, TEXTOID};
+use pgrx::pg_sys::BuiltinOid::{BOOLOID, OIDOID, TEXTOID};
+use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
+use pgrx::trigger_support::PgTriggerError;
 
 use crate::convert::argument_type;
 use crate::db::{self, Statement, column, nullable};
@@ -45,11 +49,19 @@ static ONE_AT_A_TIME: Statement =
 static ROLE: Statement =
     Statement::current("SELECT quote_ident(rolname) FROM pg_authid WHERE oid = $1", &[OIDOID]);
 
-/// What a role has: NULL in the tenant is that of the session.
+/// What a role has been granted: NULL in the tenant is that of the session.
 static GRANTED: Statement = Statement::current(
     "SELECT g.level, g.tenant, g.missing FROM @schema@.costsim_grants g WHERE g.grantee::oid = $1",
     &[OIDOID],
 );
+
+static NOTE: Statement = Statement::current(
+    "INSERT INTO @schema@.costsim_granted (grantee, level, tenant) VALUES ($1::regrole, $2, $3)",
+    &[OIDOID, TEXTOID, TEXTOID],
+);
+
+static FORGET: Statement =
+    Statement::current("DELETE FROM @schema@.costsim_granted g WHERE g.grantee::oid = $1", &[OIDOID]);
 
 /// What takes everything away that a role has been granted on the extension's objects, by whoever.
 static REVOKING: Statement = Statement::current(
@@ -74,34 +86,57 @@ static REVOKING: Statement = Statement::current(
     &[OIDOID, TEXTOID],
 );
 
-/// What gives a role a level: $3 whether of every tenant, $4 the tenant, or NULL for that of the session.
+/// What gives a role the privileges of a level, of every tenant or not.
 static GRANTING: Statement = Statement::current(
-    "WITH wanted AS MATERIALIZED (
-         SELECT DISTINCT CASE a.kind WHEN 'function' THEN 'ROUTINE' WHEN 'sequence' THEN 'SEQUENCE' ELSE 'TABLE' END AS kind,
-                a.object, a.object_id, a.privilege
-           FROM @schema@._costsim_levels($5, $3) a)
-     SELECT format('GRANT USAGE ON SCHEMA %s TO %s', e.extnamespace::regnamespace, $2) FROM pg_extension e
+    "SELECT format('GRANT USAGE ON SCHEMA %s TO %s', e.extnamespace::regnamespace, $2) FROM pg_extension e
       WHERE e.extname = 'costsim_pg' AND NOT has_schema_privilege($1, e.extnamespace, 'USAGE')
       UNION ALL
-     SELECT format('GRANT %s ON %s %s TO %s', w.privilege, w.kind, string_agg(w.object, ', ' ORDER BY w.object), $2)
-       FROM wanted w GROUP BY w.privilege, w.kind
-      UNION ALL
-     (SELECT format('CREATE POLICY %I ON %s TO %s USING (%s)',
-                    -- A name is not given twice, whatever roles are called before and after.
-                    'costsim_' || $5 || '_' || left((SELECT r.rolname FROM pg_authid r WHERE r.oid = $1), 30)
-                        || '_' || left(gen_random_uuid()::text, 8),
-                    w.object, $2,
-                    CASE WHEN $3 THEN 'true'
-                         WHEN $4 IS NULL THEN 'tenant_id = nullif(current_setting(''costsim.tenant_id'', true), '''')'
-                         ELSE format('tenant_id = %L', $4) END)
-        FROM wanted w
-        JOIN pg_attribute t ON t.attrelid = w.object_id AND t.attname = 'tenant_id' AND NOT t.attisdropped
-        JOIN pg_class c ON c.oid = w.object_id AND c.relkind IN ('r', 'p')
-       WHERE w.kind = 'TABLE'
-       GROUP BY w.object
-       ORDER BY w.object)",
-    &[OIDOID, TEXTOID, pgrx::pg_sys::BuiltinOid::BOOLOID, TEXTOID, TEXTOID],
+     SELECT format('GRANT %s ON %s %s TO %s', l.privilege,
+                   CASE l.kind WHEN 'function' THEN 'ROUTINE' WHEN 'sequence' THEN 'SEQUENCE' ELSE 'TABLE' END,
+                   string_agg(l.object, ', ' ORDER BY l.object), $2)
+       FROM @schema@._costsim_levels($3, $4) l
+      GROUP BY l.privilege, CASE l.kind WHEN 'function' THEN 'ROUTINE' WHEN 'sequence' THEN 'SEQUENCE' ELSE 'TABLE' END",
+    &[OIDOID, TEXTOID, TEXTOID, BOOLOID],
 );
+
+/// The policies that are missing of what was granted, and their tables.
+static POLICIES: Statement = Statement::current(
+    "SELECT DISTINCT
+            -- A name is not given twice, whatever roles are called before and after.
+            format('CREATE POLICY %I ON %s TO %I USING (%s)',
+                   'costsim_' || g.level || '_' || left(r.rolname, 30) || '_' || left(gen_random_uuid()::text, 8),
+                   l.object, r.rolname, @schema@._costsim_condition(g.tenant)),
+            l.object
+       FROM @schema@.costsim_granted g
+       JOIN pg_roles r ON r.oid = g.grantee::oid,
+            LATERAL (SELECT DISTINCT v.object, v.object_id FROM @schema@._costsim_levels(g.level, coalesce(g.tenant = '*', false)) v WHERE v.kind = 'table') l
+       JOIN @schema@._costsim_objects() o ON o.object_id = l.object_id AND o.has_tenant
+      WHERE NOT EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = l.object_id AND r.oid = ANY (p.polroles)
+                           AND pg_get_expr(p.polqual, p.polrelid) = @schema@._costsim_condition(g.tenant))
+      ORDER BY 2",
+    &[],
+);
+
+thread_local! {
+    /// Whether costsim_grant writes its own note.
+    static IS_GRANTING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// While it is there the trigger leaves policies to costsim_grant. It goes when an error unwinds, too.
+struct Granting;
+
+impl Granting {
+    fn begin() -> Self {
+        IS_GRANTING.set(true);
+        Self
+    }
+}
+
+impl Drop for Granting {
+    fn drop(&mut self) {
+        IS_GRANTING.set(false);
+    }
+}
 
 /// The most bytes of a tenant's name, as the tables have it.
 const LONGEST_TENANT: usize = 512;
@@ -147,16 +182,13 @@ fn costsim_grant(
             return Ok(false);
         }
         run_all(&REVOKING, &[grantee.into(), name.as_str().into()])?;
-        run_all(
-            &GRANTING,
-            &[
-                grantee.into(),
-                name.as_str().into(),
-                is_every.into(),
-                tenant.filter(|_| !is_every).into(),
-                level.into(),
-            ],
-        )?;
+        FORGET.run(&[grantee.into()])?;
+        {
+            let _granting = Granting::begin();
+            NOTE.run(&[grantee.into(), level.into(), tenant.into()])?;
+        }
+        run_all(&GRANTING, &[grantee.into(), name.as_str().into(), level.into(), is_every.into()])?;
+        make_policies()?;
         Ok(true)
     })?)
 }
@@ -170,7 +202,8 @@ fn costsim_revoke(grantee: Option<Regrole>) -> Answer<bool> {
     Ok(db::as_owner(|| {
         ONE_AT_A_TIME.run(&[])?;
         let name = role(grantee)?;
-        run_all(&REVOKING, &[grantee.into(), name.as_str().into()])
+        let was_noted = FORGET.run(&[grantee.into()])? > 0;
+        Ok(run_all(&REVOKING, &[grantee.into(), name.as_str().into()])? || was_noted)
     })?)
 }
 
@@ -212,4 +245,56 @@ fn run_all(commands: &'static Statement, arguments: &[pgrx::datum::DatumWithOid<
         db::run_once(command, &[], |_| Ok(()))?;
     }
     Ok(!commands.is_empty())
+}
+
+/// Makes the policies that are missing of what was granted.
+fn make_policies() -> Result<()> {
+    let commands: Vec<String> = POLICIES.rows(&[], |row| column(row, 1))?;
+    commands.iter().try_for_each(|command| db::run_once(command, &[], |_| Ok(())).map(drop))
+}
+
+/// After rows of costsim_granted were inserted by a restore. Where it runs in several sessions the tables may be in use: then whoever restores is told how
+/// to make the policies, and until then the roles see no rows.
+#[pg_trigger]
+fn _costsim_granted<'a>(
+    trigger: &'a PgTrigger<'a>,
+) -> std::result::Result<Option<PgHeapTuple<'a, AllocatedByPostgres>>, PgTriggerError> {
+    if !IS_GRANTING.get()
+        && let Err(error) = restore(trigger)
+    {
+        ErrorReport::from(error).report(PgLogLevel::ERROR);
+    }
+    Ok(None)
+}
+
+fn restore(trigger: &PgTrigger<'_>) -> Result<()> {
+    let table = trigger.relid().map_err(|error| Error::Internal(error.to_string()))?;
+    if table != db::relation(c"costsim_granted")? {
+        return Err(Error::invalid(
+            "_costsim_granted() is for costsim_granted",
+            "Leave the extension's trigger functions to its own tables.",
+        ));
+    }
+    // Whoever may insert here owns the table, or was given it by who does: the policies are for him to make who owns the others.
+    require_ownership("what roles may do")?;
+    db::as_owner(|| {
+        let tables: Vec<String> = POLICIES.rows(&[], |row| column(row, 2))?;
+        if tables.is_empty() {
+            return Ok(());
+        }
+        let lock = format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE NOWAIT", tables.join(", "));
+        let is_free =
+            db::catch(PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE, || db::run_once(&lock, &[], |_| Ok(())))?
+                .is_some();
+        if is_free {
+            return make_policies();
+        }
+        ereport!(
+            PgLogLevel::WARNING,
+            PgSqlErrorCode::ERRCODE_WARNING,
+            "the policies of costsim_granted are not made, for other sessions use the tables".to_owned(),
+            "Afterwards: SELECT costsim_grant(grantee, level, tenant) FROM costsim_grants WHERE NOT is_complete."
+        );
+        Ok(())
+    })
 }

@@ -38,5 +38,10 @@ SELECT costsim_grant('costsim_regress_plain', 'reader', 'acme');
 DROP ROLE costsim_regress_plain;
 \set VERBOSITY default
 DROP OWNED BY costsim_regress_plain;
+-- What was granted is still noted, and says what is missing.
+SELECT level, missing > 50 AS is_missing, is_complete FROM costsim_grants WHERE grantee = 'costsim_regress_plain'::regrole;
+SELECT costsim_grant('costsim_regress_plain', 'reader', 'acme');
+SELECT is_complete FROM costsim_grants WHERE grantee = 'costsim_regress_plain'::regrole;
+SELECT costsim_revoke('costsim_regress_plain');
 SELECT count(*) AS policies FROM pg_policy p JOIN _costsim_objects() o ON o.object_id = p.polrelid;
 DROP ROLE costsim_regress_plain;

@@ -8,7 +8,7 @@ use std::io::Read as _;
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use costsim_harness::{Cluster, PgBouncer, Pooling};
 use costsim_server_tests::one;
 use fastrand::Rng;
@@ -49,13 +49,13 @@ const OWN: &[&str] = &[
     "SELECT decision, reason, conflicting_envelope_id, preempted, active_envelopes_count FROM costsim_coordinate('$OWN-e$N', (ARRAY['COST', 'SAFETY'])[1 + $N % 2], 's', 'p$N', '{\"by\": \"$OWN\"}', '$OWN says', '$OWN')",
     "SELECT costsim_release_envelope('$OWN-e$N', '$OWN', '$OWN')",
     "SELECT v1_cost_cents, provenance_id IS NOT NULL FROM costsim_sandbox('[{\"skill\": \"llm_invoke\"}]', tenant_id => '$OWN', run_id => '$OWN-sandbox')",
-    "SELECT costsim_acknowledge_feedback('$OWN', (SELECT max(id) FROM costsim_pattern_feedback), '$OWN')",
-    "SELECT costsim_acknowledge_anomaly('$OWN', (SELECT max(id) FROM costsim_cost_anomalies), '$OWN')",
+    "SELECT costsim_acknowledge_feedback('$OWN', coalesce((SELECT max(id) FROM costsim_pattern_feedback), 0), '$OWN')",
+    "SELECT costsim_acknowledge_anomaly('$OWN', coalesce((SELECT max(id) FROM costsim_cost_anomalies), 0), '$OWN')",
 ];
 
 /// What it may ask, of itself (`$WHOSE` is its name) or, as whoever guesses, of another: then the answer is the one for a name that nobody has.
 const LOOKS: &[&str] = &[
-    "SELECT p.tenant_id, p.run_id, p.v1_cost FROM costsim_query_provenance('$WHOSE', query_limit => 5) p",
+    "SELECT p.tenant_id, p.run_id, p.v1_cost FROM costsim_query_provenance('$WHOSE') p LIMIT 5",
     "SELECT costsim_count_provenance('$WHOSE'), costsim_check_duplicate('shared-h$N', '$WHOSE')",
     "SELECT t FROM costsim_list_feature_tags('$WHOSE', true) t",
     "SELECT costsim_cost_time_zone('$WHOSE')",
@@ -135,6 +135,8 @@ struct Game {
     /// How many were refused, by SQLSTATE.
     refused: BTreeMap<String, u64>,
     leaks: Vec<String>,
+    /// What a tenant may do with its own, and could not.
+    faults: Vec<String>,
 }
 
 /// What a statement answers: rows, or the refusal to the last word.
@@ -194,6 +196,7 @@ impl Game {
             done: BTreeMap::new(),
             refused: BTreeMap::new(),
             leaks: Vec::new(),
+            faults: Vec::new(),
         };
         game.begin_an_era()?;
         Ok(game)
@@ -282,7 +285,7 @@ impl Game {
                 // Its own it may write: another refusal than for what is there already is a fault.
                 if let Some(code) = code.filter(|code| !["42710", "42704", "22023"].contains(&code.as_str()))
                 {
-                    bail!("{statement}: {code} {answer}");
+                    self.faults.push(format!("{statement}: {code} {answer}"));
                 }
             }
             "look" if self.rng.bool() => {
@@ -292,7 +295,9 @@ impl Game {
                 if answer.contains(other) {
                     self.leak(format!("{statement}: {answer}"));
                 }
-                ensure!(code.is_none(), "{statement}: {answer}");
+                if code.is_some() {
+                    self.faults.push(format!("{statement}: {answer}"));
+                }
             }
             "look" | "attack" => {
                 let statement = self
@@ -374,6 +379,8 @@ fn no_answer_to_one_tenant_holds_anything_of_the_other() -> Result<()> {
             game.begin_an_era()?;
         }
     }
+    let first: Vec<&String> = game.faults.iter().take(10).collect();
+    ensure!(first.is_empty(), "{} faults of seed {seed}: {first:#?}", game.faults.len());
     // What was refused was refused for a reason that is known.
     let known = ["42501", "42704", "42710", "22012", "22023"];
     let strange: Vec<_> = game.refused.keys().filter(|code| !known.contains(&code.as_str())).collect();
@@ -405,6 +412,18 @@ fn no_answer_to_one_tenant_holds_anything_of_the_other() -> Result<()> {
             Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join(folder).join("tenant_leak.md");
         std::fs::write(&path, text).with_context(|| path.display().to_string())?;
     }
+    Ok(())
+}
+
+#[test]
+fn a_role_of_every_tenant_is_seen_to_leak() -> Result<()> {
+    let cluster = Cluster::builder().conf("fsync", "off").start()?;
+    let mut game = Game::new(&cluster, "control", 1)?;
+    game.owner.batch_execute("SELECT costsim_grant('of_acme', 'app'), costsim_grant('of_zebra', 'app'), costsim_grant('pooled', 'app')")?;
+    for _ in 0..150 {
+        game.play()?;
+    }
+    ensure!(game.leaks.len() > 10, "the game has seen {} leaks", game.leaks.len());
     Ok(())
 }
 
