@@ -170,7 +170,7 @@ CREATE FUNCTION _costsim_condition(tenant text) RETURNS text
 BEGIN ATOMIC
     SELECT CASE WHEN $1 IS NULL THEN '(tenant_id = NULLIF(current_setting(''costsim.tenant_id''::text, true), ''''::text))'::text
                 WHEN $1 = '*'::text THEN 'true'::text
-                ELSE pg_catalog.concat('(tenant_id = '::text, pg_catalog.quote_literal($1), '::text)'::text) END;
+                ELSE pg_catalog.concat('(tenant_id = '''::text, pg_catalog.replace($1, ''''::text, ''''''::text), '''::text)'::text) END;
 END;
 COMMENT ON FUNCTION _costsim_condition(text) IS 'What a policy of costsim_grant says of a tenant (NULL: the session''s, *: every one), as pg_get_expr shows it.';
 

@@ -16,7 +16,8 @@ static ADMITS: Statement = Statement::looking(
                 WHEN '(tenant_id = NULLIF(current_setting(''costsim.tenant_id''::text, true), ''''::text))'::pg_catalog.text
                     THEN coalesce($2 OPERATOR(pg_catalog.=) pg_catalog.current_setting('costsim.tenant_id'::pg_catalog.text, true)
                                   AND $2 OPERATOR(pg_catalog.<>) ''::pg_catalog.text, false)
-                ELSE coalesce(p.condition OPERATOR(pg_catalog.=) pg_catalog.format('(tenant_id = %L::text)', $2)
+                ELSE coalesce(p.condition OPERATOR(pg_catalog.=) pg_catalog.concat('(tenant_id = '''::pg_catalog.text,
+                                  pg_catalog.replace($2, ''''::pg_catalog.text, ''''''::pg_catalog.text), '''::text)'::pg_catalog.text)
                               AND $2 IS NOT NULL, false) END)
        FROM (SELECT pg_catalog.pg_get_expr(o.polqual, o.polrelid) AS condition FROM pg_catalog.pg_policy o
               WHERE o.polrelid OPERATOR(pg_catalog.=) $1 AND o.polpermissive

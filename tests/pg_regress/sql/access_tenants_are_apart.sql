@@ -98,5 +98,11 @@ SELECT costsim_dismiss_anomaly('zebra', :zebra, 'dora'), lent(:zebra), lent(:zeb
 RESET ROLE;
 DROP FUNCTION lent(bigint);
 SELECT status FROM costsim_cost_anomalies ORDER BY id;
+-- Whatever a tenant is called.
+SELECT costsim_grant('costsim_regress_acme', 'app', E'o''neil \\ "x"');
+SET ROLE costsim_regress_acme;
+SELECT tag FROM costsim_create_feature_tag(E'o''neil \\ "x"', 'a.b');
+SELECT tenant_id FROM costsim_feature_tags;
+RESET ROLE;
 -- Nothing stays: the record would.
 ROLLBACK;

@@ -259,7 +259,7 @@ const USES: &[(&str, bool, &str)] = &[
     (
         "operator",
         false,
-        "SELECT costsim_set_kill_switch(false, 'x', 'r'), costsim_purge_audit('10 years'), costsim_replay_audit_failures()",
+        "SELECT costsim_set_kill_switch(false, 'x', 'r'), costsim_purge_audit('10 years', purged_by => 'x', reason => 'r'), costsim_replay_audit_failures()",
     ),
     ("operator", false, "INSERT INTO costsim_locks (lock_id, name) VALUES (9999, 'x')"),
     ("operator", false, "INSERT INTO costsim_backfill_staging (record) VALUES ('{}')"),
