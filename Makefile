@@ -12,7 +12,7 @@ MAKEFLAGS += --no-print-directory
 # Recipes run with the project's own tools and folders.
 ENV := . .ci/env;
 
-.PHONY: help setup build demo bench test test-core test-pg test-regress test-isolation test-server docs update-script chaos alert-chaos anomaly-quality prediction-quality check clean
+.PHONY: help setup build demo bench test test-core test-pg test-regress test-isolation test-server docs update-script chaos alert-chaos anomaly-quality prediction-quality tenant-leak check clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -68,6 +68,10 @@ anomaly-quality: build ## what detection is worth on ROUNDS=10 sets of made-up t
 prediction-quality: setup ## what predictions are worth on ROUNDS=1 sets of made-up workers, with figures in docs/evidence
 	@$(ENV) COSTSIM_PREDICTION_ROUNDS=$(or $(ROUNDS),1) COSTSIM_PREDICTION_EVIDENCE=$$PWD/docs/evidence \
 		cargo test -p costsim_core --test prediction_quality -- --nocapture --test-threads 1
+
+tenant-leak: build ## two tenants and OPS=100000 random operations, of which none may tell one of the other, with figures in docs/evidence
+	@$(ENV) COSTSIM_LEAK_OPERATIONS=$(or $(OPS),100000) COSTSIM_LEAK_EVIDENCE=docs/evidence \
+		cargo test -p costsim_server_tests --test tenant_leak -- --nocapture
 
 check: setup ## format, lints, dependencies
 	@.ci/setup --ci

@@ -423,7 +423,7 @@ BEGIN ATOMIC
      CROSS JOIN (SELECT max(e.extversion) AS installed FROM pg_extension e WHERE e.extname = 'costsim_pg'::name) e
      CROSS JOIN LATERAL (VALUES
             (1, e.installed = f.library_version, 'ok', NULL::timestamptz, e.installed, NULL::text),
-            (2, f.is_library_newer, 'bad', NULL::timestamptz, 'SQL ' || e.installed || ', library ' || f.library_version, 'ALTER EXTENSION ... UPDATE'),
+            (2, f.is_library_newer, CASE WHEN f.is_known THEN 'warn' ELSE 'bad' END, NULL::timestamptz, 'SQL ' || e.installed || ', library ' || f.library_version, 'ALTER EXTENSION ... UPDATE'),
             (3, true, 'bad', NULL::timestamptz, 'SQL ' || coalesce(e.installed, '?') || ', library ' || f.library_version, 'install it, restart the server')
           ) r (rank, applies, status, since, why, what_to_do)
      WHERE r.applies ORDER BY r.rank LIMIT 1;

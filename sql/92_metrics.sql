@@ -462,9 +462,9 @@ CREATE FUNCTION _costsim_metrics_general() RETURNS TABLE (name text, labels json
 BEGIN ATOMIC
     WITH s AS MATERIALIZED (SELECT s.subsystem, s.status FROM costsim_status() s)
     SELECT 'costsim_build_info'::text,
-           jsonb_build_object('version', coalesce((SELECT e.extversion FROM pg_extension e WHERE e.extname = 'costsim_pg'), ''),
-                              'library_version', _costsim_metrics_library()),
+           jsonb_build_object('version', coalesce(v.extension, ''), 'library_version', v.library),
            1::double precision
+      FROM costsim_version() v
     UNION ALL
     SELECT 'costsim_status_healthy', '{}'::jsonb, CASE WHEN bool_or(s.status = 'bad') THEN 0 ELSE 1 END::double precision FROM s
     UNION ALL

@@ -1,10 +1,7 @@
 -- Who may read the metrics: who monitors the server. They are of every tenant.
 
-COMMENT ON FUNCTION _costsim_metrics_library() IS 'The version of the library.';
-
 REVOKE ALL ON FUNCTION
     _costsim_metrics_keep(),
-    _costsim_metrics_library(),
     _costsim_metrics_breaker(),
     _costsim_metrics_alert(),
     _costsim_metrics_worker(),

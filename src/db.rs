@@ -24,7 +24,9 @@ mod version;
 #[cfg(any(test, feature = "pg_test"))]
 mod tests;
 
-pub use home::{accept_changes, as_owner, as_owner_of, relation, tell_of_change, watch_relations};
+pub use home::{
+    accept_changes, as_owner, as_owner_of, as_servant, relation, serve_as, tell_of_change, watch_relations,
+};
 pub use server::{
     database_name, deadlock_timeout, has_lasting_snapshot, is_read_only, is_replicating, is_serializable,
     require_primary, require_writable, strong_random, timeline,
@@ -36,4 +38,4 @@ pub use transaction::{
     transaction_within, wait_at_most, watch_ends, with_latest_snapshot, with_statement_timeout_for_locks,
     with_transaction_snapshot,
 };
-pub use version::version_trouble;
+pub use version::{LIBRARY_VERSION, installed_version, is_known, is_newer, version_trouble};

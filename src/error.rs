@@ -37,6 +37,8 @@ pub enum Error {
     NothingToAdopt { schema: String },
     /// Tables in whose place no views can be put, and why.
     CannotAttach { detail: String },
+    /// A role that is not there.
+    NoSuchRole { role: String },
     /// A name that is taken.
     AlreadyExists { what: String },
     /// A document larger than we take.
@@ -174,6 +176,10 @@ impl From<Error> for ErrorReport {
             )
             .set_detail(detail)
             .set_hint("Change or remove what is named, see by a dry run what is left of it, and adopt again."),
+            Error::NoSuchRole { role } => {
+                new(PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT, format!("role {role} does not exist"))
+                    .set_hint("Make it with CREATE ROLE. PUBLIC is granted nothing.")
+            }
             Error::AlreadyExists { what } => {
                 new(PgSqlErrorCode::ERRCODE_DUPLICATE_OBJECT, what).set_hint("Choose another name.")
             }

@@ -3,6 +3,7 @@
 //! What reaches out of the server is SIGHUP and superuser only: no ordinary role can point the worker elsewhere. Thresholds
 //! of a breaker are not here but in its own row. Text that must be understood is read where it is set: what cannot be meant is refused there.
 
+mod access;
 mod alert;
 mod anomaly;
 mod breaker;
@@ -13,6 +14,7 @@ mod retention;
 mod simulate;
 mod worker;
 
+pub use access::worker_role;
 pub use alert::*;
 pub use anomaly::{anomaly_min_cents, detect_interval};
 pub use breaker::{instance_id, runbook_url};
@@ -30,6 +32,7 @@ pub fn init() {
     canary::init();
     anomaly::init();
     retention::init();
+    access::init();
     metrics::init();
     reserve_prefix();
 }

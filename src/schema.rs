@@ -252,9 +252,19 @@ extension_sql_file!("../sql/91_status_access.sql", name = "status_access", requi
 extension_sql_file!(
     "../sql/92_metrics.sql",
     name = "metrics",
-    requires = ["status_access", metrics::_costsim_metrics_keep, metrics::_costsim_metrics_library]
+    requires = ["status_access", metrics::_costsim_metrics_keep, db::version::costsim_version]
 );
 extension_sql_file!("../sql/93_metrics_access.sql", name = "metrics_access", requires = ["metrics"]);
-extension_sql_file!("../sql/96_grant.sql", name = "grant", requires = ["metrics_access"]);
+extension_sql_file!(
+    "../sql/96_grant.sql",
+    name = "grant",
+    requires = [
+        "metrics_access",
+        access::costsim_grant,
+        access::costsim_revoke,
+        access::_costsim_granted,
+        worker::status::costsim_worker_status,
+    ]
+);
 // After every function, for it names those of the first rooms.
 extension_sql_file!("../sql/95_access.sql", name = "access", requires = ["grant"], finalize);

@@ -41,6 +41,7 @@ impl Stage {
         let cluster = Cluster::builder()
             .preload(true)
             .conf("costsim.databases", DATABASE)
+            .conf("costsim.worker_role", "demo_worker")
             .conf("costsim.alertmanager_url", &alertmanager.url())
             .start()?;
         let mut client = cluster.create_database_with_extension(DATABASE)?;

@@ -1,17 +1,19 @@
 //! What every rule says of somebody, also where it says nothing.
 
-use costsim_core::anomaly::{ENTITY_DAYS, Mean, Series, Severity, TENANT_DAYS};
+use chrono::{DateTime, Utc};
+use costsim_core::anomaly::{ENTITY_DAYS, Judgement, Mean, Series, Severity, TENANT_DAYS};
 use pgrx::iter::TableIterator;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 use super::spends::{self, Entity};
 use super::{detect, moment, name};
+use crate::access::scope;
+use crate::db;
 use crate::error::{Error, Result, required};
 
 /// What every rule says of a tenant, or of one of its entities.
-#[pg_extern(stable, parallel_unsafe, security_definer, requires = ["anomaly"])]
-#[search_path(pg_catalog, pg_temp)]
+#[pg_extern(stable, parallel_unsafe, requires = ["anomaly"])]
 #[expect(clippy::type_complexity, reason = "pgrx reads the columns here")]
 fn costsim_explain_anomaly(
     tenant_id: Option<&str>,
@@ -39,24 +41,13 @@ fn costsim_explain_anomaly(
     let tenant_id = name(required(tenant_id, "tenant_id")?, "tenant_id")?;
     let entity_type = required(entity_type, "entity_type")?;
     let as_of = moment(as_of)?;
-    let entity = entity(tenant_id, entity_type, entity_id)?;
+    let mut entity = entity(tenant_id, entity_type, entity_id)?;
     let floor = detect::floor()?.micros;
-    let ids = [tenant_id.to_owned()];
-    let mut judgements = Vec::new();
-    if let Some(tenant) = spends::tenants(&ids, as_of, TENANT_DAYS)?.first() {
-        if entity.dimension == "tenant" {
-            judgements.extend(detect::of_tenant(&tenant.series, 0, floor));
-        } else {
-            let known = spends::entities(std::slice::from_ref(&entity), as_of, ENTITY_DAYS)?;
-            let series = known
-                .into_iter()
-                .next()
-                .map_or_else(|| Series::new(ENTITY_DAYS, [], false), |(_, series)| series);
-            judgements.extend(detect::of_entity(&series, tenant, 0, floor));
-        }
+    // Another tenant is as one that has nothing, which nobody of no name has.
+    if !scope::admits(c"costsim_cost_records", Some(tenant_id))? {
+        entity.tenant = String::new();
     }
-    let limits = spends::budgets(&ids, as_of)?.into_iter().map(detect::judged_budget);
-    judgements.extend(limits.filter(|judged| judged.entity == entity).map(|judged| judged.judgement));
+    let judgements = db::as_owner(|| judgements(&entity, as_of, floor))?;
     let numeric = |amount| {
         AnyNumeric::try_from(detect::cents(amount).as_str())
             .map_err(|error| Error::Internal(error.to_string()))
@@ -102,4 +93,25 @@ fn entity(tenant: &str, dimension: &str, id: Option<&str>) -> Result<Entity> {
             "Pass one of them; left out it is the tenant.",
         )),
     }
+}
+
+/// What every rule says of it.
+fn judgements(entity: &Entity, as_of: DateTime<Utc>, floor: i128) -> Result<Vec<Judgement>> {
+    let ids = [entity.tenant.clone()];
+    let mut judgements = Vec::new();
+    if let Some(tenant) = spends::tenants(&ids, as_of, TENANT_DAYS)?.first() {
+        if entity.dimension == "tenant" {
+            judgements.extend(detect::of_tenant(&tenant.series, 0, floor));
+        } else {
+            let known = spends::entities(std::slice::from_ref(entity), as_of, ENTITY_DAYS)?;
+            let series = known
+                .into_iter()
+                .next()
+                .map_or_else(|| Series::new(ENTITY_DAYS, [], false), |(_, series)| series);
+            judgements.extend(detect::of_entity(&series, tenant, 0, floor));
+        }
+    }
+    let limits = spends::budgets(&ids, as_of)?.into_iter().map(detect::judged_budget);
+    judgements.extend(limits.filter(|judged| judged.entity == *entity).map(|judged| judged.judgement));
+    Ok(judgements)
 }

@@ -45,14 +45,14 @@ pub fn not_outside<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
 /// it has to look next, what another hand opened or closed is recorded, and what it closed is over.
 #[pg_trigger]
 fn _costsim_breaker_changed<'a>(trigger: &'a PgTrigger<'a>) -> Returned<'a> {
-    raise(changed(trigger));
+    raise(db::as_servant(|| changed(trigger)));
     Ok(None)
 }
 
 /// After the count of failures has begun or ended, which every session remembers too.
 #[pg_trigger]
 fn _costsim_breaker_counted<'a>(trigger: &'a PgTrigger<'a>) -> Returned<'a> {
-    raise(ring(trigger));
+    raise(db::as_servant(|| ring(trigger)));
     Ok(None)
 }
 
@@ -60,14 +60,14 @@ fn _costsim_breaker_counted<'a>(trigger: &'a PgTrigger<'a>) -> Returned<'a> {
 /// closed, or opened once more, by a hand that left it behind. So one is open at a time, and its alert does not fire for ever.
 #[pg_trigger]
 fn _costsim_supersede_incident<'a>(trigger: &'a PgTrigger<'a>) -> Returned<'a> {
-    raise(supersede(trigger));
+    raise(db::as_servant(|| supersede(trigger)));
     Ok(trigger.new())
 }
 
 /// After an incident was resolved or removed, by us or by another hand: its alert is over.
 #[pg_trigger]
 fn _costsim_incident_ended<'a>(trigger: &'a PgTrigger<'a>) -> Returned<'a> {
-    raise(ended(trigger));
+    raise(db::as_servant(|| ended(trigger)));
     Ok(None)
 }
 

@@ -10,6 +10,7 @@ use rust_decimal::Decimal;
 use rustc_hash::FxHashMap;
 
 use super::store::{self, Held, Names, Spent};
+use crate::access::scope;
 use crate::convert;
 use crate::db;
 use crate::error::Result;
@@ -48,6 +49,8 @@ impl Gate {
             users: distinct(records.iter().map(|record| record.user)),
             models: distinct(records.iter().map(|record| record.model)),
         };
+        // What is spent of another tenant's limits is not told by a refusal.
+        scope::require(c"costsim_cost_records", Some(tenant_id))?;
         db::as_owner(|| {
             loop {
                 let held = store::lock(tenant_id, &names)?;

@@ -24,6 +24,7 @@ use pgrx::iter::TableIterator;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
+use crate::access::scope;
 use crate::audit;
 use crate::clock;
 use crate::convert::{Jsonb, LONGEST_DOCUMENT};
@@ -33,8 +34,7 @@ use crate::lock;
 use store::{Ending, Envelope};
 
 /// Asks for control of a parameter: what is decided, and what gives way.
-#[pg_extern(volatile, parallel_unsafe, security_definer, requires = ["coordination"])]
-#[search_path(pg_catalog, pg_temp)]
+#[pg_extern(volatile, parallel_unsafe, requires = ["coordination"])]
 #[expect(clippy::too_many_arguments, reason = "the arguments are those of the SQL function")]
 #[expect(clippy::type_complexity, reason = "pgrx reads the type")]
 fn costsim_coordinate(
@@ -79,13 +79,25 @@ fn costsim_coordinate(
         )
         .into());
     }
+    scope::require(c"costsim_envelopes", tenant_id)?;
+    Ok(TableIterator::once(db::as_owner(|| coordinate(&request, value, tenant_id, applied_by))?))
+}
 
+/// What costsim_coordinate answers.
+type Decided = (&'static str, String, Option<String>, Vec<String>, i32, Option<pgrx::Uuid>, bool);
+
+fn coordinate(
+    request: &Request<'_>,
+    value: Option<Jsonb>,
+    tenant_id: Option<&str>,
+    applied_by: Option<&str>,
+) -> Result<Decided> {
     lock::wait_to_share_the_switch();
     lock::wait_for_scope(Realm::Envelope(request.envelope_id).key(tenant_id));
     lock::wait_for_scope(Realm::Subsystem(request.subsystem).key(tenant_id));
     let state = store::state(tenant_id)?;
-    let mut scope = Scope { is_killed: state.is_killed, active: store::scope(tenant_id, &request, value)? };
-    let mut ruling = coordination::coordinate(&scope, &request);
+    let mut scope = Scope { is_killed: state.is_killed, active: store::scope(tenant_id, request, value)? };
+    let mut ruling = coordination::coordinate(&scope, request);
     if let Ruling::Applied { displaced, .. } = &ruling
         && !displaced.is_empty()
     {
@@ -94,12 +106,12 @@ fn costsim_coordinate(
         let held = store::hold(ids.clone())?;
         if held.len() < ids.len() {
             scope.active.retain(|envelope| held.contains(&envelope.id) || !ids.contains(&envelope.id));
-            ruling = coordination::coordinate(&scope, &request);
+            ruling = coordination::coordinate(&scope, request);
         }
     }
 
     let at = clock::now();
-    let entries = ruling.entries(&request);
+    let entries = ruling.entries(request);
     let mut preempted = Vec::new();
     if !entries.is_empty() {
         db::make_commit_durable();
@@ -115,7 +127,7 @@ fn costsim_coordinate(
             )?;
         }
         preempted.extend(displaced.iter().map(|envelope| envelope.envelope_id.clone()));
-        store::apply(&request, *class, tenant_id, value, applied_by, at)?;
+        store::apply(request, *class, tenant_id, value, applied_by, at)?;
     }
     let audited =
         persist(entries.iter().map(|entry| Told { entry, tenant_id, active_count: state.active_count }), at)?;
@@ -123,7 +135,7 @@ fn costsim_coordinate(
         Ruling::Rejected { conflicting, .. } => conflicting.clone(),
         Ruling::Stands | Ruling::Applied { .. } => None,
     };
-    Ok(TableIterator::once((
+    Ok((
         ruling.decision().name(),
         ruling.reason().into(),
         conflicting,
@@ -132,12 +144,11 @@ fn costsim_coordinate(
         // The request's own entry is the last.
         audited.last().copied().flatten(),
         audited.iter().all(Option::is_some),
-    )))
+    ))
 }
 
 /// Ends an active envelope: whether it was active.
-#[pg_extern(volatile, parallel_unsafe, security_definer, requires = ["coordination"])]
-#[search_path(pg_catalog, pg_temp)]
+#[pg_extern(volatile, parallel_unsafe, requires = ["coordination"])]
 fn costsim_release_envelope(
     envelope_id: Option<&str>,
     tenant_id: default!(Option<&str>, "NULL"),
@@ -149,7 +160,19 @@ fn costsim_release_envelope(
     let tenant_id = optional_name(tenant_id, "tenant_id")?;
     let released_by = optional_name(released_by, "released_by")?;
     let reason = words(reason)?;
+    // Another tenant's envelope is as one that is not there.
+    if !scope::admits(c"costsim_envelopes", tenant_id)? {
+        return Ok(false);
+    }
+    Ok(db::as_owner(|| release(envelope_id, tenant_id, released_by, reason))?)
+}
 
+fn release(
+    envelope_id: &str,
+    tenant_id: Option<&str>,
+    released_by: Option<&str>,
+    reason: Option<&str>,
+) -> Result<bool> {
     lock::wait_to_share_the_switch();
     lock::wait_for_scope(Realm::Envelope(envelope_id).key(tenant_id));
     let Some(found) = store::active(tenant_id, envelope_id)? else { return Ok(false) };

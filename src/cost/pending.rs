@@ -107,7 +107,7 @@ static TAKE_AWAY_PURGED: Statement = Statement::deciding(pass_on!("-", "removed"
 fn _costsim_cost_changed<'a>(
     trigger: &'a PgTrigger<'a>,
 ) -> std::result::Result<Option<PgHeapTuple<'a, AllocatedByPostgres>>, PgTriggerError> {
-    if let Err(error) = changed(trigger) {
+    if let Err(error) = db::as_servant(|| changed(trigger)) {
         ErrorReport::from(error).report(PgLogLevel::ERROR);
     }
     Ok(None)

@@ -4,6 +4,7 @@ use costsim_core::cost::{LONGEST_TEXT, cost_fault, is_feature_tag, text_fault};
 use pgrx::pg_sys::BuiltinOid::{JSONBOID, NUMERICOID, TEXTOID};
 use pgrx::prelude::*;
 
+use crate::access::scope;
 use crate::convert::{self, Jsonb, JsonbWalk, row_type};
 use crate::db::{self, Statement, column};
 use crate::error::{Answer, Error, Result, required};
@@ -34,8 +35,7 @@ static UPDATE: Statement = Statement::current(
 );
 
 /// Makes a feature tag and answers its row.
-#[pg_extern(volatile, parallel_unsafe, security_definer, requires = ["cost"])]
-#[search_path(pg_catalog, pg_temp)]
+#[pg_extern(volatile, parallel_unsafe, requires = ["cost"])]
 fn costsim_create_feature_tag(
     tenant_id: Option<&str>,
     tag: Option<&str>,
@@ -58,14 +58,14 @@ fn costsim_create_feature_tag(
     refuse("budget_cents", budget_cents.as_ref().and_then(|cents| cost_fault(&cents.to_string())))?;
     let arguments =
         [tenant_id.into(), tag.into(), display_name.into(), description.into(), budget_cents.into()];
-    let made = CREATE.row(&arguments, |row| column(row, 1))?;
+    scope::require(c"costsim_feature_tags", Some(tenant_id))?;
+    let made = db::as_owner(|| CREATE.row(&arguments, |row| column(row, 1)))?;
     let taken = || Error::AlreadyExists { what: format!("feature tag \"{tag}\" already exists") };
     Ok(made.ok_or_else(taken)?)
 }
 
 /// Changes what the keys of `changes` name, and answers the row.
-#[pg_extern(volatile, parallel_unsafe, security_definer, requires = ["cost"])]
-#[search_path(pg_catalog, pg_temp)]
+#[pg_extern(volatile, parallel_unsafe, requires = ["cost"])]
 fn costsim_update_feature_tag(
     tenant_id: Option<&str>,
     tag: Option<&str>,
@@ -76,7 +76,11 @@ fn costsim_update_feature_tag(
     let changes = required(changes, "changes")?.flat();
     check(&changes)?;
     let arguments = [tenant_id.into(), tag.into(), Jsonb::argument(Some(changes))];
-    let changed = UPDATE.row(&arguments, |row| column(row, 1))?;
+    let changed = if scope::admits(c"costsim_feature_tags", Some(tenant_id))? {
+        db::as_owner(|| UPDATE.row(&arguments, |row| column(row, 1)))?
+    } else {
+        None
+    };
     Ok(changed.ok_or_else(|| Error::no_such_feature_tag(tag))?)
 }
 

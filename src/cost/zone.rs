@@ -11,6 +11,7 @@ use pgrx::prelude::*;
 use pgrx::trigger_support::PgTriggerError;
 
 use super::fold::be_the_only_one;
+use crate::access::scope;
 use crate::convert;
 use crate::db::{self, Statement, column};
 use crate::error::{Answer, Error, Result, required};
@@ -76,8 +77,7 @@ static LOOK_AGAIN: Statement = Statement::current(
 );
 
 /// Says in which time zone a tenant's days begin: whether that is another than before.
-#[pg_extern(volatile, parallel_unsafe, security_definer, requires = ["cost"])]
-#[search_path(pg_catalog, pg_temp)]
+#[pg_extern(volatile, parallel_unsafe, requires = ["cost"])]
 fn costsim_set_cost_time_zone(tenant_id: Option<&str>, time_zone: Option<&str>) -> Answer<bool> {
     db::require_writable(c"costsim_set_cost_time_zone()");
     let (tenant_id, time_zone) = (required(tenant_id, "tenant_id")?, required(time_zone, "time_zone")?);
@@ -93,13 +93,17 @@ fn costsim_set_cost_time_zone(tenant_id: Option<&str>, time_zone: Option<&str>) 
         )
         .into());
     }
+    scope::require(c"costsim_cost_tenants", Some(tenant_id))?;
+    Ok(db::as_owner(|| set(tenant_id, time_zone))?)
+}
+
+fn set(tenant_id: &str, time_zone: &str) -> Result<bool> {
     let is_of_quarters: Option<bool> = IS_OF_QUARTERS.row(&[time_zone.into()], |row| column(row, 1))?;
     if is_of_quarters != Some(true) {
         return Err(Error::invalid(
             "time_zone must be a whole number of quarters of an hour from UTC",
             "Sums are kept by quarters of an hour; take a zone next to it.",
-        )
-        .into());
+        ));
     }
     be_the_only_one("costsim_set_cost_time_zone()")?;
     let before: Option<String> = TIME_ZONE.row(&[tenant_id.into()], |row| column(row, 1))?;

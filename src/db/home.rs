@@ -33,6 +33,8 @@ thread_local! {
     static LISTENERS: Cell<[Option<Listener>; MOST_LISTENERS]> = const { Cell::new([None; MOST_LISTENERS]) };
     /// A copy of the landmark's oid that the callback may read while [`HOME`] is borrowed.
     static LANDMARK_OID: Cell<pg_sys::Oid> = const { Cell::new(pg_sys::InvalidOid) };
+    /// The role of this process, where it is a worker that has one of its own.
+    static SERVANT: Cell<Option<pg_sys::Oid>> = const { Cell::new(None) };
 }
 
 /// Where the extension lives.
@@ -72,6 +74,12 @@ pub fn schema() -> Result<Rc<str>> {
         HOME.set(Some(found));
     }
     Ok(schema)
+}
+
+/// The role that owns our tables.
+fn owner() -> Result<pg_sys::Oid> {
+    schema()?;
+    HOME.with_borrow(|home| home.as_ref().map(|home| home.owner)).ok_or(Error::NotInstalled)
 }
 
 /// A relation of the extension, by its name: what the catalog says now.
@@ -179,12 +187,46 @@ unsafe extern "C-unwind" fn on_namespace_change(_argument: pg_sys::Datum, _cache
     IS_STALE.set(true);
 }
 
+/// From now on, whatever transaction this process begins does all it does as that role, or, with `None`, as the one that it has
+/// connected as. Nothing that runs in such a transaction becomes anybody else, but a SECURITY DEFINER function: neither by SET ROLE nor by
+/// what makes a function of ours the owner of its tables.
+pub fn serve_as(role: Option<pg_sys::Oid>) {
+    SERVANT.set(role);
+}
+
+/// Makes the transaction that has just begun one of the worker's role, if there is one.
+pub(super) fn begin_to_serve() {
+    if let Some(role) = SERVANT.get() {
+        // SAFETY: at the beginning of a transaction, whose abort puts the user back. The restriction is the one under which neither role nor
+        // session_authorization can be set.
+        unsafe { pg_sys::SetUserIdAndSecContext(role, pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32) };
+    }
+}
+
+/// Puts the user back after a commit, which does not.
+pub(super) fn end_serving() {
+    if SERVANT.get().is_some() {
+        // SAFETY: no transaction is open; the session's own user was there before.
+        unsafe { pg_sys::SetUserIdAndSecContext(pg_sys::GetSessionUserId(), 0) };
+    }
+}
+
+/// Runs `body`, which a SECURITY DEFINER trigger of ours does as the owner, as the worker's role where a worker has one: what somebody has put on
+/// a table that the trigger writes is not run as the owner on the worker's behalf.
+pub fn as_servant<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+    match SERVANT.get() {
+        Some(role) => as_user(role, pg_sys::SECURITY_LOCAL_USERID_CHANGE, true, body),
+        None => body(),
+    }
+}
+
 /// Runs `body` as a SECURITY DEFINER function of ours would run: as the owner of our tables, with a search_path nobody else chose. For
 /// what is called by the server itself, and for a function whose usual call needs nothing of it and shall not pay for it.
 pub fn as_owner<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
-    schema()?;
-    let owner = HOME.with_borrow(|home| home.as_ref().map(|home| home.owner)).ok_or(Error::NotInstalled)?;
-    as_user(owner, pg_sys::SECURITY_LOCAL_USERID_CHANGE, true, body)
+    if SERVANT.get().is_some() {
+        return body();
+    }
+    as_user(owner()?, pg_sys::SECURITY_LOCAL_USERID_CHANGE, true, body)
 }
 
 /// Runs `body` as the owner of a table, whoever that is by now, as the server maintains a table: what the owner has put on it runs with
@@ -195,6 +237,9 @@ pub fn as_owner_of<T>(table: pg_sys::Oid, body: impl FnOnce() -> Result<T>) -> R
         &[pgrx::pg_sys::BuiltinOid::OIDOID],
     );
     let owner = OWNER.row(&[table.into()], |row| column(row, 1))?.ok_or(Error::NotInstalled)?;
+    if SERVANT.get().is_some() {
+        return body();
+    }
     let restrictions = pg_sys::SECURITY_LOCAL_USERID_CHANGE | pg_sys::SECURITY_RESTRICTED_OPERATION;
     as_user(owner, restrictions, false, || {
         // SAFETY: within the level of settings that ends with this.

@@ -9,7 +9,7 @@ use pgrx::pg_sys::panic::{CaughtError, ErrorReport};
 use pgrx::prelude::*;
 use pgrx::{PgTryBuilder, pg_sys};
 
-use super::home::is_installed;
+use super::home::{begin_to_serve, end_serving, is_installed};
 use super::server::{has_lasting_snapshot, set_for_a_while};
 use crate::call::must;
 use crate::error::{Error, Result};
@@ -141,12 +141,15 @@ pub fn transaction<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     unsafe {
         pg_sys::SetCurrentStatementStartTimestamp();
         pg_sys::StartTransactionCommand();
+        begin_to_serve();
         pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
         let outcome = body();
         match outcome {
             Ok(_) => {
                 pg_sys::PopActiveSnapshot();
+                // What was put off runs as whoever has put it off.
                 pg_sys::CommitTransactionCommand();
+                end_serving();
             }
             Err(_) => pg_sys::AbortCurrentTransaction(),
         }

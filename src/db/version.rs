@@ -16,14 +16,14 @@ use super::statement::{nullable, run_once};
 use crate::error::{Error, Result as Answer};
 
 /// This library's own version, and that of the SQL it comes with.
-const OURS: &str = env!("CARGO_PKG_VERSION");
+pub const LIBRARY_VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The versions of the SQL that it works with beside its own. A version is struck out when a statement needs what it has not.
 const WORKS_WITH: [&str; 1] = ["0.1.0"];
 
 /// Refuses a version of the SQL that is not known here.
 pub(super) fn require_known(installed: &str) -> Answer<()> {
-    if installed == OURS || WORKS_WITH.contains(&installed) {
+    if is_known(installed) {
         return Ok(());
     }
     let hint = if is_newer(installed) {
@@ -32,31 +32,36 @@ pub(super) fn require_known(installed: &str) -> Answer<()> {
         "Run ALTER EXTENSION costsim_pg UPDATE."
     };
     let what =
-        format!("extension \"costsim_pg\" has version {installed}, which its library {OURS} does not know");
+        format!("extension \"costsim_pg\" has version {installed}, which its library {LIBRARY_VERSION} does not know");
     Err(Error::OtherVersion { what, hint })
 }
 
+/// Whether the library works with that version.
+pub fn is_known(installed: &str) -> bool {
+    installed == LIBRARY_VERSION || WORKS_WITH.contains(&installed)
+}
+
 /// Whether a version comes after the library's. What is no number counts as none.
-fn is_newer(installed: &str) -> bool {
+pub fn is_newer(installed: &str) -> bool {
     let numbers = |version: &str| -> Vec<u64> {
         version.split(['.', '-', '+']).map(|part| part.parse().unwrap_or(0)).collect()
     };
-    numbers(installed) > numbers(OURS)
+    numbers(installed) > numbers(LIBRARY_VERSION)
 }
 
 /// What there is to say of the version in this database, although the library works with it.
 pub fn version_trouble() -> Answer<Option<String>> {
-    let installed = installed()?.ok_or(Error::NotInstalled)?;
+    let installed = installed_version()?.ok_or(Error::NotInstalled)?;
     require_known(&installed)?;
-    Ok((installed != OURS).then(|| {
+    Ok((installed != LIBRARY_VERSION).then(|| {
         format!(
-            "extension has version {installed}, the library {OURS}: run ALTER EXTENSION costsim_pg UPDATE"
+            "extension has version {installed}, the library {LIBRARY_VERSION}: run ALTER EXTENSION costsim_pg UPDATE"
         )
     }))
 }
 
 /// The version of the extension as it is installed in this database. Not a kept statement: those ask for a version that is known.
-fn installed() -> Answer<Option<String>> {
+pub fn installed_version() -> Answer<Option<String>> {
     let query = "SELECT extversion FROM pg_catalog.pg_extension
                   WHERE extname OPERATOR(pg_catalog.=) 'costsim_pg'::pg_catalog.name";
     Ok(run_once(query, &[], |row| nullable(row, 1))?.flatten())
@@ -71,7 +76,7 @@ fn costsim_version() -> Result<
     >,
     ErrorReport,
 > {
-    let installed = installed()?;
-    let is_current = installed.as_deref() == Some(OURS);
-    Ok(TableIterator::once((OURS.to_owned(), installed, is_current)))
+    let installed = installed_version()?;
+    let is_current = installed.as_deref() == Some(LIBRARY_VERSION);
+    Ok(TableIterator::once((LIBRARY_VERSION.to_owned(), installed, is_current)))
 }

@@ -226,9 +226,3 @@ fn text(row: &PgHeapTuple<'_, AllocatedByPostgres>, column: &str) -> Result<Opti
 fn internal(error: &dyn std::fmt::Display) -> Error {
     Error::Internal(error.to_string())
 }
-
-/// The version of the library that runs, beside that of the SQL that is installed.
-#[pg_extern(stable, parallel_safe)]
-fn _costsim_metrics_library() -> &'static str {
-    env!("CARGO_PKG_VERSION")
-}

@@ -15,15 +15,10 @@ use pgrx::spi::quote_literal;
 
 use super::mapping::{Column, Mapping};
 use super::source::{self, Regclass, VIEW};
+use crate::access;
 use crate::convert::Jsonb;
 use crate::db::{self, Statement, column};
 use crate::error::{Answer, Error, Result, required};
-
-static MAY_ACT: Statement = Statement::reading(
-    "SELECT pg_catalog.pg_has_role(e.extowner, 'USAGE') FROM pg_catalog.pg_extension e
-      WHERE e.extname OPERATOR(pg_catalog.=) 'costsim_pg'::pg_catalog.name",
-    &[],
-);
 
 /// What a relation is, and its name with that of its schema.
 static TABLE: Statement = Statement::deciding(
@@ -73,13 +68,7 @@ fn costsim_use_runs(
     mapping: default!(Option<Jsonb>, "'{}'"),
 ) -> Answer<Option<String>> {
     db::require_writable(c"costsim_use_runs()");
-    if MAY_ACT.row(&[], |row| column(row, 1))? != Some(true) {
-        return Err(Error::NotAllowed {
-            what: "where runs are read is for the owner of the extension to say".into(),
-            hint: "Ask a role that may act as the owner of costsim_pg.".into(),
-        }
-        .into());
-    }
+    access::require_ownership("where runs are read")?;
     let mapping = required(mapping, "mapping")?.value("mapping")?;
     db::as_owner(be_the_only_one)?;
     // Whatever else has that name is not ours to drop.

@@ -4,7 +4,6 @@
 //! subtransaction of its own. What it says is cut to a width at which a row fits a terminal of 120 columns; the views that `what_to_do` names say
 //! everything. It writes nothing, so it works on a standby and in a read-only transaction.
 
-use std::cmp::Ordering;
 
 use chrono::TimeDelta;
 use pgrx::pg_sys::panic::ErrorReport;
@@ -136,6 +135,7 @@ fn _costsim_status_facts() -> std::result::Result<
         'static,
         (
             name!(library_version, &'static str),
+            name!(is_known, bool),
             name!(is_library_newer, bool),
             name!(is_listed, bool),
             name!(has_target, bool),
@@ -144,21 +144,13 @@ fn _costsim_status_facts() -> std::result::Result<
     >,
     ErrorReport,
 > {
-    let library = env!("CARGO_PKG_VERSION");
     let installed = db::installed_version()?.unwrap_or_default();
     Ok(TableIterator::once((
-        library,
-        order(library, &installed) == Ordering::Greater,
+        db::LIBRARY_VERSION,
+        db::is_known(&installed),
+        !db::is_newer(&installed),
         guc::databases().contains(&db::database_name()),
         guc::alertmanager_url().is_some(),
         convert::interval(guc::worker_poll_interval())?,
     )))
-}
-
-/// Which of two versions is the later one, number by number.
-fn order(one: &str, other: &str) -> Ordering {
-    let numbers = |version: &str| -> Vec<u64> {
-        version.split(['.', '-']).map(|part| part.parse().unwrap_or_default()).collect()
-    };
-    numbers(one).cmp(&numbers(other))
 }

@@ -12,6 +12,7 @@ mod delivery;
 mod detection;
 mod external;
 mod http;
+mod identity;
 mod launcher;
 mod process;
 mod retention;

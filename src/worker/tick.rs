@@ -16,6 +16,7 @@ use pgrx::pg_sys::panic::CaughtError;
 use pgrx::prelude::*;
 
 use super::delivery::{Delivery, Next, poll};
+use super::identity::Identity;
 use super::process::{self, Home};
 use super::shared::{self, Author, State};
 use super::upkeep::{Upkeep, until};
@@ -30,6 +31,9 @@ const HEAD_START: Duration = Duration::from_secs(1);
 
 /// A worker that can deliver nothing just now is woken no more often than this, however much is committed.
 const SOON: Duration = Duration::from_millis(50);
+
+/// A worker whose role may not work looks this often whether it may: a reload is heard at once.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
 /// How long a worker that nobody looks after stays after an error, so that a fault that lasts fills no log.
 const PENANCE: Duration = Duration::from_secs(30);
@@ -162,6 +166,7 @@ impl Post {
 
 /// What a worker remembers between rounds; the rows say everything else.
 struct Memory {
+    identity: Identity,
     delivery: Delivery,
     /// Whether somebody has committed something since the last round.
     is_woken: bool,
@@ -179,6 +184,7 @@ fn run(post: &Post) {
     post.say(State::Starting, None, None);
     let now = Instant::now();
     let mut memory = Memory {
+        identity: Identity::default(),
         delivery: Delivery::default(),
         is_woken: true,
         begun_at: now,
@@ -260,6 +266,14 @@ fn glance(post: &Post, memory: &mut Memory) {
 /// Does what is due: answers how long there is nothing to do, or nothing when there is.
 fn round(post: &Post, memory: &mut Memory) -> Result<Option<Rest>> {
     glance(post, memory);
+    if let Some(trouble) = memory.identity.take()? {
+        // Whatever it had in flight is sent again by whoever comes next.
+        memory.delivery = Delivery::default();
+        lock::stop_being_the_only_deliverer();
+        post.leave_to_another();
+        post.say(State::Blocked, Some(&trouble), None);
+        return Ok(Some(Rest { least: LOOK_AGAIN, most: LOOK_AGAIN }));
+    }
     if memory.is_woken {
         memory.delivery.wake();
     }

@@ -1,8 +1,6 @@
 -- Who records needs to read and insert, and can neither change nor remove; the sums are not his to touch either.
 CREATE ROLE cost_writer;
-GRANT SELECT, INSERT ON costsim_cost_records TO cost_writer;
-GRANT SELECT ON costsim_feature_tags TO cost_writer;
-GRANT EXECUTE ON FUNCTION costsim_record_cost(text, text, numeric, bigint, bigint, text, text, text, boolean, bigint, bigint, text, text, timestamptz, boolean), costsim_record_costs(jsonb, boolean) TO cost_writer;
+SELECT costsim_grant('cost_writer', 'app');
 SET ROLE cost_writer;
 SELECT status FROM costsim_record_cost('acme', 'm', 1, request_id => 'a');
 SELECT status FROM costsim_record_cost('acme', 'm', 1, request_id => 'a');

@@ -23,11 +23,12 @@ SELECT sample_count FROM costsim_divergence_report('2025-05-01 UTC', '2025-05-02
 \echo :LAST_ERROR_SQLSTATE
 RESET ROLE;
 GRANT SELECT ON costsim_provenance, costsim_cost_models TO costsim_regress_reader;
+CREATE POLICY all_of_them ON costsim_provenance TO costsim_regress_reader USING (true);
 SET ROLE costsim_regress_reader;
 SELECT sample_count, delta_p90 FROM costsim_divergence_report('2025-05-01 UTC', '2025-05-02 UTC');
 RESET ROLE;
 BEGIN;
-ALTER TABLE costsim_provenance ENABLE ROW LEVEL SECURITY;
+DROP POLICY all_of_them ON costsim_provenance;
 CREATE POLICY own ON costsim_provenance TO costsim_regress_reader USING (coalesce(tenant_id, '') = current_setting('costsim_regress.tenant'));
 SET LOCAL ROLE costsim_regress_reader;
 SET LOCAL costsim_regress.tenant = 'acme';

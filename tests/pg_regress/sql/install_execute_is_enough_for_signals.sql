@@ -54,9 +54,14 @@ INSERT INTO asked (question) VALUES
 BEGIN;
 SELECT substring(question FROM 'costsim_\w+') AS function, as_app(question) AS answer FROM asked ORDER BY place;
 ROLLBACK;
--- What demo/grants.sql adds to it.
+-- What level app adds to it.
 GRANT SELECT, INSERT, UPDATE ON costsim_worker_runs, costsim_pattern_feedback, costsim_predictions TO costsim_regress_signals;
 GRANT SELECT ON costsim_envelopes TO costsim_regress_signals;
+-- By hand a policy is needed, too.
+CREATE POLICY runs ON costsim_worker_runs TO costsim_regress_signals USING (true);
+CREATE POLICY feedback ON costsim_pattern_feedback TO costsim_regress_signals USING (true);
+CREATE POLICY predictions ON costsim_predictions TO costsim_regress_signals USING (true);
+CREATE POLICY envelopes ON costsim_envelopes TO costsim_regress_signals USING (true);
 BEGIN;
 SELECT as_app($$SELECT count(*) FROM generate_series(1, 6) n, costsim_record_run('app', 'w', 'failed', 'broken', created_at => now() - n * interval '1 minute') r WHERE r.is_changed$$);
 SELECT as_app($$SELECT occurrence_count FROM costsim_detect_patterns('app')$$);

@@ -75,6 +75,8 @@ SELECT costsim_backfill_staged();
 \echo :LAST_ERROR_SQLSTATE
 RESET ROLE;
 GRANT SELECT, INSERT ON costsim_provenance TO costsim_regress_app;
+CREATE POLICY provenance ON costsim_provenance TO costsim_regress_app USING (true);
+CREATE POLICY rollups ON costsim_drift_rollups TO costsim_regress_app USING (true);
 GRANT SELECT ON costsim_drift_rollups, costsim_drift_changes TO costsim_regress_app;
 GRANT EXECUTE ON FUNCTION _costsim_drift_pieces(timestamptz, timestamptz, text, text, integer), costsim_drift(double precision, double precision),
     costsim_drift_merge(costsim_drift_summary), costsim_drift_report(costsim_drift_summary) TO costsim_regress_app;

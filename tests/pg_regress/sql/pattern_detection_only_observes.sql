@@ -3,6 +3,8 @@ TRUNCATE costsim_worker_runs, costsim_pattern_feedback RESTART IDENTITY;
 INSERT INTO costsim_worker_runs (id, tenant_id, worker_id, status, error) SELECT n, 'acme', 'w', 'failed', 'x' FROM generate_series(1, 3) n;
 CREATE ROLE regress_pattern;
 GRANT SELECT ON costsim_worker_runs TO regress_pattern;
+CREATE POLICY runs ON costsim_worker_runs TO regress_pattern USING (true);
+CREATE POLICY feedback ON costsim_pattern_feedback TO regress_pattern USING (true);
 GRANT SELECT, INSERT, UPDATE ON costsim_pattern_feedback TO regress_pattern;
 GRANT EXECUTE ON FUNCTION costsim_detect_patterns, costsim_acknowledge_feedback, _costsim_error_key, _costsim_occurrences(timestamptz, text, text) TO regress_pattern;
 CREATE SCHEMA hostile;

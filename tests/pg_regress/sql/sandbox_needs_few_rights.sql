@@ -17,6 +17,7 @@ SELECT public.costsim_estimate_cost('[{"skill": "llm_invoke"}]'), c.verdict, s.s
 SELECT v1_cost_cents, v2_cost_cents, v2_error, provenance_id FROM public.costsim_sandbox('[{"skill": "llm_invoke"}]');
 RESET ROLE;
 GRANT INSERT ON public.costsim_provenance TO costsim_regress_app;
+CREATE POLICY writes ON public.costsim_provenance FOR INSERT TO costsim_regress_app WITH CHECK (true);
 SET ROLE costsim_regress_app;
 BEGIN;
 SELECT v1_cost_cents, v2_cost_cents, v2_error, provenance_id IS NOT NULL AS recorded FROM public.costsim_sandbox('[{"skill": "llm_invoke", "iterations": 3}]');

@@ -100,8 +100,7 @@ fn rights_and_row_security_of_the_table_are_those_of_whoever_asks() -> Result<()
 fn patterns_are_found_in_the_applications_own_table_by_the_rights_of_whoever_asks() -> Result<()> {
     let (cluster, mut client) = database("found_there")?;
     client.batch_execute(
-        "CREATE ROLE finds LOGIN; GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO finds;
-         GRANT SELECT, INSERT, UPDATE ON costsim_pattern_feedback TO finds;
+        "CREATE ROLE finds LOGIN; SELECT costsim_grant('finds', 'app');
          ALTER TABLE jobs ENABLE ROW LEVEL SECURITY; CREATE POLICY own ON jobs USING (client = 'acme')",
     )?;
     let find = "SELECT coalesce(string_agg(tenant_id || ' ' || occurrence_count, ', ' ORDER BY tenant_id), 'nothing')

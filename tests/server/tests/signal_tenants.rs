@@ -1,4 +1,4 @@
-//! Runs, patterns and predictions of two tenants beside each other, under policies of row-level security as an application writes them: no function
+//! Runs, patterns and predictions of two tenants beside each other, by a role of the session's tenant: no function
 //! shows one tenant what is the other's, or that there is one, and a detection that is killed leaves nothing behind.
 
 use std::time::Duration;
@@ -11,18 +11,10 @@ use postgres::{Client, NoTls};
 /// Long enough for a server that recovers on a busy machine.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// A policy per table, and a role that obeys them. What is the other tenant's has names that nothing else has.
+/// A role of the session's tenant. What is the other tenant's has names that nothing else has.
 const SCENE: &str = "
     CREATE ROLE app LOGIN;
-    GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO app;
-    REVOKE EXECUTE ON FUNCTION costsim_purge_runs(interval, bigint), costsim_purge_feedback(interval, bigint), costsim_purge_predictions(interval, bigint) FROM app;
-    GRANT SELECT, INSERT, UPDATE ON costsim_worker_runs, costsim_pattern_feedback, costsim_predictions TO app;
-    ALTER TABLE costsim_worker_runs ENABLE ROW LEVEL SECURITY;
-    ALTER TABLE costsim_pattern_feedback ENABLE ROW LEVEL SECURITY;
-    ALTER TABLE costsim_predictions ENABLE ROW LEVEL SECURITY;
-    CREATE POLICY own ON costsim_worker_runs USING (tenant_id = current_setting('app.tenant_id'));
-    CREATE POLICY own ON costsim_pattern_feedback USING (tenant_id = current_setting('app.tenant_id'));
-    CREATE POLICY own ON costsim_predictions USING (tenant_id = current_setting('app.tenant_id'));
+    SELECT costsim_grant('app', 'app', NULL);
     INSERT INTO costsim_worker_runs (id, tenant_id, worker_id, status, error, cost_cents, created_at)
     SELECT t || '-run-' || n, t, CASE t WHEN 'zebra' THEN 'zebraworker' ELSE 'w' END, CASE WHEN n <= k THEN 'failed' ELSE 'completed' END,
            CASE WHEN n <= k THEN 'disk full after ' || n || ' s' END, CASE WHEN n > k THEN CASE n WHEN k + 1 THEN CASE t WHEN 'zebra' THEN 123456789 ELSE 500 END ELSE n END END, now() - n * interval '1 minute'
@@ -59,7 +51,7 @@ const SECRETS: [&str; 2] = ["zebra", "123456789"];
 
 fn session(cluster: &Cluster, tenant: &str) -> Result<Client> {
     let mut client = cluster.config("tenants").user("app").connect(NoTls)?;
-    client.batch_execute(&format!("SET app.tenant_id = '{tenant}'"))?;
+    client.batch_execute(&format!("SET costsim.tenant_id = '{tenant}'"))?;
     Ok(client)
 }
 
