@@ -140,7 +140,7 @@ fn nothing_that_is_planted_in_front_of_the_servers_own_is_used() -> Result<()> {
     client.batch_execute(PLANT).context("planting")?;
     client.batch_execute(&SHADOW.replace("@in@", "hostile")).context("planting relations and types")?;
     client.batch_execute(
-        "CREATE ROLE app LOGIN; GRANT ALL ON SCHEMA public TO app; GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public, hostile TO app;
+        "CREATE ROLE app LOGIN BYPASSRLS; GRANT ALL ON SCHEMA public TO app; GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public, hostile TO app;
          GRANT ALL ON ALL TABLES IN SCHEMA public TO app; GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO app",
     )?;
     let functions = functions(&mut client)?;

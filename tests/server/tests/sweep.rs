@@ -45,7 +45,7 @@ fn no_function_breaks_on_null_or_on_the_ends_of_its_types() -> Result<()> {
     client.batch_execute("CREATE EXTENSION costsim_pg")?;
     client.batch_execute(FILL)?;
     client.batch_execute(
-        "CREATE ROLE sweeper LOGIN; GRANT ALL ON SCHEMA public TO sweeper;
+        "CREATE ROLE sweeper LOGIN BYPASSRLS; GRANT ALL ON SCHEMA public TO sweeper;
          GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO sweeper;
          GRANT ALL ON ALL TABLES IN SCHEMA public TO sweeper; GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO sweeper",
     )?;
