@@ -256,7 +256,7 @@ extension_sql_file!(
 );
 extension_sql_file!("../sql/93_metrics_access.sql", name = "metrics_access", requires = ["metrics"]);
 extension_sql_file!(
-    "../sql/96_grant.sql",
+    "../sql/94_grant.sql",
     name = "grant",
     requires = [
         "metrics_access",
