@@ -36,6 +36,7 @@ WITH known (table_name, task, why) AS (
         ('costsim_golden_results', 'purge_golden_results', 'those of a canary go with its report, if that goes first'),
         ('costsim_golden_samples', NULL, 'somebody has loaded them'),
         ('costsim_golden_sets', NULL, 'somebody has loaded them'),
+        ('costsim_granted', NULL, 'somebody has granted it'),
         ('costsim_kill_switch', NULL, 'one row: how it stands'),
         ('costsim_leader_events', 'purge_leader_events', 'but those of the latest term of a lock id'),
         ('costsim_leaders', NULL, 'one row per lock id, for its epoch must never fall back'),

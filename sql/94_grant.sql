@@ -27,14 +27,14 @@ ALTER TABLE costsim_worker_runs ENABLE ROW LEVEL SECURITY;
 
 -- The members of the extension that anybody can be granted a right on.
 CREATE FUNCTION _costsim_objects()
-    RETURNS TABLE (kind text, object_id oid, object text, name text, has_tenant boolean, is_inner boolean, is_plain boolean)
+    RETURNS TABLE (kind text, object_id oid, object text, name text, has_tenant boolean, is_inner boolean, is_plain boolean, is_definer boolean)
     LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
     SELECT 'function'::text, p.oid, p.oid::regprocedure::text, p.proname::text, false,
            -- What the server alone calls: triggers, and parts of types and aggregates.
            EXISTS (SELECT FROM pg_catalog.unnest(pg_catalog.array_append(p.proargtypes::oid[], p.prorettype)) AS t (oid)
                     WHERE t.oid IN ('pg_catalog.trigger'::regtype::oid, 'pg_catalog.internal'::regtype::oid, 'pg_catalog.cstring'::regtype::oid)),
-           p.provolatile <> 'v'::"char"
+           p.provolatile <> 'v'::"char", p.prosecdef
       FROM pg_catalog.pg_extension e
       JOIN pg_catalog.pg_depend d
         ON d.refclassid = 'pg_catalog.pg_extension'::regclass::oid AND d.refobjid = e.oid AND d.deptype = 'e'::"char"
@@ -44,7 +44,7 @@ BEGIN ATOMIC
     SELECT CASE c.relkind WHEN 'S'::"char" THEN 'sequence'::text WHEN 'v'::"char" THEN 'view'::text ELSE 'table'::text END, c.oid, c.oid::regclass::text,
            c.relname::text,
            EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'tenant_id'::name AND NOT a.attisdropped),
-           false, false
+           false, false, false
       FROM pg_catalog.pg_extension e
       JOIN pg_catalog.pg_depend d
         ON d.refclassid = 'pg_catalog.pg_extension'::regclass::oid AND d.refobjid = e.oid AND d.deptype = 'e'::"char"
@@ -53,7 +53,7 @@ BEGIN ATOMIC
      WHERE e.extname = 'costsim_pg'::name;
 END;
 
--- What is written down of an object stands at the lowest level that has it. Three rules say the rest: a function that is not volatile is for readers,
+-- What is written down of an object stands at the lowest level that has it. Three rules say the rest: a function that neither writes nor runs as its owner is for readers,
 -- what the server calls and sequences are for nobody, and the worker has what only looks.
 CREATE VIEW costsim_access AS
 WITH listed (level, tenant_ok, privilege, names) AS (VALUES
@@ -69,13 +69,15 @@ WITH listed (level, tenant_ok, privilege, names) AS (VALUES
         'costsim_backfill_staging', 'costsim_golden_sets', 'costsim_golden_samples', 'costsim_golden_results', 'costsim_canary_reports',
         'costsim_canary_samples', 'costsim_kill_switch', 'costsim_leader_status', 'costsim_alert_status', 'costsim_dead_alerts',
         'costsim_backfill_progress', 'costsim_canary_status', 'costsim_audit', 'costsim_audit_purged', 'costsim_audit_status',
-        'costsim_kill_switch_status', 'costsim_access', 'costsim_grants']),
-    ('reader', true, 'EXECUTE', ARRAY['costsim_lock_id', 'costsim_lock_held']),
+        'costsim_kill_switch_status', 'costsim_access', 'costsim_grants', 'costsim_retention', 'costsim_status_limits', 'costsim_metrics']),
+    ('reader', true, 'EXECUTE', ARRAY['costsim_lock_id', 'costsim_lock_held', 'costsim_version']),
     ('reader', false, 'EXECUTE', ARRAY[
         '_costsim_leader_status', '_costsim_locks', 'costsim_leader', 'costsim_cb_get_state', 'costsim_cb_explain', 'costsim_incidents',
         'costsim_alert_queue_stats', 'costsim_worker_status', 'costsim_query_audit', 'costsim_verify_audit',
         -- They read what marks the hours of all tenants.
-        '_costsim_drift_pieces', 'costsim_drift_stats', 'costsim_drift_series',
+        '_costsim_drift_pieces', 'costsim_drift_stats', 'costsim_drift_series', 'costsim_drift_plot',
+        'costsim_status', 'costsim_health', '_costsim_retentions', 'costsim_metrics_text', '_costsim_metrics_breaker', '_costsim_metrics_alert', '_costsim_metrics_worker', '_costsim_metrics_leader', '_costsim_metrics_canary',
+        '_costsim_metrics_drift', '_costsim_metrics_cost', '_costsim_metrics_signal', '_costsim_metrics_audit', '_costsim_metrics_general', '_costsim_metrics_catalogue',
         'costsim_canary_report', 'costsim_query_canary_reports', 'costsim_count_canary_reports', 'costsim_backfill_verify',
         '_costsim_objects', '_costsim_levels', '_costsim_condition']),
     -- To lead, to ask and tell the breaker, to record what was computed, spent and run, and to say what one makes of what was found.
@@ -101,7 +103,9 @@ WITH listed (level, tenant_ok, privilege, names) AS (VALUES
         'costsim_backfill_v1_baseline', 'costsim_backfill_staged', 'costsim_activate_model', 'costsim_load_golden_set', 'costsim_validate_golden',
         'costsim_run_canary', 'costsim_purge_canary_reports', 'costsim_set_budget', 'costsim_delete_budget', 'costsim_refresh_costs',
         'costsim_rebuild_costs', 'costsim_purge_cost_records', 'costsim_detect_anomalies', 'costsim_purge_anomalies', 'costsim_purge_runs',
-        'costsim_purge_feedback', 'costsim_purge_predictions', 'costsim_set_kill_switch', 'costsim_purge_audit', 'costsim_replay_audit_failures']),
+        'costsim_purge_feedback', 'costsim_purge_predictions', 'costsim_set_kill_switch', 'costsim_purge_audit', 'costsim_replay_audit_failures',
+        'costsim_purge_leader_events', 'costsim_purge_breaker_events', 'costsim_purge_incidents', 'costsim_purge_golden_results',
+        'costsim_purge_envelopes', 'costsim_purge_audit_failures', 'costsim_purge_backfill']),
     ('operator', false, 'INSERT', ARRAY['costsim_locks', 'costsim_backfill_staging', 'costsim_cost_models', 'costsim_skill_costs', 'costsim_cost_budgets']),
     ('operator', false, 'UPDATE', ARRAY['costsim_locks', 'costsim_backfill_staging', 'costsim_cost_models', 'costsim_skill_costs', 'costsim_cost_budgets']),
     ('operator', false, 'DELETE', ARRAY['costsim_canary_reports', 'costsim_golden_results', 'costsim_locks', 'costsim_backfill_staging', 'costsim_cost_models', 'costsim_skill_costs', 'costsim_cost_budgets']),
@@ -112,21 +116,28 @@ WITH listed (level, tenant_ok, privilege, names) AS (VALUES
         'costsim_golden_results', 'costsim_canary_reports', 'costsim_canary_samples', 'costsim_canary_schedule', 'costsim_cost_records',
         'costsim_cost_pending', 'costsim_cost_purged', 'costsim_cost_quarters', 'costsim_cost_daily', 'costsim_cost_detection',
         'costsim_cost_anomalies', 'costsim_cost_breaches', 'costsim_cost_drift', 'costsim_worker_runs', 'costsim_pattern_feedback',
-        'costsim_predictions']),
+        'costsim_predictions', 'costsim_envelopes', 'costsim_audit_failures', 'costsim_backfill_staging']),
     ('worker', false, 'USAGE', ARRAY['costsim_alert_queue_id_seq']),
     -- At CREATE EXTENSION, to the server's own role for who watches.
     ('pg_monitor', false, 'SELECT', ARRAY[
         'costsim_leader_status', 'costsim_alert_status', 'costsim_dead_alerts', 'costsim_backfill_progress', 'costsim_canary_status',
-        'costsim_audit_status', 'costsim_kill_switch_status', 'costsim_maintenance', 'costsim_access', 'costsim_grants']),
+        'costsim_audit_status', 'costsim_kill_switch_status', 'costsim_maintenance', 'costsim_access', 'costsim_grants',
+        'costsim_retention', 'costsim_status_limits', 'costsim_metrics']),
     ('pg_monitor', false, 'EXECUTE', ARRAY[
-        '_costsim_leader_status', 'costsim_alert_queue_stats', 'costsim_worker_status', '_costsim_objects', '_costsim_levels', '_costsim_condition']),
+        '_costsim_leader_status', 'costsim_alert_queue_stats', 'costsim_worker_status', '_costsim_objects', '_costsim_levels', '_costsim_condition',
+        'costsim_version', 'costsim_status', 'costsim_health', '_costsim_retentions', 'costsim_metrics_text', '_costsim_metrics_breaker', '_costsim_metrics_alert', '_costsim_metrics_worker', '_costsim_metrics_leader', '_costsim_metrics_canary',
+        '_costsim_metrics_drift', '_costsim_metrics_cost', '_costsim_metrics_signal', '_costsim_metrics_audit', '_costsim_metrics_general', '_costsim_metrics_catalogue']),
     -- Nobody but who may act as the owner.
     ('owner', false, 'EXECUTE', ARRAY['costsim_grant', 'costsim_revoke', 'costsim_use_runs', '_costsim_require_utf8', '_costsim_timeline',
         '_costsim_anomaly_asked', '_costsim_anomaly_budgets', '_costsim_anomaly_days', '_costsim_anomaly_due', '_costsim_anomaly_entities',
-        '_costsim_anomaly_pieces', '_costsim_anomaly_spenders', '_costsim_anomaly_tenants', '_costsim_anomaly_usage']),
+        '_costsim_anomaly_pieces', '_costsim_anomaly_spenders', '_costsim_anomaly_tenants', '_costsim_anomaly_usage',
+        'costsim_adopt', 'costsim_unadopt', '_costsim_is_jsonb', '_costsim_status_facts', '_costsim_status_worker', '_costsim_status_alerts',
+        '_costsim_status_targets', '_costsim_status_breakers', '_costsim_status_leaders', '_costsim_status_canary', '_costsim_status_drift',
+        '_costsim_status_costs', '_costsim_status_budgets', '_costsim_status_anomalies', '_costsim_status_signals', '_costsim_status_audit',
+        '_costsim_status_coordination', '_costsim_status_retention', '_costsim_status_version']),
     ('owner', false, 'SELECT', ARRAY[
         'costsim_audit_records', 'costsim_audit_purges', 'costsim_audit_failures', 'costsim_cost_detection', 'costsim_prediction_looks',
-        'costsim_canary_schedule', 'costsim_granted'])
+        'costsim_canary_schedule', 'costsim_granted', 'costsim_metrics_kept'])
 )
 SELECT l.level, o.kind, o.object, p.privilege, l.tenant_ok, o.object_id
   FROM listed l
@@ -137,7 +148,7 @@ UNION ALL
 SELECT CASE WHEN o.is_inner OR o.kind = 'sequence'::text THEN 'owner'::text ELSE 'reader'::text END, o.kind, o.object,
        CASE o.kind WHEN 'sequence'::text THEN 'USAGE'::text ELSE 'EXECUTE'::text END, NOT o.is_inner AND o.kind <> 'sequence'::text, o.object_id
   FROM _costsim_objects() o
- WHERE (o.is_plain OR o.is_inner OR o.kind = 'sequence'::text)
+ WHERE (o.is_plain AND NOT o.is_definer OR o.is_inner OR o.kind = 'sequence'::text)
    AND NOT EXISTS (SELECT FROM listed l WHERE o.name = ANY (l.names))
 UNION ALL
 SELECT 'worker'::text, o.kind, o.object, CASE o.kind WHEN 'function'::text THEN 'EXECUTE'::text ELSE 'SELECT'::text END, false, o.object_id
@@ -222,7 +233,7 @@ REVOKE ALL ON FUNCTION
 
 GRANT SELECT ON costsim_leader_status, costsim_alert_status, costsim_dead_alerts, costsim_backfill_progress, costsim_canary_status, costsim_audit_status,
     costsim_kill_switch_status, costsim_maintenance, costsim_access, costsim_grants TO pg_monitor;
-GRANT EXECUTE ON FUNCTION _costsim_leader_status(), costsim_alert_queue_stats(), costsim_worker_status(), _costsim_objects(), _costsim_levels(text, boolean), _costsim_condition(text)
+GRANT EXECUTE ON FUNCTION _costsim_leader_status(), costsim_alert_queue_stats(), costsim_worker_status(), costsim_version(), _costsim_objects(), _costsim_levels(text, boolean), _costsim_condition(text)
     TO pg_monitor;
 
 COMMENT ON FUNCTION _costsim_objects() IS 'The functions, tables, views and sequences of the extension.';

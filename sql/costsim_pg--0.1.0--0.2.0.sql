@@ -138,14 +138,6 @@ VOLATILE PARALLEL UNSAFE
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'costsim_purge_backfill_wrapper';
 
-CREATE OR REPLACE FUNCTION @extschema@.costsim_set_cost_time_zone(
-    "tenant_id" TEXT,
-    "time_zone" TEXT
-) RETURNS bool
-VOLATILE PARALLEL UNSAFE
-LANGUAGE c
-AS 'MODULE_PATHNAME', 'costsim_set_cost_time_zone_wrapper';
-
 CREATE OR REPLACE FUNCTION @extschema@.costsim_create_feature_tag(
     "tenant_id" TEXT,
     "tag" TEXT,
@@ -156,6 +148,14 @@ CREATE OR REPLACE FUNCTION @extschema@.costsim_create_feature_tag(
 VOLATILE PARALLEL UNSAFE
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'costsim_create_feature_tag_wrapper';
+
+CREATE OR REPLACE FUNCTION @extschema@.costsim_set_cost_time_zone(
+    "tenant_id" TEXT,
+    "time_zone" TEXT
+) RETURNS bool
+VOLATILE PARALLEL UNSAFE
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'costsim_set_cost_time_zone_wrapper';
 
 CREATE OR REPLACE FUNCTION @extschema@.costsim_update_feature_tag(
     "tenant_id" TEXT,
@@ -169,15 +169,15 @@ AS 'MODULE_PATHNAME', 'costsim_update_feature_tag_wrapper';
 -- For the purge.
 CREATE INDEX costsim_cost_drift_ended_idx ON @extschema@.costsim_cost_drift (last_check_date) WHERE NOT is_active;
 
-CREATE OR REPLACE FUNCTION @extschema@.costsim_dismiss_anomaly(
+CREATE OR REPLACE FUNCTION @extschema@.costsim_resolve_anomaly(
     "tenant_id" TEXT,
     "id" bigint,
-    "dismissed_by" TEXT,
+    "resolved_by" TEXT,
     "note" TEXT DEFAULT NULL
 ) RETURNS bool
 VOLATILE PARALLEL UNSAFE
 LANGUAGE c
-AS 'MODULE_PATHNAME', 'costsim_dismiss_anomaly_wrapper';
+AS 'MODULE_PATHNAME', 'costsim_resolve_anomaly_wrapper';
 
 CREATE OR REPLACE FUNCTION @extschema@.costsim_acknowledge_anomaly(
     "tenant_id" TEXT,
@@ -189,15 +189,13 @@ VOLATILE PARALLEL UNSAFE
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'costsim_acknowledge_anomaly_wrapper';
 
-CREATE OR REPLACE FUNCTION @extschema@.costsim_resolve_anomaly(
-    "tenant_id" TEXT,
-    "id" bigint,
-    "resolved_by" TEXT,
-    "note" TEXT DEFAULT NULL
-) RETURNS bool
+CREATE OR REPLACE FUNCTION @extschema@.costsim_purge_anomalies(
+    "older_than" interval DEFAULT '400 days',
+    "max_rows" bigint DEFAULT 10000
+) RETURNS bigint
 VOLATILE PARALLEL UNSAFE
 LANGUAGE c
-AS 'MODULE_PATHNAME', 'costsim_resolve_anomaly_wrapper';
+AS 'MODULE_PATHNAME', 'costsim_purge_anomalies_wrapper';
 
 CREATE OR REPLACE FUNCTION @extschema@.costsim_explain_anomaly(
     "tenant_id" TEXT,
@@ -220,13 +218,15 @@ STABLE PARALLEL UNSAFE
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'costsim_explain_anomaly_wrapper';
 
-CREATE OR REPLACE FUNCTION @extschema@.costsim_purge_anomalies(
-    "older_than" interval DEFAULT '400 days',
-    "max_rows" bigint DEFAULT 10000
-) RETURNS bigint
+CREATE OR REPLACE FUNCTION @extschema@.costsim_dismiss_anomaly(
+    "tenant_id" TEXT,
+    "id" bigint,
+    "dismissed_by" TEXT,
+    "note" TEXT DEFAULT NULL
+) RETURNS bool
 VOLATILE PARALLEL UNSAFE
 LANGUAGE c
-AS 'MODULE_PATHNAME', 'costsim_purge_anomalies_wrapper';
+AS 'MODULE_PATHNAME', 'costsim_dismiss_anomaly_wrapper';
 
 COMMENT ON FUNCTION @extschema@.costsim_purge_anomalies(interval, bigint) IS 'Deletes anomalies that have been over for longer than older_than, and breaches and ended drifts of days longer ago, the oldest first, at most max_rows: how many. What is open or acknowledged stays, and so does whatever is of a day or a month that is not over. Rows that somebody else is changing are passed over. The worker does the same by costsim.anomaly_retention. Runs with the rights of the tables'' owner, and is noted in costsim_maintenance. Errors: 22004; 22023 older_than negative, max_rows below 1; 25006 read-only.';
 
@@ -257,14 +257,6 @@ CREATE OR REPLACE FUNCTION @extschema@.costsim_coordinate(
 VOLATILE PARALLEL UNSAFE
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'costsim_coordinate_wrapper';
-
-CREATE FUNCTION @extschema@.costsim_purge_envelopes(
-    "older_than" interval DEFAULT '90 days',
-    "max_rows" bigint DEFAULT 10000
-) RETURNS bigint
-VOLATILE PARALLEL UNSAFE
-LANGUAGE c
-AS 'MODULE_PATHNAME', 'costsim_purge_envelopes_wrapper';
 
 CREATE OR REPLACE FUNCTION @extschema@.costsim_release_envelope(
     "envelope_id" TEXT,
@@ -455,6 +447,7 @@ WITH known (table_name, task, why) AS (
         ('costsim_golden_results', 'purge_golden_results', 'those of a canary go with its report, if that goes first'),
         ('costsim_golden_samples', NULL, 'somebody has loaded them'),
         ('costsim_golden_sets', NULL, 'somebody has loaded them'),
+        ('costsim_granted', NULL, 'somebody has granted it'),
         ('costsim_kill_switch', NULL, 'one row: how it stands'),
         ('costsim_leader_events', 'purge_leader_events', 'but those of the latest term of a lock id'),
         ('costsim_leaders', NULL, 'one row per lock id, for its epoch must never fall back'),
@@ -524,6 +517,14 @@ COMMENT ON COLUMN @extschema@.costsim_retention.last_error IS 'Why it failed the
 
 COMMENT ON COLUMN @extschema@.costsim_retention.why IS 'What ends, or why nothing does.';
 
+CREATE FUNCTION @extschema@.costsim_purge_envelopes(
+    "older_than" interval DEFAULT '90 days',
+    "max_rows" bigint DEFAULT 10000
+) RETURNS bigint
+VOLATILE PARALLEL UNSAFE
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'costsim_purge_envelopes_wrapper';
+
 CREATE FUNCTION @extschema@.costsim_purge_audit_failures(
     "older_than" interval DEFAULT '90 days',
     "max_rows" bigint DEFAULT 10000
@@ -532,14 +533,6 @@ VOLATILE PARALLEL UNSAFE
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'costsim_purge_audit_failures_wrapper';
 
-CREATE FUNCTION @extschema@.costsim_purge_breaker_events(
-    "older_than" interval DEFAULT '90 days',
-    "max_rows" bigint DEFAULT 10000
-) RETURNS bigint
-VOLATILE PARALLEL UNSAFE
-LANGUAGE c
-AS 'MODULE_PATHNAME', 'costsim_purge_breaker_events_wrapper';
-
 CREATE FUNCTION @extschema@.costsim_purge_incidents(
     "older_than" interval DEFAULT '90 days',
     "max_rows" bigint DEFAULT 10000
@@ -547,6 +540,14 @@ CREATE FUNCTION @extschema@.costsim_purge_incidents(
 VOLATILE PARALLEL UNSAFE
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'costsim_purge_incidents_wrapper';
+
+CREATE FUNCTION @extschema@.costsim_purge_breaker_events(
+    "older_than" interval DEFAULT '90 days',
+    "max_rows" bigint DEFAULT 10000
+) RETURNS bigint
+VOLATILE PARALLEL UNSAFE
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'costsim_purge_breaker_events_wrapper';
 
 REVOKE ALL PRIVILEGES ON FUNCTION @extschema@.costsim_purge_leader_events(interval, bigint),
     @extschema@.costsim_purge_breaker_events(interval, bigint),
@@ -579,6 +580,18 @@ COMMENT ON FUNCTION @extschema@._costsim_retentions() IS 'What is purged by the 
 
 -- Rows of a database that the reference's ORM made: costsim_adopt and costsim_unadopt are in the library.
 
+CREATE FUNCTION @extschema@.costsim_unadopt(
+    "source_schema" TEXT
+) RETURNS TABLE (
+    "table_name" TEXT,
+    "written" bigint,
+    "removed" bigint
+)
+VOLATILE PARALLEL UNSAFE
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'costsim_unadopt_wrapper';
+
 CREATE FUNCTION @extschema@.costsim_adopt(
     "source_schema" TEXT,
     "dry_run" bool DEFAULT true,
@@ -598,18 +611,6 @@ VOLATILE PARALLEL UNSAFE
 SET search_path TO pg_catalog, pg_temp
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'costsim_adopt_wrapper';
-
-CREATE FUNCTION @extschema@.costsim_unadopt(
-    "source_schema" TEXT
-) RETURNS TABLE (
-    "table_name" TEXT,
-    "written" bigint,
-    "removed" bigint
-)
-VOLATILE PARALLEL UNSAFE
-SET search_path TO pg_catalog, pg_temp
-LANGUAGE c
-AS 'MODULE_PATHNAME', 'costsim_unadopt_wrapper';
 
 -- Who may call what of adoption, and what each function means.
 
@@ -1852,14 +1853,14 @@ ALTER TABLE @extschema@.costsim_worker_runs ENABLE ROW LEVEL SECURITY;
 
 -- The members of the extension that anybody can be granted a right on.
 CREATE FUNCTION @extschema@._costsim_objects()
-    RETURNS TABLE (kind text, object_id oid, object text, name text, has_tenant boolean, is_inner boolean, is_plain boolean)
+    RETURNS TABLE (kind text, object_id oid, object text, name text, has_tenant boolean, is_inner boolean, is_plain boolean, is_definer boolean)
     LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
     SELECT 'function'::text, p.oid, p.oid::regprocedure::text, p.proname::text, false,
            -- What the server alone calls: triggers, and parts of types and aggregates.
            EXISTS (SELECT FROM pg_catalog.unnest(pg_catalog.array_append(p.proargtypes::oid[], p.prorettype)) AS t (oid)
                     WHERE t.oid IN ('pg_catalog.trigger'::regtype::oid, 'pg_catalog.internal'::regtype::oid, 'pg_catalog.cstring'::regtype::oid)),
-           p.provolatile <> 'v'::"char"
+           p.provolatile <> 'v'::"char", p.prosecdef
       FROM pg_catalog.pg_extension e
       JOIN pg_catalog.pg_depend d
         ON d.refclassid = 'pg_catalog.pg_extension'::regclass::oid AND d.refobjid = e.oid AND d.deptype = 'e'::"char"
@@ -1869,7 +1870,7 @@ BEGIN ATOMIC
     SELECT CASE c.relkind WHEN 'S'::"char" THEN 'sequence'::text WHEN 'v'::"char" THEN 'view'::text ELSE 'table'::text END, c.oid, c.oid::regclass::text,
            c.relname::text,
            EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'tenant_id'::name AND NOT a.attisdropped),
-           false, false
+           false, false, false
       FROM pg_catalog.pg_extension e
       JOIN pg_catalog.pg_depend d
         ON d.refclassid = 'pg_catalog.pg_extension'::regclass::oid AND d.refobjid = e.oid AND d.deptype = 'e'::"char"
@@ -1878,7 +1879,7 @@ BEGIN ATOMIC
      WHERE e.extname = 'costsim_pg'::name;
 END;
 
--- What is written down of an object stands at the lowest level that has it. Three rules say the rest: a function that is not volatile is for readers,
+-- What is written down of an object stands at the lowest level that has it. Three rules say the rest: a function that neither writes nor runs as its owner is for readers,
 -- what the server calls and sequences are for nobody, and the worker has what only looks.
 CREATE VIEW @extschema@.costsim_access AS
 WITH listed (level, tenant_ok, privilege, names) AS (VALUES
@@ -1894,13 +1895,15 @@ WITH listed (level, tenant_ok, privilege, names) AS (VALUES
         'costsim_backfill_staging', 'costsim_golden_sets', 'costsim_golden_samples', 'costsim_golden_results', 'costsim_canary_reports',
         'costsim_canary_samples', 'costsim_kill_switch', 'costsim_leader_status', 'costsim_alert_status', 'costsim_dead_alerts',
         'costsim_backfill_progress', 'costsim_canary_status', 'costsim_audit', 'costsim_audit_purged', 'costsim_audit_status',
-        'costsim_kill_switch_status', 'costsim_access', 'costsim_grants']),
-    ('reader', true, 'EXECUTE', ARRAY['costsim_lock_id', 'costsim_lock_held']),
+        'costsim_kill_switch_status', 'costsim_access', 'costsim_grants', 'costsim_retention', 'costsim_status_limits', 'costsim_metrics']),
+    ('reader', true, 'EXECUTE', ARRAY['costsim_lock_id', 'costsim_lock_held', 'costsim_version']),
     ('reader', false, 'EXECUTE', ARRAY[
         '_costsim_leader_status', '_costsim_locks', 'costsim_leader', 'costsim_cb_get_state', 'costsim_cb_explain', 'costsim_incidents',
         'costsim_alert_queue_stats', 'costsim_worker_status', 'costsim_query_audit', 'costsim_verify_audit',
         -- They read what marks the hours of all tenants.
-        '_costsim_drift_pieces', 'costsim_drift_stats', 'costsim_drift_series',
+        '_costsim_drift_pieces', 'costsim_drift_stats', 'costsim_drift_series', 'costsim_drift_plot',
+        'costsim_status', 'costsim_health', '_costsim_retentions', 'costsim_metrics_text', '_costsim_metrics_breaker', '_costsim_metrics_alert', '_costsim_metrics_worker', '_costsim_metrics_leader', '_costsim_metrics_canary',
+        '_costsim_metrics_drift', '_costsim_metrics_cost', '_costsim_metrics_signal', '_costsim_metrics_audit', '_costsim_metrics_general', '_costsim_metrics_catalogue',
         'costsim_canary_report', 'costsim_query_canary_reports', 'costsim_count_canary_reports', 'costsim_backfill_verify',
         '_costsim_objects', '_costsim_levels', '_costsim_condition']),
     -- To lead, to ask and tell the breaker, to record what was computed, spent and run, and to say what one makes of what was found.
@@ -1926,7 +1929,9 @@ WITH listed (level, tenant_ok, privilege, names) AS (VALUES
         'costsim_backfill_v1_baseline', 'costsim_backfill_staged', 'costsim_activate_model', 'costsim_load_golden_set', 'costsim_validate_golden',
         'costsim_run_canary', 'costsim_purge_canary_reports', 'costsim_set_budget', 'costsim_delete_budget', 'costsim_refresh_costs',
         'costsim_rebuild_costs', 'costsim_purge_cost_records', 'costsim_detect_anomalies', 'costsim_purge_anomalies', 'costsim_purge_runs',
-        'costsim_purge_feedback', 'costsim_purge_predictions', 'costsim_set_kill_switch', 'costsim_purge_audit', 'costsim_replay_audit_failures']),
+        'costsim_purge_feedback', 'costsim_purge_predictions', 'costsim_set_kill_switch', 'costsim_purge_audit', 'costsim_replay_audit_failures',
+        'costsim_purge_leader_events', 'costsim_purge_breaker_events', 'costsim_purge_incidents', 'costsim_purge_golden_results',
+        'costsim_purge_envelopes', 'costsim_purge_audit_failures', 'costsim_purge_backfill']),
     ('operator', false, 'INSERT', ARRAY['costsim_locks', 'costsim_backfill_staging', 'costsim_cost_models', 'costsim_skill_costs', 'costsim_cost_budgets']),
     ('operator', false, 'UPDATE', ARRAY['costsim_locks', 'costsim_backfill_staging', 'costsim_cost_models', 'costsim_skill_costs', 'costsim_cost_budgets']),
     ('operator', false, 'DELETE', ARRAY['costsim_canary_reports', 'costsim_golden_results', 'costsim_locks', 'costsim_backfill_staging', 'costsim_cost_models', 'costsim_skill_costs', 'costsim_cost_budgets']),
@@ -1937,21 +1942,28 @@ WITH listed (level, tenant_ok, privilege, names) AS (VALUES
         'costsim_golden_results', 'costsim_canary_reports', 'costsim_canary_samples', 'costsim_canary_schedule', 'costsim_cost_records',
         'costsim_cost_pending', 'costsim_cost_purged', 'costsim_cost_quarters', 'costsim_cost_daily', 'costsim_cost_detection',
         'costsim_cost_anomalies', 'costsim_cost_breaches', 'costsim_cost_drift', 'costsim_worker_runs', 'costsim_pattern_feedback',
-        'costsim_predictions']),
+        'costsim_predictions', 'costsim_envelopes', 'costsim_audit_failures', 'costsim_backfill_staging']),
     ('worker', false, 'USAGE', ARRAY['costsim_alert_queue_id_seq']),
     -- At CREATE EXTENSION, to the server's own role for who watches.
     ('pg_monitor', false, 'SELECT', ARRAY[
         'costsim_leader_status', 'costsim_alert_status', 'costsim_dead_alerts', 'costsim_backfill_progress', 'costsim_canary_status',
-        'costsim_audit_status', 'costsim_kill_switch_status', 'costsim_maintenance', 'costsim_access', 'costsim_grants']),
+        'costsim_audit_status', 'costsim_kill_switch_status', 'costsim_maintenance', 'costsim_access', 'costsim_grants',
+        'costsim_retention', 'costsim_status_limits', 'costsim_metrics']),
     ('pg_monitor', false, 'EXECUTE', ARRAY[
-        '_costsim_leader_status', 'costsim_alert_queue_stats', 'costsim_worker_status', '_costsim_objects', '_costsim_levels', '_costsim_condition']),
+        '_costsim_leader_status', 'costsim_alert_queue_stats', 'costsim_worker_status', '_costsim_objects', '_costsim_levels', '_costsim_condition',
+        'costsim_version', 'costsim_status', 'costsim_health', '_costsim_retentions', 'costsim_metrics_text', '_costsim_metrics_breaker', '_costsim_metrics_alert', '_costsim_metrics_worker', '_costsim_metrics_leader', '_costsim_metrics_canary',
+        '_costsim_metrics_drift', '_costsim_metrics_cost', '_costsim_metrics_signal', '_costsim_metrics_audit', '_costsim_metrics_general', '_costsim_metrics_catalogue']),
     -- Nobody but who may act as the owner.
     ('owner', false, 'EXECUTE', ARRAY['costsim_grant', 'costsim_revoke', 'costsim_use_runs', '_costsim_require_utf8', '_costsim_timeline',
         '_costsim_anomaly_asked', '_costsim_anomaly_budgets', '_costsim_anomaly_days', '_costsim_anomaly_due', '_costsim_anomaly_entities',
-        '_costsim_anomaly_pieces', '_costsim_anomaly_spenders', '_costsim_anomaly_tenants', '_costsim_anomaly_usage']),
+        '_costsim_anomaly_pieces', '_costsim_anomaly_spenders', '_costsim_anomaly_tenants', '_costsim_anomaly_usage',
+        'costsim_adopt', 'costsim_unadopt', '_costsim_is_jsonb', '_costsim_status_facts', '_costsim_status_worker', '_costsim_status_alerts',
+        '_costsim_status_targets', '_costsim_status_breakers', '_costsim_status_leaders', '_costsim_status_canary', '_costsim_status_drift',
+        '_costsim_status_costs', '_costsim_status_budgets', '_costsim_status_anomalies', '_costsim_status_signals', '_costsim_status_audit',
+        '_costsim_status_coordination', '_costsim_status_retention', '_costsim_status_version']),
     ('owner', false, 'SELECT', ARRAY[
         'costsim_audit_records', 'costsim_audit_purges', 'costsim_audit_failures', 'costsim_cost_detection', 'costsim_prediction_looks',
-        'costsim_canary_schedule', 'costsim_granted'])
+        'costsim_canary_schedule', 'costsim_granted', 'costsim_metrics_kept'])
 )
 SELECT l.level, o.kind, o.object, p.privilege, l.tenant_ok, o.object_id
   FROM listed l
@@ -1962,7 +1974,7 @@ UNION ALL
 SELECT CASE WHEN o.is_inner OR o.kind = 'sequence'::text THEN 'owner'::text ELSE 'reader'::text END, o.kind, o.object,
        CASE o.kind WHEN 'sequence'::text THEN 'USAGE'::text ELSE 'EXECUTE'::text END, NOT o.is_inner AND o.kind <> 'sequence'::text, o.object_id
   FROM @extschema@._costsim_objects() o
- WHERE (o.is_plain OR o.is_inner OR o.kind = 'sequence'::text)
+ WHERE (o.is_plain AND NOT o.is_definer OR o.is_inner OR o.kind = 'sequence'::text)
    AND NOT EXISTS (SELECT FROM listed l WHERE o.name = ANY (l.names))
 UNION ALL
 SELECT 'worker'::text, o.kind, o.object, CASE o.kind WHEN 'function'::text THEN 'EXECUTE'::text ELSE 'SELECT'::text END, false, o.object_id
@@ -2073,6 +2085,7 @@ GRANT SELECT ON TABLE @extschema@.costsim_leader_status,
 GRANT EXECUTE ON FUNCTION @extschema@._costsim_leader_status(),
     @extschema@.costsim_alert_queue_stats(),
     @extschema@.costsim_worker_status(),
+    @extschema@.costsim_version(),
     @extschema@._costsim_objects(),
     @extschema@._costsim_levels(text, boolean),
     @extschema@._costsim_condition(text) TO pg_monitor;
