@@ -130,7 +130,7 @@ WITH listed (level, tenant_ok, privilege, names) AS (VALUES
     -- Nobody but who may act as the owner.
     ('owner', false, 'EXECUTE', ARRAY['costsim_grant', 'costsim_revoke', 'costsim_use_runs', '_costsim_require_utf8', '_costsim_timeline',
         '_costsim_anomaly_asked', '_costsim_anomaly_budgets', '_costsim_anomaly_days', '_costsim_anomaly_due', '_costsim_anomaly_entities',
-        '_costsim_anomaly_pieces', '_costsim_anomaly_spenders', '_costsim_anomaly_tenants', '_costsim_anomaly_usage',
+        '_costsim_anomaly_pieces', '_costsim_anomaly_spenders', '_costsim_anomaly_tenants', '_costsim_anomaly_usage', '_costsim_many',
         'costsim_adopt', 'costsim_unadopt', '_costsim_is_jsonb', '_costsim_status_facts', '_costsim_status_worker', '_costsim_status_alerts',
         '_costsim_status_targets', '_costsim_status_breakers', '_costsim_status_leaders', '_costsim_status_canary', '_costsim_status_drift',
         '_costsim_status_costs', '_costsim_status_budgets', '_costsim_status_anomalies', '_costsim_status_signals', '_costsim_status_audit',

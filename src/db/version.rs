@@ -31,8 +31,9 @@ pub(super) fn require_known(installed: &str) -> Answer<()> {
     } else {
         "Run ALTER EXTENSION costsim_pg UPDATE."
     };
-    let what =
-        format!("extension \"costsim_pg\" has version {installed}, which its library {LIBRARY_VERSION} does not know");
+    let what = format!(
+        "extension \"costsim_pg\" has version {installed}, which its library {LIBRARY_VERSION} does not know"
+    );
     Err(Error::OtherVersion { what, hint })
 }
 

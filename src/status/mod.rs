@@ -4,7 +4,6 @@
 //! subtransaction of its own. What it says is cut to a width at which a row fits a terminal of 120 columns; the views that `what_to_do` names say
 //! everything. It writes nothing, so it works on a standby and in a read-only transaction.
 
-
 use chrono::TimeDelta;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;

@@ -215,6 +215,10 @@ impl Retention {
 
     /// Does a step of the kind that has waited longest, if it is due: alerts wait for no more than one.
     pub fn step(&mut self) -> Result<()> {
+        let now = Instant::now();
+        for round in self.0.iter_mut().filter(|round| round.is_kept() && round.due.at <= now) {
+            round.due.at = now + HOURLY;
+        }
         self.0.iter_mut().min_by_key(|round| round.due.at).map_or(Ok(()), Round::step)
     }
 }
@@ -224,11 +228,14 @@ impl Round {
         if self.due.at > Instant::now() {
             return Ok(());
         }
-        // What alerts are owed is forgotten all the same.
-        let is_kept = self.age.is_zero() && !matches!(self.kind.way, Way::Alerts);
-        let rest = if is_kept { HOURLY } else { self.purge()? };
+        let rest = self.purge()?;
         self.due.at = Instant::now() + rest;
         Ok(())
+    }
+
+    /// Whether rows of this kind are kept for ever. What alerts are owed is forgotten all the same.
+    fn is_kept(&self) -> bool {
+        self.age.is_zero() && !matches!(self.kind.way, Way::Alerts)
     }
 
     /// Does a step in a transaction of its own: how long there is nothing to do.

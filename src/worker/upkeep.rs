@@ -62,7 +62,7 @@ pub struct Upkeep {
 }
 
 /// What is kept in order, in the order in which it is done.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Chore {
     Costs,
     Drift,
@@ -126,13 +126,16 @@ impl Upkeep {
         CHORES.iter().try_for_each(|&chore| self.step_of(chore))
     }
 
-    /// Between two requests' slices: does a step of the task that has waited longest, if one has waited too long.
+    /// Between two requests' slices: does a step of the task that has waited longest, if one has waited too long. What is purged can wait for
+    /// all others.
     pub fn take_turn(&mut self) -> Result<()> {
         self.hear_of_settings();
-        let Some(chore) = CHORES.into_iter().min_by_key(|&chore| self.due_at(chore)) else { return Ok(()) };
-        if self.turned_at.elapsed() < OVERDUE || self.due_at(chore).elapsed() < OVERDUE {
+        if self.turned_at.elapsed() < OVERDUE {
             return Ok(());
         }
+        let overdue = CHORES.into_iter().filter(|&chore| self.due_at(chore).elapsed() >= OVERDUE);
+        let next = overdue.min_by_key(|&chore| (chore == Chore::Retention, self.due_at(chore)));
+        let Some(chore) = next else { return Ok(()) };
         let outcome = self.step_of(chore);
         self.turned_at = Instant::now();
         outcome

@@ -648,10 +648,7 @@ fn promoted_standby_reports_what_its_primary_left_and_repeats_it() -> Result<()>
 #[test]
 fn database_without_the_table_or_without_the_extension_has_a_worker_all_the_same() -> Result<()> {
     let (site, mut client) = site(LEAP_DAYS)?;
-    client.batch_execute(
-        "ALTER EXTENSION costsim_pg DROP VIEW costsim_canary_status; DROP VIEW costsim_canary_status;
-         ALTER EXTENSION costsim_pg DROP TABLE costsim_canary_schedule; DROP TABLE costsim_canary_schedule",
-    )?;
+    client.batch_execute("ALTER TABLE costsim_canary_schedule RENAME TO costsim_elsewhere")?;
     // A roll-up shows that the worker has been through a round since.
     let upkeep_goes_on = |client: &mut Client| {
         client.batch_execute(
