@@ -330,16 +330,16 @@ fn transactions_of_an_idle_life(site: &Site, watcher: &mut Client, looks: u64) -
         Ok(watcher.query_opt(worker, &[])?.map(|row| (row.get(0), row.get(1))))
     };
     let (pid, _) = wait_until(LIMIT, "the worker to be idle", || see(watcher))?;
-    // A worker that has just begun clears away what is over.
-    let begun = times_asleep(pid)?;
-    wait_until(LIMIT, "the worker to look up", || Ok((times_asleep(pid)? >= begun + 3).then_some(())))?;
+    // A worker that has just begun clears away what is over, one kind of rows after the other, with a nap between two.
+    let begun = times_asleep(pid)? + 8;
+    wait_until(LIMIT, "the worker to look up", || Ok((times_asleep(pid)? >= begun).then_some(())))?;
     let act = see(watcher)?;
     let mut others = 0;
     wait_until(LIMIT, "the worker to look up more often", || {
         watcher.batch_execute("SELECT pg_current_xact_id()")?;
         others += 1;
         assert_eq!(see(watcher)?, act, "after {others} transactions of others");
-        Ok((times_asleep(pid)? >= begun + 3 + looks && others >= 300).then_some(()))
+        Ok((times_asleep(pid)? >= begun + looks && others >= 300).then_some(()))
     })?;
     ensure!(one::<bool>(&mut site.connect()?, STOP)?);
     wait_for(watcher, "everybody to have left", NOBODY)?;
