@@ -201,7 +201,7 @@ fn what_a_trigger_sets_in_the_worker_ends_with_its_transaction_and_the_process_w
          CREATE TRIGGER hostile AFTER INSERT OR UPDATE ON costsim_maintenance FOR EACH STATEMENT EXECUTE FUNCTION look();
          CREATE TRIGGER hostile AFTER INSERT OR UPDATE ON costsim_alerts FOR EACH STATEMENT EXECUTE FUNCTION look()",
     )?;
-    let mut deliver = |client: &mut Client, name: &str| {
+    let deliver = |client: &mut Client, name: &str| {
         client.batch_execute(&format!(
             r#"SELECT costsim_fire_alert('{{"alertname": "{name}"}}'); SELECT FROM costsim_write_provenance('{name}', v1_cost => 1, v2_cost => 2)"#
         ))?;
