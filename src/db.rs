@@ -29,7 +29,7 @@ pub use home::{
 };
 pub use server::{
     database_name, deadlock_timeout, has_lasting_snapshot, is_read_only, is_replicating, is_serializable,
-    require_primary, require_writable, strong_random, timeline,
+    is_standby, require_primary, require_writable, strong_random, timeline,
 };
 pub use statement::{Row, Statement, column, nullable, rows_once, rows_once_now, run_command, run_once};
 pub use transaction::{

@@ -11,7 +11,7 @@ use pgrx::spi::quote_identifier;
 use super::run;
 use super::source::{Column, Found, Old, SUFFIX, Source};
 use super::table::{Table, rows};
-use crate::db::{Statement, column};
+use crate::db::{self, Statement, column, nullable};
 use crate::error::{Error, Result};
 
 /// How a problem begins that keeps a table from being attached.
@@ -62,6 +62,22 @@ static GRANTS: Statement = Statement::deciding(
     &[OIDOID, TEXTOID],
 );
 
+/// What would have other rows come into a table than are written.
+static MEDDLERS: Statement = Statement::deciding(
+    "SELECT string_agg(m.what, ', ' ORDER BY m.what COLLATE \"C\")
+       FROM (SELECT 'trigger ' || quote_ident(t.tgname) AS what FROM pg_trigger t WHERE t.tgrelid = $1 AND NOT t.tgisinternal
+              UNION ALL
+             SELECT 'rule ' || quote_ident(r.rulename) FROM pg_rewrite r WHERE r.ev_class = $1
+              UNION ALL
+             SELECT 'row-level security' FROM pg_class c WHERE c.oid = $1 AND c.relrowsecurity) m",
+    &[OIDOID],
+);
+
+static OWNER_OF: Statement = Statement::deciding(
+    "SELECT quote_ident(pg_get_userbyid(relowner)) FROM pg_class WHERE oid = $1",
+    &[OIDOID],
+);
+
 static OWNER: Statement = Statement::deciding(
     "SELECT quote_ident(pg_get_userbyid(e.extowner)) FROM pg_extension e WHERE e.extname = 'costsim_pg'",
     &[],
@@ -71,8 +87,7 @@ static OID: Statement = Statement::deciding("SELECT to_regclass($1)::oid", &[TEX
 
 /// Why a table cannot be attached.
 pub fn obstacles(table: &Table, source: &Source, columns: &[Column]) -> Result<Vec<String>> {
-    let found = OBSTACLES
-        .row(&[source.oid.into(), SUFFIX.into()], |row| crate::db::nullable::<Vec<String>>(row, 1))?;
+    let found = OBSTACLES.row(&[source.oid.into(), SUFFIX.into()], |row| nullable::<Vec<String>>(row, 1))?;
     let mut found = found.flatten().unwrap_or_default();
     found.extend(table.unlike(columns));
     found.extend(table.left_behind(columns).into_iter().map(|name| format!("column {name} of its own")));
@@ -116,18 +131,59 @@ pub fn lock(sources: &[Source]) -> Result<()> {
     }
 }
 
+/// A table that has come meanwhile is not locked.
+pub fn require_same(locked: &[Source], sources: &[Source]) -> Result<()> {
+    let place = |source: &Source| match &source.found {
+        Found::Attached(old) => Some((source.oid, old.oid)),
+        _ => None,
+    };
+    match locked.iter().zip(sources).find(|(before, now)| place(now).is_some() && place(before) != place(now))
+    {
+        None => Ok(()),
+        Some((_, now)) => Err(Error::Stays {
+            what: format!("{} has changed meanwhile", now.name).into(),
+            hint: "Call the function again.",
+        }),
+    }
+}
+
 /// Makes the old table what the view shows, and gives it its name back: how many rows it got or were changed, and how many went.
-pub fn undo(table: &Table, source: &Source, old: &Old, home: &str) -> Result<(i64, i64)> {
+pub fn undo(table: &Table, source: &Source, old: &Old) -> Result<(i64, i64)> {
+    let (view, theirs) = (&source.name, &old.name);
+    let meddlers = MEDDLERS.row(&[old.oid.into()], |row| nullable::<String>(row, 1))?.flatten();
+    if let Some(what) = meddlers {
+        return Err(Error::Stays {
+            what: format!("{theirs} has {what}, by which rows might come in otherwise").into(),
+            hint: "Take it away, and call costsim_unadopt() again.",
+        });
+    }
+    let owner =
+        OWNER_OF.row(&[old.oid.into()], |row| column::<String>(row, 1))?.ok_or(Error::NotInstalled)?;
+    // He reads what has come by the view, as he could before, and writes: what he has put on the table runs with his rights.
+    run(&format!("GRANT SELECT ON TABLE {view} TO {owner}"))?;
+    let counts = db::as_owner_of(old.oid, || carry_back(table, source, old))?;
+    run(&format!("DROP VIEW {view}"))?;
+    run(&format!("ALTER TABLE {theirs} RENAME TO {}", table.name))?;
+    if let Some(sequence) = &old.sequence {
+        rename(sequence, |name| name.strip_suffix(SUFFIX).map(str::to_owned))?;
+    }
+    Ok(counts)
+}
+
+/// The same as the owner of the old table, who sees of ours what the view shows.
+fn carry_back(table: &Table, source: &Source, old: &Old) -> Result<(i64, i64)> {
     let (view, theirs) = (&source.name, &old.name);
     let columns = table.common(&old.columns);
     let reads = |name: &str| {
-        let reads = table.reads(name, &old.columns, home);
-        reads.ok_or_else(|| Error::Internal(format!("{name} cannot be read")))
+        table.reads(name, &old.columns).ok_or_else(|| Error::Stays {
+            what: format!("column {name} of {theirs} is of another type than it was").into(),
+            hint: "Change its type back, and call costsim_unadopt() again.",
+        })
     };
-    let (ours, key) = (format!("{home}.{}", table.name), table.key());
+    let key = table.key();
     let their_key = reads(key)?;
     let removed = rows(&format!(
-        "DELETE FROM {theirs} x WHERE NOT EXISTS (SELECT FROM {ours} o WHERE o.{key} = {their_key})"
+        "DELETE FROM {theirs} x WHERE NOT EXISTS (SELECT FROM {view} o WHERE o.{key} = {their_key})"
     ))?;
     let changing: Vec<_> = columns.iter().copied().filter(|name| !["id", key].contains(name)).collect();
     let list = |each: &dyn Fn(&str) -> Result<String>| -> Result<String> {
@@ -135,27 +191,24 @@ pub fn undo(table: &Table, source: &Source, old: &Old, home: &str) -> Result<(i6
     };
     let quoted = |name: &str| quote_identifier(name);
     let changed = rows(&format!(
-        "UPDATE {theirs} x SET {} FROM {ours} o WHERE o.{key} = {their_key} AND ROW({}) IS DISTINCT FROM ROW({})",
+        "UPDATE {theirs} x SET {} FROM {view} o WHERE o.{key} = {their_key} AND ROW({}) IS DISTINCT FROM ROW({})",
         list(&|name| Ok(format!("{0} = o.{0}", quoted(name))))?,
         list(&reads)?,
         list(&|name| Ok(format!("o.{}", quoted(name))))?,
     ))?;
     let all: Vec<_> = columns.iter().map(|name| quoted(name)).collect();
     let added = rows(&format!(
-        "INSERT INTO {theirs} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {ours} o
+        "INSERT INTO {theirs} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {view} o
           WHERE NOT EXISTS (SELECT FROM {theirs} x WHERE {their_key} = o.{key})",
         all.join(", "),
         all.iter().map(|name| format!("o.{name}")).collect::<Vec<_>>().join(", "),
     ))?;
-    run(&format!("DROP VIEW {view}"))?;
-    run(&format!("ALTER TABLE {theirs} RENAME TO {}", table.name))?;
     if let Some(sequence) = &old.sequence {
         run(&format!(
             "SELECT setval(to_regclass({})::regclass, greatest(t.last, s.last_value))
-               FROM (SELECT max(id)::bigint AS last FROM {view}) t, {sequence} s WHERE t.last > 0",
+               FROM (SELECT max(id)::bigint AS last FROM {theirs}) t, {sequence} s WHERE t.last > 0",
             pgrx::spi::quote_literal(sequence),
         ))?;
-        rename(sequence, |name| name.strip_suffix(SUFFIX).map(str::to_owned))?;
     }
     Ok((changed + added, removed))
 }

@@ -118,12 +118,15 @@ fn costsim_adopt(
         return Err(Error::NothingToAdopt { schema: schema.to_owned() }.into());
     }
     require_owned(&sources)?;
-    if !is_dry {
+    if is_dry {
+        keep_as_they_are(&sources)?;
+    } else {
         lock(&home, &sources, mode)?;
-        // What was waited for may have changed them.
-        sources = source::find(schema)?;
-        require_owned(&sources)?;
     }
+    // What was waited for may have changed them.
+    let locked = std::mem::replace(&mut sources, source::find(schema)?);
+    require_same(&locked, &sources)?;
+    require_owned(&sources)?;
     let plan = Plan { mode, is_dry, deliver_within, home: &home, sources: &sources };
     let verdicts = adopt(&plan)?;
     let rows: Vec<_> = TABLES
@@ -149,16 +152,19 @@ fn costsim_unadopt(
 > {
     let schema = required(source_schema, "source_schema")?;
     require_run(c"costsim_unadopt()")?;
-    let home = require_home(schema)?;
-    let sources = source::find(schema)?;
+    require_home(schema)?;
+    let mut sources = source::find(schema)?;
     require_owned(&sources)?;
     attach::lock(&sources)?;
-    let sources = source::find(schema)?;
+    let locked = std::mem::replace(&mut sources, source::find(schema)?);
+    attach::require_same(&locked, &sources)?;
     require_owned(&sources)?;
+    // What waits for the commit is checked as whoever has put it off, and not as the owner of an old table.
+    db::check_deferred_constraints()?;
     let mut rows = Vec::new();
     for (table, source) in TABLES.iter().zip(&sources) {
         if let Found::Attached(old) = &source.found {
-            let (written, removed) = attach::undo(table, source, old, &home)?;
+            let (written, removed) = attach::undo(table, source, old)?;
             rows.push((table.name.to_owned(), written, removed));
         }
     }
@@ -221,13 +227,37 @@ fn require_owned(sources: &[Source]) -> Result<()> {
     }
 }
 
+/// A table that has come meanwhile is not locked.
+fn require_same(locked: &[Source], sources: &[Source]) -> Result<()> {
+    let is_table = |source: &Source| matches!(source.found, Found::Table(_));
+    let is_locked = |before, now: &Source| is_table(before) && before.oid == now.oid;
+    match locked.iter().zip(sources).find(|(before, now)| is_table(now) && !is_locked(before, now)) {
+        None => Ok(()),
+        Some((_, now)) => Err(Error::Stays {
+            what: format!("{} has changed meanwhile", now.name).into(),
+            hint: "Call the function again.",
+        }),
+    }
+}
+
+/// Keeps everybody from changing what the old tables are made of; writers go on. Nobody can put an index on one between the look at it and the reading.
+fn keep_as_they_are(sources: &[Source]) -> Result<()> {
+    let names = tables(sources);
+    // A standby takes no such lock, and what comes to it has been there for a while.
+    if names.is_empty() || db::is_standby() {
+        return Ok(());
+    }
+    run(&format!("LOCK TABLE {} IN SHARE UPDATE EXCLUSIVE MODE", names.join(", ")))
+}
+
+fn tables(sources: &[Source]) -> Vec<&str> {
+    let tables = sources.iter().filter(|source| matches!(source.found, Found::Table(_)));
+    tables.map(|source| source.name.as_str()).collect()
+}
+
 /// Keeps everybody from writing to the old tables, and others from adopting.
 fn lock(home: &str, sources: &[Source], mode: Mode) -> Result<()> {
-    let names: Vec<_> = sources
-        .iter()
-        .filter(|source| matches!(source.found, Found::Table(_)))
-        .map(|source| source.name.as_str())
-        .collect();
+    let names = tables(sources);
     // Writers of ours go on.
     let ours: Vec<_> = TABLES.iter().map(|table| format!("{home}.{}", table.name)).collect();
     run(&format!("LOCK TABLE {} IN SHARE UPDATE EXCLUSIVE MODE", ours.join(", ")))?;
@@ -310,7 +340,7 @@ fn judge(plan: &Plan<'_>, table: &Table, source: &Source) -> Result<Verdict> {
         }
         Found::Other(what) => {
             let prefix = if plan.mode == Mode::Attach { attach::IN_THE_WAY } else { "" };
-            verdict.problems.push(format!("{prefix}is {what}, not a table"));
+            verdict.problems.push(format!("{prefix}{what}"));
             return Ok(verdict);
         }
         Found::Table(columns) => columns,

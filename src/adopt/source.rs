@@ -27,13 +27,14 @@ pub enum Found {
     Table(Vec<Column>),
     /// A view of ours, over the columns of the table that it stands for.
     Attached(Old),
-    /// Something else, in words.
+    /// Something that is not read, and why.
     Other(String),
 }
 
 /// The table behind a view of ours.
 pub struct Old {
     pub name: String,
+    pub oid: pg_sys::Oid,
     pub columns: Vec<Column>,
     pub sequence: Option<String>,
 }
@@ -58,7 +59,7 @@ static RELATION: Statement = Statement::deciding(
               WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid AND d.deptype IN ('a', 'i')
               ORDER BY s.oid LIMIT 1)
        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-      WHERE n.nspname = $1::name AND c.relname = $2::name",
+      WHERE n.nspname = $1 AND c.relname = $2",
     &[TEXTOID, TEXTOID],
 );
 
@@ -74,6 +75,50 @@ static COLUMNS: Statement = Statement::deciding(
        JOIN pg_type t ON t.oid = b.type AND t.typtype <> 'd'
        JOIN pg_attribute a ON a.attrelid = $1 AND a.attnum = b.attnum
       ORDER BY a.attnum",
+    &[OIDOID],
+);
+
+/// Whether a view shows our table, and is of the owner of the extension: nobody else can have made it.
+static IS_OURS: Statement = Statement::deciding(
+    "SELECT EXISTS (SELECT FROM pg_class v
+                      JOIN pg_extension e ON e.extname = 'costsim_pg' AND e.extowner = v.relowner
+                      JOIN pg_class t ON t.relnamespace = e.extnamespace AND t.relname = $2 AND t.relkind IN ('r', 'p')
+                      JOIN pg_rewrite r ON r.ev_class = v.oid
+                      JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass
+                                      AND d.refobjid = t.oid
+                     WHERE v.oid = $1)",
+    &[OIDOID, TEXTOID],
+);
+
+/// What runs functions of somebody else when a table is read: even to plan a query the server computes what it can of indexes, constraints, statistics and
+/// partition keys, with the rights of whoever reads. Superusers are trusted, and the caller is.
+static FOREIGN_CODE: Statement = Statement::deciding(
+    "WITH RECURSIVE tree (oid) AS (
+         SELECT $1
+          UNION
+         SELECT i.inhrelid FROM tree t JOIN pg_inherits i ON i.inhparent = t.oid),
+     part (class, oid) AS (
+         SELECT 'pg_class'::regclass, t.oid FROM tree t
+          UNION ALL
+         SELECT 'pg_class'::regclass, i.indexrelid FROM tree t JOIN pg_index i ON i.indrelid = t.oid
+          UNION ALL
+         SELECT 'pg_constraint'::regclass, k.oid FROM tree t JOIN pg_constraint k ON k.conrelid = t.oid
+          UNION ALL
+         SELECT 'pg_statistic_ext'::regclass, s.oid FROM tree t JOIN pg_statistic_ext s ON s.stxrelid = t.oid),
+     code (class, oid, function) AS (
+         SELECT p.class, p.oid, d.refobjid FROM part p
+           JOIN pg_depend d ON d.classid = p.class AND d.objid = p.oid AND d.refclassid = 'pg_proc'::regclass
+          UNION ALL
+         SELECT p.class, p.oid, o.oprcode FROM part p
+           JOIN pg_depend d ON d.classid = p.class AND d.objid = p.oid AND d.refclassid = 'pg_operator'::regclass
+           JOIN pg_operator o ON o.oid = d.refobjid)
+     SELECT string_agg(u.what, ', ' ORDER BY u.what COLLATE \"C\")
+       FROM (SELECT pg_describe_object(c.class, c.oid, 0) || ' calls ' || f.oid::regprocedure AS what
+               FROM code c JOIN pg_proc f ON f.oid = c.function JOIN pg_roles r ON r.oid = f.proowner
+              WHERE NOT r.rolsuper AND r.rolname <> current_user
+              UNION
+             SELECT pg_describe_object('pg_class'::regclass, t.oid, 0) || ' is part of it' FROM tree t JOIN pg_class c ON c.oid = t.oid
+              WHERE c.relkind NOT IN ('r', 'p')) u",
     &[OIDOID],
 );
 
@@ -111,6 +156,18 @@ fn columns(table: pg_sys::Oid) -> Result<Vec<Column>> {
     })
 }
 
+fn is_ours(view: pg_sys::Oid, table: &str) -> Result<bool> {
+    Ok(IS_OURS.row(&[view.into(), table.into()], |row| column(row, 1))?.unwrap_or(false))
+}
+
+fn foreign_code(table: pg_sys::Oid) -> Result<Option<String>> {
+    Ok(FOREIGN_CODE.row(&[table.into()], |row| nullable(row, 1))?.flatten())
+}
+
+fn not_a_table(what: &str) -> Found {
+    Found::Other(format!("is {what}, not a table"))
+}
+
 /// What there is, one for each of the five in their order.
 pub fn find(schema: &str) -> Result<Vec<Source>> {
     let quoted = pgrx::spi::quote_identifier(schema);
@@ -129,21 +186,27 @@ pub fn find(schema: &str) -> Result<Vec<Source>> {
                 if it.kind == "v" { relation(schema, &format!("{}{SUFFIX}", table.name))? } else { None };
             let mut is_owned = it.is_owned;
             let found = match (it.kind.as_str(), old) {
-                _ if it.is_temporary => Found::Other("a temporary table".into()),
-                ("r" | "p", _) => Found::Table(columns(it.oid)?),
-                ("v", Some(old)) if ["r", "p"].contains(&old.kind.as_str()) => {
+                _ if it.is_temporary => not_a_table("a temporary table"),
+                ("r" | "p", _) => match foreign_code(it.oid)? {
+                    None => Found::Table(columns(it.oid)?),
+                    Some(what) => Found::Other(format!("would run what is not yours: {what}")),
+                },
+                ("v", Some(old))
+                    if ["r", "p"].contains(&old.kind.as_str()) && is_ours(it.oid, table.name)? =>
+                {
                     is_owned &= old.is_owned;
                     Found::Attached(Old {
                         name: old.name,
+                        oid: old.oid,
                         columns: columns(old.oid)?,
                         sequence: old.sequence,
                     })
                 }
                 // Reading one would run what somebody else has written, with the rights of whoever adopts.
-                ("v", _) => Found::Other("a view".into()),
-                ("m", _) => Found::Other("a materialized view".into()),
-                ("f", _) => Found::Other("a foreign table".into()),
-                _ => Found::Other("something else".into()),
+                ("v", _) => not_a_table("a view"),
+                ("m", _) => not_a_table("a materialized view"),
+                ("f", _) => not_a_table("a foreign table"),
+                _ => not_a_table("something else"),
             };
             Ok(Source { name: it.name, found, oid: it.oid, is_owned, sequence: it.sequence })
         })

@@ -320,11 +320,17 @@ impl Table {
         theirs.iter().filter_map(|it| self.ours(&it.name)).map(|(name, ..)| *name).collect()
     }
 
-    /// A column of an old table `x`, read as ours.
-    pub fn reads(&self, name: &str, theirs: &[Theirs], home: &str) -> Option<String> {
+    /// A column of an old table `x`, read as ours by whoever may read the table alone; only where the types are alike.
+    pub fn reads(&self, name: &str, theirs: &[Theirs]) -> Option<String> {
         let (name, kind, _) = self.ours(name)?;
         let it = theirs.iter().find(|it| it.name == *name)?;
-        read(name, *kind, it, home).map(|reading| reading.expression)
+        let reading = read(name, *kind, it, "").filter(|reading| reading.is_alike)?;
+        // What is attached is JSON that jsonb takes, unless the owner has written something else since: his own error.
+        Some(if it.base == BuiltinOid::JSONOID.value() {
+            format!("x.{}::jsonb", quote_identifier(name))
+        } else {
+            reading.expression
+        })
     }
 
     /// What names a row beyond renumbering.

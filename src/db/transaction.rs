@@ -141,6 +141,8 @@ pub fn transaction<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     unsafe {
         pg_sys::SetCurrentStatementStartTimestamp();
         pg_sys::StartTransactionCommand();
+        // What somebody's trigger has set for the session, in a transaction before, ends here: the settings are those of the start, or of the server.
+        pg_sys::ResetAllOptions();
         begin_to_serve();
         pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
         let outcome = body();

@@ -13,6 +13,7 @@ use pgrx::prelude::*;
 use serde_json::Value;
 
 use super::same::is_same;
+use crate::access::scope;
 use crate::convert;
 use crate::db::{self, Row, Statement, column, nullable};
 use crate::error::Result;
@@ -335,6 +336,9 @@ pub fn write(said: &[Said], look: &Look<'_>, now: DateTime<Utc>) -> Result<HashM
     let method = look.method.name();
     let later = Later::than(look, as_of)?;
     let mut current = current(look)?;
+    let seen =
+        said.iter().map(|said| said.tenant.clone()).chain(current.keys().map(|(tenant, ..)| tenant.clone()));
+    let seen: HashSet<String> = seen.collect();
     let (mut stands, mut ended, mut new) = (HashMap::new(), HashMap::new(), Vec::new());
     for (place, said) in said.iter().enumerate() {
         let key = (said.tenant.clone(), said.kind.to_owned(), said.subject.clone());
@@ -384,10 +388,33 @@ pub fn write(said: &[Said], look: &Look<'_>, now: DateTime<Utc>) -> Result<HashM
     if !former.is_empty() {
         LINK.run(&[former.into(), by.into()])?;
     }
-    as_keeper(|| {
-        REMEMBER.run(&[look.tenant.unwrap_or(EVERYBODY).into(), method.into(), as_of.into()]).map(drop)
-    })?;
+    remember(look, seen, method, as_of)?;
     Ok(stands)
+}
+
+/// Keeps of whom this look was one. A caller who does not see a tenant's rows has not looked at that tenant, and one who does not see everybody's, and
+/// asked for everybody, has looked at those of whom there was something to see.
+fn remember(
+    look: &Look<'_>,
+    seen: HashSet<String>,
+    method: &str,
+    as_of: TimestampWithTimeZone,
+) -> Result<()> {
+    let table = c"costsim_predictions";
+    let looked_at = match look.tenant {
+        Some(tenant) if scope::admits(table, Some(tenant))? => HashSet::from([tenant.to_owned()]),
+        Some(_) => HashSet::new(),
+        None if scope::admits(table, None)? => HashSet::from([EVERYBODY.to_owned()]),
+        None => seen,
+    };
+    // In the same order for all, so that none waits for another in a ring.
+    let mut looked_at: Vec<_> = looked_at.into_iter().collect();
+    looked_at.sort_unstable();
+    as_keeper(|| {
+        looked_at.iter().try_for_each(|tenant| {
+            REMEMBER.run(&[tenant.as_str().into(), method.into(), as_of.into()]).map(drop)
+        })
+    })
 }
 
 /// Writes rows of these places, in their order: the place and the id of each that is written.

@@ -30,6 +30,8 @@ pub struct Identity {
     /// The settings under which it was found that the role may work.
     settings_version: Option<u32>,
     looked_at: Option<Instant>,
+    /// As whom this process has worked.
+    served: Option<pg_sys::Oid>,
 }
 
 /// A role as the catalog has it.
@@ -47,6 +49,7 @@ impl Identity {
             return Ok(None);
         }
         let Some(name) = guc::worker_role() else {
+            self.begin_anew_but_as(None);
             db::serve_as(None);
             self.remember(version);
             return Ok(None);
@@ -61,7 +64,9 @@ impl Identity {
             self.settings_version = None;
             return Ok(Some(format!("costsim.worker_role: role \"{shown}\" is a superuser")));
         }
+        self.begin_anew_but_as(Some(role.oid));
         db::serve_as(Some(role.oid));
+        self.served = Some(role.oid);
         if !is_known && let Some(why) = refusal()? {
             self.settings_version = None;
             return Ok(Some(format!(
@@ -70,6 +75,14 @@ impl Identity {
         }
         self.remember(version);
         Ok(None)
+    }
+
+    /// Ends a process that has worked as another role: what triggers of that one's have left in the session (temporary tables, prepared statements) is
+    /// not there for the next.
+    fn begin_anew_but_as(&self, role: Option<pg_sys::Oid>) {
+        if self.served.is_some() && self.served != role {
+            process::leave();
+        }
     }
 
     fn remember(&mut self, version: u32) {

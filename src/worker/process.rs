@@ -24,7 +24,7 @@ pub enum Home<'a> {
     Oid(pg_sys::Oid),
 }
 
-/// Settings a database's or role's owner may have changed, and what this code relies on.
+/// Settings a database's or role's owner may have changed, and what this code relies on. Each transaction begins by them, whatever was set in the one before.
 const PINNED: [(&CStr, &CStr); 13] = [
     (c"search_path", c"pg_catalog, pg_temp"),
     // What must last says so itself; that an alert was sent, and is sent again after a crash, need not.

@@ -740,8 +740,17 @@ fn grants_of_the_provenance_manual_are_enough_to_write_and_to_read_and_for_no_mo
     for refused in [batch, "DELETE FROM costsim_provenance", "SELECT costsim_refresh_drift()"] {
         assert_eq!(sqlstate_of(&mut client, refused)?, "42501", "{refused}");
     }
+    // Whoever writes reads as well.
     client.batch_execute("SET ROLE cost_writer")?;
-    assert_eq!(sqlstate_of(&mut client, total)?, "42501");
+    assert_eq!(one::<i64>(&mut client, total)?, 6);
+    for refused in [
+        "DELETE FROM costsim_provenance",
+        "UPDATE costsim_provenance SET v1_cost = 0",
+        "TRUNCATE costsim_provenance",
+        "SELECT costsim_refresh_drift()",
+    ] {
+        assert_eq!(sqlstate_of(&mut client, refused)?, "42501", "{refused}");
+    }
     Ok(())
 }
 
@@ -851,7 +860,8 @@ fn grants_of_the_cost_manual_are_enough_to_record_and_to_read_and_for_no_more() 
     for refused in [
         "DELETE FROM costsim_cost_records",
         "UPDATE costsim_cost_records SET cost_cents = 0",
-        "SELECT * FROM costsim_cost_daily",
+        "DELETE FROM costsim_cost_daily",
+        "SELECT costsim_refresh_costs()",
     ] {
         assert_eq!(sqlstate_of(&mut client, refused)?, "42501", "{refused}");
     }

@@ -182,3 +182,48 @@ fn only_a_superuser_says_as_whom_the_worker_works() -> Result<()> {
     );
     Ok(())
 }
+
+#[test]
+fn what_a_trigger_sets_in_the_worker_ends_with_its_transaction_and_the_process_with_its_role() -> Result<()> {
+    let endpoint = RecordingEndpoint::start()?;
+    let cluster = cluster(&endpoint.url())?;
+    let mut client = cluster.create_database_with_extension("app")?;
+    client.batch_execute(
+        "CREATE ROLE clerk NOLOGIN; SELECT costsim_grant('clerk', 'worker'); CREATE SCHEMA evil; GRANT USAGE ON SCHEMA evil TO PUBLIC;
+         CREATE TABLE seen (at_transaction bigint DEFAULT txid_current(), nth bigserial, who text, path text); GRANT ALL ON seen, seen_nth_seq TO PUBLIC;
+         CREATE FUNCTION look() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             IF current_setting('application_name') = '' THEN
+                 INSERT INTO public.seen (who, path) VALUES (current_user, current_setting('search_path'));
+                 PERFORM set_config('search_path', 'evil, pg_catalog', false);
+             END IF;
+             RETURN NULL; END $$;
+         CREATE TRIGGER hostile AFTER INSERT OR UPDATE ON costsim_alert_targets FOR EACH STATEMENT EXECUTE FUNCTION look();
+         CREATE TRIGGER hostile AFTER INSERT OR UPDATE ON costsim_maintenance FOR EACH STATEMENT EXECUTE FUNCTION look();
+         CREATE TRIGGER hostile AFTER INSERT OR UPDATE ON costsim_alerts FOR EACH STATEMENT EXECUTE FUNCTION look()",
+    )?;
+    let deliver = |client: &mut Client, name: &str| {
+        client.batch_execute(&format!(
+            r#"SELECT costsim_fire_alert('{{"alertname": "{name}"}}'); SELECT FROM costsim_write_provenance('{name}', v1_cost => 1, v2_cost => 2)"#
+        ))?;
+        wait_for(client, "the alert to be delivered", "SELECT unsent = 0 FROM costsim_alert_queue_stats()")
+    };
+    set(&mut client, "costsim.databases", "app")?;
+    for name in ["A", "B", "C"] {
+        deliver(&mut client, name)?;
+    }
+    let pid = Site::worker_pid(&mut client)?;
+    set(&mut client, "costsim.worker_role", "")?;
+    deliver(&mut client, "D")?;
+    wait_for(&mut client, "the superuser's work", "SELECT EXISTS (SELECT FROM seen WHERE who = 'postgres')")?;
+    ensure!(Site::worker_pid(&mut client)? != pid, "the process that was the clerk's is the superuser's");
+    let (transactions, bad): (i64, i64) = (
+        one(&mut client, "SELECT count(DISTINCT at_transaction) FROM seen")?,
+        one(
+            &mut client,
+            "SELECT count(*) FROM (SELECT DISTINCT ON (at_transaction) path FROM seen ORDER BY at_transaction, nth) s WHERE path <> 'pg_catalog, pg_temp'",
+        )?,
+    );
+    ensure!(transactions > 2, "only {transactions} transactions were seen");
+    assert_eq!(bad, 0);
+    Ok(())
+}
