@@ -328,6 +328,9 @@ fn make_policies(grantee: pg_sys::Oid) -> Result<bool> {
 /// for the first, while none is held, and a short one for the others, or all are let go and the one that was in use comes first. An attempt in which others
 /// are waited for ends before a session that waits for us looks for a deadlock. One that waits long, for the first alone, has autovacuum make way.
 fn lock_all(mut tables: Vec<String>) -> Result<()> {
+    if tables.is_empty() {
+        return Ok(());
+    }
     let began = clock::now();
     let patience = db::deadlock_timeout();
     for attempt in 0_u64.. {
