@@ -116,7 +116,7 @@ static GRANTING: Statement = Statement::current(
     &[OIDOID, TEXTOID, TEXTOID, BOOLOID],
 );
 
-/// What makes the policies of a role (0: of all) those of what it was granted: tables in the order in which they are locked, commands, drops first.
+/// What makes the policies of a role (NULL: of all) those of what it was granted: tables in the order in which they are locked, commands, drops first.
 /// Constants are quoted in the way that no setting changes, and whether a policy is there is told by its name.
 static POLICIES: Statement = Statement::current(
     "WITH wanted AS (
@@ -125,7 +125,7 @@ static POLICIES: Statement = Statement::current(
            JOIN pg_roles r ON r.oid = g.role_id AND r.rolname = g.grantee,
                 LATERAL (SELECT DISTINCT v.object_id FROM @schema@._costsim_levels(g.level, coalesce(g.tenant = '*', false)) v WHERE v.kind = 'table') l
            JOIN @schema@._costsim_objects() o ON o.object_id = l.object_id AND o.has_tenant
-          WHERE $1 IN (0, g.role_id)),
+          WHERE $1 IS NULL OR g.role_id = $1),
      present AS (
          SELECT p.polname, o.object_id, o.object,
                 EXISTS (SELECT FROM wanted w
@@ -134,7 +134,7 @@ static POLICIES: Statement = Statement::current(
            FROM pg_policy p
            JOIN @schema@._costsim_objects() o ON o.object_id = p.polrelid AND o.kind = 'table'
           WHERE p.polname ~ '^costsim_(reader|app|operator|worker)_[0-9]+_'
-            AND (split_part(p.polname, '_', 3) = $1::text OR $1 = 0 AND EXISTS (SELECT FROM wanted w WHERE w.name = p.polname)))
+            AND (split_part(p.polname, '_', 3) = $1::text OR $1 IS NULL AND EXISTS (SELECT FROM wanted w WHERE w.name = p.polname)))
      SELECT s.command, s.object
        FROM (SELECT format('DROP POLICY %I ON %s', p.polname, p.object) AS command, p.object, 1 AS step FROM present p WHERE NOT p.fits
               UNION ALL
@@ -233,7 +233,7 @@ fn costsim_grant(
             let _granting = Granting::begin();
             NOTE.run(&[grantee.into(), level.into(), tenant.into()])?;
         }
-        make_policies(grantee)?;
+        make_policies(Some(grantee))?;
         run_all(&REVOKING, &[grantee.into(), name.as_str().into()])?;
         run_all(&GRANTING, &[grantee.into(), name.as_str().into(), level.into(), is_every.into()])?;
         Ok(true)
@@ -251,7 +251,7 @@ fn costsim_revoke(grantee: Option<Regrole>) -> Answer<bool> {
         let name = role(grantee)?;
         SWEEP.run(&[])?;
         let was_noted = FORGET.run(&[grantee.into()])? > 0;
-        let had_policies = make_policies(grantee)?;
+        let had_policies = make_policies(Some(grantee))?;
         let had_privileges = run_all(&REVOKING, &[grantee.into(), name.as_str().into()])?;
         if let Some(objects) = OTHERS.row(&[grantee.into()], |row| nullable::<String>(row, 1))?.flatten() {
             ereport!(
@@ -313,8 +313,8 @@ fn run_all(commands: &'static Statement, arguments: &[pgrx::datum::DatumWithOid<
     Ok(!commands.is_empty())
 }
 
-/// Makes the policies of a role (0: of all) those of what it was granted: whether there was anything to change.
-fn make_policies(grantee: pg_sys::Oid) -> Result<bool> {
+/// Makes the policies of a role (`None`: of all) those of what it was granted: whether there was anything to change.
+fn make_policies(grantee: Option<pg_sys::Oid>) -> Result<bool> {
     let changes = || POLICIES.rows(&[grantee.into()], |row| Ok((column(row, 1)?, column(row, 2)?)));
     let mut tables: Vec<String> = changes()?.into_iter().map(|(_, table): (String, String)| table).collect();
     tables.dedup();
@@ -408,6 +408,6 @@ fn restore(trigger: &PgTrigger<'_>) -> Result<()> {
                 "Nobody gets what they had. Make the role, and say costsim_grant."
             );
         }
-        make_policies(pg_sys::InvalidOid).map(drop)
+        make_policies(None).map(drop)
     })
 }
