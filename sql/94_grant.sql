@@ -79,7 +79,7 @@ WITH listed (level, tenant_ok, privilege, names) AS (VALUES
         'costsim_status', 'costsim_health', '_costsim_retentions', 'costsim_metrics_text', '_costsim_metrics_breaker', '_costsim_metrics_alert', '_costsim_metrics_worker', '_costsim_metrics_leader', '_costsim_metrics_canary',
         '_costsim_metrics_drift', '_costsim_metrics_cost', '_costsim_metrics_signal', '_costsim_metrics_audit', '_costsim_metrics_general', '_costsim_metrics_catalogue',
         'costsim_canary_report', 'costsim_query_canary_reports', 'costsim_count_canary_reports', 'costsim_backfill_verify',
-        '_costsim_objects', '_costsim_levels', '_costsim_condition']),
+        '_costsim_objects', '_costsim_levels', '_costsim_policy']),
     -- To lead, to ask and tell the breaker, to record what was computed, spent and run, and to say what one makes of what was found.
     ('app', true, 'EXECUTE', ARRAY[
         'costsim_try_leader', 'costsim_wait_leader', 'costsim_release_leader', 'costsim_is_leader', 'costsim_require_leader', 'costsim_fencing_token',
@@ -124,11 +124,11 @@ WITH listed (level, tenant_ok, privilege, names) AS (VALUES
         'costsim_audit_status', 'costsim_kill_switch_status', 'costsim_maintenance', 'costsim_access', 'costsim_grants',
         'costsim_retention', 'costsim_status_limits', 'costsim_metrics']),
     ('pg_monitor', false, 'EXECUTE', ARRAY[
-        '_costsim_leader_status', 'costsim_alert_queue_stats', 'costsim_worker_status', '_costsim_objects', '_costsim_levels', '_costsim_condition',
+        '_costsim_leader_status', 'costsim_alert_queue_stats', 'costsim_worker_status', '_costsim_objects', '_costsim_levels', '_costsim_policy',
         'costsim_version', 'costsim_status', 'costsim_health', '_costsim_retentions', 'costsim_metrics_text', '_costsim_metrics_breaker', '_costsim_metrics_alert', '_costsim_metrics_worker', '_costsim_metrics_leader', '_costsim_metrics_canary',
         '_costsim_metrics_drift', '_costsim_metrics_cost', '_costsim_metrics_signal', '_costsim_metrics_audit', '_costsim_metrics_general', '_costsim_metrics_catalogue']),
     -- Nobody but who may act as the owner.
-    ('owner', false, 'EXECUTE', ARRAY['costsim_grant', 'costsim_revoke', 'costsim_use_runs', '_costsim_require_utf8', '_costsim_timeline',
+    ('owner', false, 'EXECUTE', ARRAY['costsim_grant', 'costsim_revoke', '_costsim_held', 'costsim_use_runs', '_costsim_require_utf8', '_costsim_timeline',
         '_costsim_anomaly_asked', '_costsim_anomaly_budgets', '_costsim_anomaly_days', '_costsim_anomaly_due', '_costsim_anomaly_entities',
         '_costsim_anomaly_pieces', '_costsim_anomaly_spenders', '_costsim_anomaly_tenants', '_costsim_anomaly_usage', '_costsim_many',
         'costsim_adopt', 'costsim_unadopt', '_costsim_is_jsonb', '_costsim_status_facts', '_costsim_status_worker', '_costsim_status_alerts',
@@ -175,57 +175,89 @@ BEGIN ATOMIC
        AND ($2 OR a.tenant_ok);
 END;
 
--- The condition of a policy, as the server shows it.
-CREATE FUNCTION _costsim_condition(tenant text) RETURNS text
+-- What a policy of costsim_grant is called: by the role and by what it admits, so that nobody has to read a condition to know it.
+CREATE FUNCTION _costsim_policy(level text, role_id oid, tenant text) RETURNS name
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
-    SELECT CASE WHEN $1 IS NULL THEN '(tenant_id = NULLIF(current_setting(''costsim.tenant_id''::text, true), ''''::text))'::text
-                WHEN $1 = '*'::text THEN 'true'::text
-                ELSE pg_catalog.concat('(tenant_id = '''::text, pg_catalog.replace($1, ''''::text, ''''''::text), '''::text)'::text) END;
+    SELECT pg_catalog.concat('costsim_'::text, $1, '_'::text, $2, '_'::text,
+                             CASE WHEN $3 IS NULL THEN 'session'::text
+                                  WHEN $3 = '*'::text THEN 'every'::text
+                                  ELSE pg_catalog.left(pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to($3, 'UTF8'::name)), 'hex'::text), 24) END)::name;
 END;
-COMMENT ON FUNCTION _costsim_condition(text) IS 'What a policy of costsim_grant says of a tenant (NULL: the session''s, *: every one), as pg_get_expr shows it.';
+COMMENT ON FUNCTION _costsim_policy(text, oid, text) IS 'What the policies of costsim_grant are called: costsim_, the level, the role''s oid, and session, every, or a digest of the tenant.';
 
+-- A name alone may be another role's tomorrow, and so may a number: both stand here, and what does not fit both is nobody's.
 CREATE TABLE costsim_granted (
-    grantee    regrole PRIMARY KEY,
+    grantee    name        NOT NULL,
+    role_id    oid         NOT NULL,
     level      text        NOT NULL CHECK (level IN ('reader', 'app', 'operator', 'worker')),
     tenant     text        CHECK (tenant <> '' AND octet_length(tenant) <= 512),
     granted_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    granted_by text        NOT NULL DEFAULT session_user
+    granted_by text        NOT NULL DEFAULT session_user,
+    PRIMARY KEY (role_id, grantee)
 );
 COMMENT ON TABLE costsim_granted IS 'What costsim_grant has granted. Its rows are its own: costsim_grants shows them, with what is missing.';
+COMMENT ON COLUMN costsim_granted.grantee IS 'The role''s name when it was granted.';
+COMMENT ON COLUMN costsim_granted.role_id IS 'Its oid. A row whose name and oid are not those of one role (it was dropped or renamed) admits nothing; a dump leaves it out.';
 COMMENT ON COLUMN costsim_granted.tenant IS '* every tenant; NULL the one that costsim.tenant_id names; else that one.';
-SELECT pg_catalog.pg_extension_config_dump('costsim_granted', '');
+SELECT pg_catalog.pg_extension_config_dump('costsim_granted',
+    'WHERE EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.oid OPERATOR(pg_catalog.=) role_id AND r.rolname OPERATOR(pg_catalog.=) grantee)');
 
 -- A restore brings privileges back by itself, and policies by this.
-CREATE TRIGGER costsim_granted_restored AFTER INSERT ON costsim_granted FOR EACH STATEMENT EXECUTE FUNCTION _costsim_granted();
+CREATE TRIGGER costsim_granted_restored AFTER INSERT ON costsim_granted REFERENCING NEW TABLE AS costsim_new FOR EACH STATEMENT EXECUTE FUNCTION _costsim_granted();
 ALTER TABLE costsim_granted ENABLE ALWAYS TRIGGER costsim_granted_restored;
-COMMENT ON TRIGGER costsim_granted_restored ON costsim_granted IS 'Makes the policies of what is inserted, in a restore.';
-COMMENT ON FUNCTION _costsim_granted() IS 'Trigger function: makes the policies that are missing, if no other session uses the tables in this moment.';
+COMMENT ON TRIGGER costsim_granted_restored ON costsim_granted IS 'Gives the rows of a restore to the roles of their names, and makes their policies.';
+COMMENT ON FUNCTION _costsim_granted() IS 'Trigger function: what a restore has inserted is given to the roles of these names, a WARNING for each that there is not, and the policies are made. Waits for who uses the tables.';
 
 CREATE VIEW costsim_grants AS
-SELECT g.grantee, g.level, g.tenant, m.missing, m.missing = 0::bigint AS is_complete
+SELECT r.oid::regrole AS grantee, g.level, g.tenant, m.missing + n.missing AS missing, m.missing + n.missing = 0::bigint AS is_complete
   FROM costsim_granted g
-  JOIN pg_catalog.pg_roles r ON r.oid = g.grantee::oid
+  JOIN pg_catalog.pg_roles r ON r.oid = g.role_id AND r.rolname = g.grantee
  CROSS JOIN LATERAL (
-    SELECT pg_catalog.count(*) FILTER (WHERE NOT CASE l.kind
-                                                 WHEN 'function'::text THEN pg_catalog.has_function_privilege(r.oid, l.object_id, l.privilege)
-                                                 WHEN 'sequence'::text THEN pg_catalog.has_sequence_privilege(r.oid, l.object_id, l.privilege)
-                                                 ELSE pg_catalog.has_table_privilege(r.oid, l.object_id, l.privilege) END)
+    SELECT pg_catalog.count(*) FILTER (
+               -- Its own, whatever it has by others: those may be taken from it.
+               WHERE NOT EXISTS (SELECT FROM pg_catalog.aclexplode(CASE l.kind
+                                                                   WHEN 'function'::text THEN (SELECT p.proacl FROM pg_catalog.pg_proc p WHERE p.oid = l.object_id)
+                                                                   ELSE (SELECT c.relacl FROM pg_catalog.pg_class c WHERE c.oid = l.object_id) END) a
+                                  WHERE a.grantee = r.oid AND a.privilege_type = l.privilege))
            + pg_catalog.count(DISTINCT l.object_id) FILTER (
                  WHERE o.kind = 'table'::text AND o.has_tenant
                    AND NOT EXISTS (SELECT FROM pg_catalog.pg_policy p
-                                    WHERE p.polrelid = l.object_id AND r.oid = ANY (p.polroles)
-                                      AND pg_catalog.pg_get_expr(p.polqual, p.polrelid) = _costsim_condition(g.tenant)))
+                                    WHERE p.polrelid = l.object_id AND p.polname = _costsim_policy(g.level, r.oid, g.tenant)
+                                      AND p.polroles = ARRAY[r.oid] AND p.polpermissive AND p.polcmd = '*'::"char"))
       FROM _costsim_levels(g.level, coalesce(g.tenant = '*'::text, false)) l
-      JOIN _costsim_objects() o ON o.object_id = l.object_id) AS m (missing);
+      JOIN _costsim_objects() o ON o.object_id = l.object_id) AS m (missing)
+ CROSS JOIN LATERAL (
+    SELECT pg_catalog.count(*) FROM pg_catalog.pg_extension e
+     WHERE e.extname = 'costsim_pg'::name AND NOT pg_catalog.has_schema_privilege(r.oid, e.extnamespace, 'USAGE'::text)) AS n (missing);
 COMMENT ON VIEW costsim_grants IS 'What costsim_grant has granted: one row per role.';
 COMMENT ON COLUMN costsim_grants.tenant IS '* every tenant; NULL the one that costsim.tenant_id names; else that one.';
-COMMENT ON COLUMN costsim_grants.missing IS 'How many privileges and policies of the level the role does not have: an update of the extension may add objects, and somebody may have revoked something. costsim_grant again grants them.';
+COMMENT ON COLUMN costsim_grants.missing IS 'How many privileges and policies of the level the role itself does not have, whatever it has by others: an update of the extension may add objects, and somebody may have revoked something. costsim_grant again grants them.';
+
+-- What a role itself has on the extension's objects and their columns, and whether their owner gave it.
+CREATE FUNCTION _costsim_held(role_id oid) RETURNS TABLE (kind text, object text, is_owners boolean)
+    LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT o.kind, o.object, a.grantor = p.proowner
+      FROM _costsim_objects() o
+      JOIN pg_catalog.pg_proc p ON o.kind = 'function'::text AND p.oid = o.object_id
+     CROSS JOIN LATERAL pg_catalog.aclexplode(p.proacl) AS a
+     WHERE a.grantee = $1
+     UNION ALL
+    SELECT o.kind, o.object, a.grantor = c.relowner
+      FROM _costsim_objects() o
+      JOIN pg_catalog.pg_class c ON o.kind <> 'function'::text AND c.oid = o.object_id
+     CROSS JOIN LATERAL (SELECT c.relacl AS acl UNION ALL SELECT t.attacl FROM pg_catalog.pg_attribute t WHERE t.attrelid = c.oid AND NOT t.attisdropped) AS l
+     CROSS JOIN LATERAL pg_catalog.aclexplode(l.acl) AS a
+     WHERE a.grantee = $1;
+END;
+COMMENT ON FUNCTION _costsim_held(oid) IS 'What a role itself has been granted on the extension''s objects and their columns, and whether by their owner.';
 
 REVOKE ALL ON FUNCTION
+    _costsim_held(oid),
     _costsim_objects(),
     _costsim_levels(text, boolean),
-    _costsim_condition(text),
+    _costsim_policy(text, oid, text),
     _costsim_granted(),
     costsim_grant(regrole, text, text),
     costsim_revoke(regrole)
@@ -233,10 +265,10 @@ REVOKE ALL ON FUNCTION
 
 GRANT SELECT ON costsim_leader_status, costsim_alert_status, costsim_dead_alerts, costsim_backfill_progress, costsim_canary_status, costsim_audit_status,
     costsim_kill_switch_status, costsim_maintenance, costsim_access, costsim_grants TO pg_monitor;
-GRANT EXECUTE ON FUNCTION _costsim_leader_status(), costsim_alert_queue_stats(), costsim_worker_status(), costsim_version(), _costsim_objects(), _costsim_levels(text, boolean), _costsim_condition(text)
+GRANT EXECUTE ON FUNCTION _costsim_leader_status(), costsim_alert_queue_stats(), costsim_worker_status(), costsim_version(), _costsim_objects(), _costsim_levels(text, boolean), _costsim_policy(text, oid, text)
     TO pg_monitor;
 
 COMMENT ON FUNCTION _costsim_objects() IS 'The functions, tables, views and sequences of the extension.';
 COMMENT ON FUNCTION _costsim_levels(text, boolean) IS 'What a level of costsim_access holds, with what the ones before hold: for every tenant, or for one.';
-COMMENT ON FUNCTION costsim_grant(regrole, text, text) IS 'Grants a role a level of costsim_access, with USAGE on the extension''s schema, and by policies of row-level security the rows of tenant: ''*'' of every tenant; NULL of the one that costsim.tenant_id names in the session or transaction, and none while it names none; a text: of that one only, whatever is set. Rows without a tenant are seen by roles of every tenant alone. level is reader, app, operator (each holds what the ones before hold, for every tenant only the last) or worker (what costsim.worker_role needs, for every tenant). Whether anything changed: what the role had of the extension''s objects before is replaced, in the transaction of the call. Takes ACCESS EXCLUSIVE locks on the tables that have a tenant. Only for who may act as the extension''s owner. Errors: 22004 grantee or level NULL; 22023 another level, an empty tenant, operator or worker for one tenant; 42704 no such role; 42501; 25006.';
-COMMENT ON FUNCTION costsim_revoke(regrole) IS 'Takes away all that a role has of the extension: privileges on its objects, by whomever they were granted as its owner, USAGE on its schema, and the policies of costsim_grant. Whether there was anything. Errors: 22004; 42704; 42501 for who may not act as the extension''s owner; 25006.';
+COMMENT ON FUNCTION costsim_grant(regrole, text, text) IS 'Grants a role a level of costsim_access, with USAGE on the extension''s schema, and by policies of row-level security the rows of tenant: ''*'' of every tenant; NULL of the one that costsim.tenant_id names in the session or transaction, and none while it names none; a text: of that one only, whatever is set. Rows without a tenant are seen by roles of every tenant alone. level is reader, app, operator (each holds what the ones before hold, for every tenant only the last) or worker (what costsim.worker_role needs, for every tenant). Whether anything changed: what the role had of the extension''s objects before is replaced, in the transaction of the call. Takes ACCESS EXCLUSIVE locks on the tables that have a tenant and whose policies change, and keeps them to the end of the transaction: while one is in use it lets go of all and begins again, so that no other session ends in a deadlock with it, and waits no longer than lock_timeout. That holds as far as the transaction held no locks before. Only for who may act as the extension''s owner. Errors: 22004 grantee or level NULL; 22023 another level, an empty tenant, operator or worker for one tenant, pg_monitor, the extension''s owner; 42704 no such role; 42501; 55P03 lock_timeout is over; 25006.';
+COMMENT ON FUNCTION costsim_revoke(regrole) IS 'Takes away all that a role has of the extension: privileges on its objects and their columns that the owner has granted it, with what the role has passed on of them, USAGE on its schema, and the policies of costsim_grant. What others have granted it is theirs to revoke: a WARNING names it. Whether anything was taken. Locks as costsim_grant does. Errors: 22004; 22023 pg_monitor, the extension''s owner; 42704; 42501 for who may not act as the extension''s owner; 55P03; 25006.';

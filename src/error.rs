@@ -69,6 +69,8 @@ pub enum Error {
     LockHeld { lock_id: i64, detail: String, hint: &'static str },
     /// What the caller has no right to.
     NotAllowed { what: String, hint: String },
+    /// A table that others use for longer than `lock_timeout`.
+    InUse { table: String },
     /// What a transaction that sees one snapshot to its end must not do.
     LastingSnapshot { what: &'static str },
     /// The server has no place for another background process.
@@ -229,6 +231,11 @@ impl From<Error> for ErrorReport {
             )
             .set_detail(detail)
             .set_hint("Roll back, acquire leadership anew, and look at the data again before writing."),
+            Error::InUse { table } => new(
+                PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE,
+                format!("table {table} is in use for longer than lock_timeout"),
+            )
+            .set_hint("Try again when fewer use it, or with a longer lock_timeout."),
             Error::LockHeld { lock_id, detail, hint } => new(
                 PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE,
                 format!("lock {lock_id} is held by somebody else"),

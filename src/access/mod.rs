@@ -13,13 +13,16 @@
 pub mod scope;
 
 use std::cell::Cell;
+use std::panic::AssertUnwindSafe;
 
+use chrono::TimeDelta;
 use pgrx::pg_sys;
 use pgrx::pg_sys::BuiltinOid::{BOOLOID, OIDOID, TEXTOID};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use pgrx::trigger_support::PgTriggerError;
 
+use crate::clock;
 use crate::convert::argument_type;
 use crate::db::{self, Statement, column, nullable};
 use crate::error::{Answer, Error, Result, required};
@@ -46,8 +49,12 @@ static MAY_ACT: Statement = Statement::reading(
 static ONE_AT_A_TIME: Statement =
     Statement::deciding("LOCK TABLE @schema@.costsim_locks IN SHARE UPDATE EXCLUSIVE MODE", &[]);
 
-static ROLE: Statement =
-    Statement::current("SELECT quote_ident(rolname) FROM pg_authid WHERE oid = $1", &[OIDOID]);
+/// The role's name, quoted where it needs quotes, and whether what it has is no business of grants.
+static ROLE: Statement = Statement::current(
+    "SELECT quote_ident(r.rolname), r.rolname = 'pg_monitor' OR r.oid = e.extowner
+       FROM pg_roles r, pg_extension e WHERE r.oid = $1 AND e.extname = 'costsim_pg'",
+    &[OIDOID],
+);
 
 /// What a role has been granted: NULL in the tenant is that of the session.
 static GRANTED: Statement = Statement::current(
@@ -56,34 +63,44 @@ static GRANTED: Statement = Statement::current(
 );
 
 static NOTE: Statement = Statement::current(
-    "INSERT INTO @schema@.costsim_granted (grantee, level, tenant) VALUES ($1::regrole, $2, $3)",
+    "INSERT INTO @schema@.costsim_granted (grantee, role_id, level, tenant) SELECT r.rolname, r.oid, $2, $3 FROM pg_roles r WHERE r.oid = $1",
     &[OIDOID, TEXTOID, TEXTOID],
 );
 
-static FORGET: Statement =
-    Statement::current("DELETE FROM @schema@.costsim_granted g WHERE g.grantee::oid = $1", &[OIDOID]);
+/// Its own row, under whatever name, and rows under its name that no role has the number of.
+static FORGET: Statement = Statement::current(
+    "DELETE FROM @schema@.costsim_granted g
+      WHERE g.role_id = $1
+         OR g.grantee = (SELECT r.rolname FROM pg_roles r WHERE r.oid = $1) AND NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = g.role_id)",
+    &[OIDOID],
+);
 
-/// What takes everything away that a role has been granted on the extension's objects, by whoever.
+/// Rows of roles that are gone by name and number. One of the two is enough to keep it: it refuses who has either.
+static SWEEP: Statement = Statement::current(
+    "DELETE FROM @schema@.costsim_granted g
+      WHERE NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = g.role_id OR r.rolname = g.grantee)",
+    &[],
+);
+
+/// What takes everything away that the owner has granted a role on the extension's objects, and of it what the role has passed on.
 static REVOKING: Statement = Statement::current(
     "WITH held AS (
-         SELECT CASE o.kind WHEN 'function' THEN 'ROUTINE' WHEN 'sequence' THEN 'SEQUENCE' ELSE 'TABLE' END AS kind, o.object
-           FROM @schema@._costsim_objects() o,
-                aclexplode(CASE o.kind WHEN 'function' THEN (SELECT p.proacl FROM pg_proc p WHERE p.oid = o.object_id)
-                                       ELSE (SELECT c.relacl FROM pg_class c WHERE c.oid = o.object_id) END) a
-          WHERE a.grantee = $1
-          GROUP BY 1, 2)
-     SELECT format('DROP POLICY %I ON %s', p.polname, p.polrelid::regclass)
-       FROM pg_policy p
-       JOIN @schema@._costsim_objects() o ON o.object_id = p.polrelid AND o.kind = 'table'
-      WHERE p.polroles = ARRAY[$1] AND p.polname ~ '^costsim_(reader|app|operator|worker)_'
+         SELECT DISTINCT CASE o.kind WHEN 'function' THEN 'ROUTINE' WHEN 'sequence' THEN 'SEQUENCE' ELSE 'TABLE' END AS kind, o.object
+           FROM @schema@._costsim_held($1) o WHERE o.is_owners)
+     SELECT format('REVOKE ALL ON %s %s FROM %s CASCADE', h.kind, string_agg(h.object, ', ' ORDER BY h.object), $2) FROM held h GROUP BY h.kind
       UNION ALL
-     SELECT format('REVOKE ALL ON %s %s FROM %s', h.kind, string_agg(h.object, ', ' ORDER BY h.object), $2) FROM held h GROUP BY h.kind
-      UNION ALL
-     SELECT format('REVOKE USAGE ON SCHEMA %s FROM %s', e.extnamespace::regnamespace, $2)
+     SELECT format('REVOKE USAGE ON SCHEMA %s FROM %s CASCADE', e.extnamespace::regnamespace, $2)
        FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
       WHERE e.extname = 'costsim_pg'
-        AND EXISTS (SELECT FROM aclexplode(n.nspacl) a WHERE a.grantee = $1 AND a.privilege_type = 'USAGE')",
+        AND EXISTS (SELECT FROM aclexplode(n.nspacl) a
+                     WHERE a.grantee = $1 AND a.privilege_type = 'USAGE' AND a.grantor = n.nspowner AND pg_has_role(n.nspowner, 'USAGE'))",
     &[OIDOID, TEXTOID],
+);
+
+/// What others than the owner have granted a role.
+static OTHERS: Statement = Statement::current(
+    "SELECT string_agg(DISTINCT o.object, ', ') FROM @schema@._costsim_held($1) o WHERE NOT o.is_owners",
+    &[OIDOID],
 );
 
 /// What gives a role the privileges of a level, of every tenant or not.
@@ -99,21 +116,50 @@ static GRANTING: Statement = Statement::current(
     &[OIDOID, TEXTOID, TEXTOID, BOOLOID],
 );
 
-/// The policies that are missing of what was granted, and their tables.
+/// What makes the policies of a role (NULL: of all) those of what it was granted: tables in the order in which they are locked, commands, drops first.
+/// Constants are quoted in the way that no setting changes, and whether a policy is there is told by its name.
 static POLICIES: Statement = Statement::current(
-    "SELECT DISTINCT
-            -- A name is not given twice, whatever roles are called before and after.
-            format('CREATE POLICY %I ON %s TO %I USING (%s)',
-                   'costsim_' || g.level || '_' || left(r.rolname, 30) || '_' || left(gen_random_uuid()::text, 8),
-                   l.object, r.rolname, @schema@._costsim_condition(g.tenant)),
-            l.object
-       FROM @schema@.costsim_granted g
-       JOIN pg_roles r ON r.oid = g.grantee::oid,
-            LATERAL (SELECT DISTINCT v.object, v.object_id FROM @schema@._costsim_levels(g.level, coalesce(g.tenant = '*', false)) v WHERE v.kind = 'table') l
-       JOIN @schema@._costsim_objects() o ON o.object_id = l.object_id AND o.has_tenant
-      WHERE NOT EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = l.object_id AND r.oid = ANY (p.polroles)
-                           AND pg_get_expr(p.polqual, p.polrelid) = @schema@._costsim_condition(g.tenant))
-      ORDER BY 2",
+    "WITH wanted AS (
+         SELECT g.role_id, g.tenant, r.rolname, o.object_id, o.object, @schema@._costsim_policy(g.level, g.role_id, g.tenant) AS name
+           FROM @schema@.costsim_granted g
+           JOIN pg_roles r ON r.oid = g.role_id AND r.rolname = g.grantee,
+                LATERAL (SELECT DISTINCT v.object_id FROM @schema@._costsim_levels(g.level, coalesce(g.tenant = '*', false)) v WHERE v.kind = 'table') l
+           JOIN @schema@._costsim_objects() o ON o.object_id = l.object_id AND o.has_tenant
+          WHERE $1 IS NULL OR g.role_id = $1),
+     present AS (
+         SELECT p.polname, o.object_id, o.object,
+                EXISTS (SELECT FROM wanted w
+                         WHERE w.object_id = o.object_id AND w.name = p.polname AND p.polroles = ARRAY[w.role_id]
+                           AND p.polpermissive AND p.polcmd = '*') AS fits
+           FROM pg_policy p
+           JOIN @schema@._costsim_objects() o ON o.object_id = p.polrelid AND o.kind = 'table'
+          WHERE p.polname ~ '^costsim_(reader|app|operator|worker)_[0-9]+_'
+            AND (split_part(p.polname, '_', 3) = $1::text OR $1 IS NULL AND EXISTS (SELECT FROM wanted w WHERE w.name = p.polname)))
+     SELECT s.command, s.object
+       FROM (SELECT format('DROP POLICY %I ON %s', p.polname, p.object) AS command, p.object, 1 AS step FROM present p WHERE NOT p.fits
+              UNION ALL
+             SELECT format('CREATE POLICY %I ON %s TO %I USING (%s)', w.name, w.object, w.rolname,
+                           CASE WHEN w.tenant IS NULL THEN 'tenant_id = nullif(current_setting(''costsim.tenant_id''::text, true), ''''::text)'
+                                WHEN w.tenant = '*' THEN 'true'
+                                ELSE format('tenant_id = %L::text', w.tenant) END),
+                    w.object, 2
+               FROM wanted w
+              WHERE NOT EXISTS (SELECT FROM present p WHERE p.object_id = w.object_id AND p.polname = w.name AND p.fits)) s
+      ORDER BY s.object, s.step, s.command",
+    &[OIDOID],
+);
+
+/// The rows of a restore are of the roles that have their names here.
+static ADOPT: Statement = Statement::deciding(
+    "UPDATE @schema@.costsim_granted g SET role_id = r.oid
+       FROM costsim_new n JOIN pg_roles r ON r.rolname = n.grantee
+      WHERE g.role_id = n.role_id AND g.grantee = n.grantee AND g.role_id <> r.oid",
+    &[],
+);
+
+static NOBODYS: Statement = Statement::current(
+    "SELECT string_agg(quote_ident(g.grantee), ', ' ORDER BY g.grantee) FROM @schema@.costsim_granted g
+      WHERE NOT EXISTS (SELECT FROM pg_roles r WHERE r.oid = g.role_id AND r.rolname = g.grantee)",
     &[],
 );
 
@@ -177,18 +223,19 @@ fn costsim_grant(
     Ok(db::as_owner(|| {
         ONE_AT_A_TIME.run(&[])?;
         let name = role(grantee)?;
+        SWEEP.run(&[])?;
         let wanted = Grant { level: level.to_owned(), tenant: tenant.map(str::to_owned), missing: 0 };
         if granted(grantee)?.as_ref() == Some(&wanted) {
             return Ok(false);
         }
-        run_all(&REVOKING, &[grantee.into(), name.as_str().into()])?;
         FORGET.run(&[grantee.into()])?;
         {
             let _granting = Granting::begin();
             NOTE.run(&[grantee.into(), level.into(), tenant.into()])?;
         }
+        make_policies(Some(grantee))?;
+        run_all(&REVOKING, &[grantee.into(), name.as_str().into()])?;
         run_all(&GRANTING, &[grantee.into(), name.as_str().into(), level.into(), is_every.into()])?;
-        make_policies()?;
         Ok(true)
     })?)
 }
@@ -202,8 +249,19 @@ fn costsim_revoke(grantee: Option<Regrole>) -> Answer<bool> {
     Ok(db::as_owner(|| {
         ONE_AT_A_TIME.run(&[])?;
         let name = role(grantee)?;
+        SWEEP.run(&[])?;
         let was_noted = FORGET.run(&[grantee.into()])? > 0;
-        Ok(run_all(&REVOKING, &[grantee.into(), name.as_str().into()])? || was_noted)
+        let had_policies = make_policies(Some(grantee))?;
+        let had_privileges = run_all(&REVOKING, &[grantee.into(), name.as_str().into()])?;
+        if let Some(objects) = OTHERS.row(&[grantee.into()], |row| nullable::<String>(row, 1))?.flatten() {
+            ereport!(
+                PgLogLevel::WARNING,
+                PgSqlErrorCode::ERRCODE_WARNING_PRIVILEGE_NOT_REVOKED,
+                format!("role {name} keeps what others than the owner have granted it: {objects}"),
+                "They can revoke it, and so can costsim_revoke of the role that passed it on."
+            );
+        }
+        Ok(was_noted || had_policies || had_privileges)
     })?)
 }
 
@@ -221,10 +279,18 @@ fn granted(grantee: pg_sys::Oid) -> Result<Option<Grant>> {
     })
 }
 
-/// The role's name, quoted where it needs quotes.
+/// The name of a role that can be granted a level, quoted where it needs quotes.
 fn role(oid: pg_sys::Oid) -> Result<String> {
     let no_such_role = || Error::NoSuchRole { role: oid.to_u32().to_string() };
-    ROLE.row(&[oid.into()], |row| column(row, 1))?.ok_or_else(no_such_role)
+    let (name, is_given) =
+        ROLE.row(&[oid.into()], |row| Ok((column(row, 1)?, column(row, 2)?)))?.ok_or_else(no_such_role)?;
+    if is_given {
+        return Err(Error::invalid(
+            format!("role {name} is not granted a level"),
+            "The extension's owner has everything, and pg_monitor what CREATE EXTENSION has given it. Name another role.",
+        ));
+    }
+    Ok(name)
 }
 
 /// Refuses whoever may not act as the owner of the extension.
@@ -247,14 +313,69 @@ fn run_all(commands: &'static Statement, arguments: &[pgrx::datum::DatumWithOid<
     Ok(!commands.is_empty())
 }
 
-/// Makes the policies that are missing of what was granted.
-fn make_policies() -> Result<()> {
-    let commands: Vec<String> = POLICIES.rows(&[], |row| column(row, 1))?;
-    commands.iter().try_for_each(|command| db::run_once(command, &[], |_| Ok(())).map(drop))
+/// Makes the policies of a role (`None`: of all) those of what it was granted: whether there was anything to change.
+fn make_policies(grantee: Option<pg_sys::Oid>) -> Result<bool> {
+    let changes = || POLICIES.rows(&[grantee.into()], |row| Ok((column(row, 1)?, column(row, 2)?)));
+    let mut tables: Vec<String> = changes()?.into_iter().map(|(_, table): (String, String)| table).collect();
+    tables.dedup();
+    lock_all(tables)?;
+    let commands: Vec<(String, String)> = changes()?;
+    commands.iter().try_for_each(|(command, _)| db::run_once(command, &[], |_| Ok(())).map(drop))?;
+    Ok(!commands.is_empty())
 }
 
-/// After rows of costsim_granted were inserted by a restore. Where it runs in several sessions the tables may be in use: then whoever restores is told how
-/// to make the policies, and until then the roles see no rows.
+/// Locks tables against everybody, for the rest of the transaction. Whoever uses one of them may want another next, in whatever order: so a wait is only
+/// for the first, while none is held, and a short one for the others, or all are let go and the one that was in use comes first. An attempt in which others
+/// are waited for ends before a session that waits for us looks for a deadlock. One that waits long, for the first alone, has autovacuum make way.
+fn lock_all(mut tables: Vec<String>) -> Result<()> {
+    if tables.is_empty() {
+        return Ok(());
+    }
+    let began = clock::now();
+    let patience = db::deadlock_timeout();
+    for attempt in 0_u64.. {
+        let left = match db::lock_timeout() {
+            None => patience * 2,
+            Some(limit) => limit - (clock::now() - began),
+        };
+        let in_use = Cell::new(0);
+        if left > TimeDelta::zero() {
+            let is_long = attempt % 2 == 1;
+            let first = left.min(if is_long { patience * 2 } else { patience / 2 });
+            let others = if is_long { TimeDelta::zero() } else { left.min(patience / 4) };
+            let (tables, in_use) = (AssertUnwindSafe(&tables), AssertUnwindSafe(&in_use));
+            let is_done = db::catch(PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE, move || {
+                let (tables, in_use) = (*tables, *in_use);
+                let mut deadline = clock::now() + first;
+                for (place, table) in tables.iter().enumerate() {
+                    in_use.set(place);
+                    let left = deadline - clock::now();
+                    if left > TimeDelta::zero() {
+                        let lock = format!("LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE");
+                        db::with_lock_timeout(left, || db::run_once(&lock, &[], |_| Ok(())))?;
+                    } else {
+                        let lock = format!("LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE NOWAIT");
+                        db::run_once(&lock, &[], |_| Ok(()))?;
+                    }
+                    if place == 0 {
+                        deadline = clock::now() + others;
+                    }
+                }
+                Ok(())
+            })?;
+            if is_done.is_some() {
+                return Ok(());
+            }
+        }
+        if left <= TimeDelta::zero() {
+            return Err(Error::InUse { table: tables.swap_remove(0) });
+        }
+        tables[..=in_use.get()].rotate_right(1);
+    }
+    Ok(())
+}
+
+/// After rows of costsim_granted were inserted by a restore.
 #[pg_trigger]
 fn _costsim_granted<'a>(
     trigger: &'a PgTrigger<'a>,
@@ -278,23 +399,15 @@ fn restore(trigger: &PgTrigger<'_>) -> Result<()> {
     // Whoever may insert here owns the table, or was given it by who does: the policies are for him to make who owns the others.
     require_ownership("what roles may do")?;
     db::as_owner(|| {
-        let tables: Vec<String> = POLICIES.rows(&[], |row| column(row, 2))?;
-        if tables.is_empty() {
-            return Ok(());
+        ADOPT.run_on(trigger, &[])?;
+        if let Some(roles) = NOBODYS.row(&[], |row| nullable::<String>(row, 1))?.flatten() {
+            ereport!(
+                PgLogLevel::WARNING,
+                PgSqlErrorCode::ERRCODE_WARNING,
+                format!("costsim_granted names roles that there are not: {roles}"),
+                "Nobody gets what they had. Make the role, and say costsim_grant."
+            );
         }
-        let lock = format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE NOWAIT", tables.join(", "));
-        let is_free =
-            db::catch(PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE, || db::run_once(&lock, &[], |_| Ok(())))?
-                .is_some();
-        if is_free {
-            return make_policies();
-        }
-        ereport!(
-            PgLogLevel::WARNING,
-            PgSqlErrorCode::ERRCODE_WARNING,
-            "the policies of costsim_granted are not made, for other sessions use the tables".to_owned(),
-            "Afterwards: SELECT costsim_grant(grantee, level, tenant) FROM costsim_grants WHERE NOT is_complete."
-        );
-        Ok(())
+        make_policies(None).map(drop)
     })
 }

@@ -1,45 +1,60 @@
-//! Whose rows the caller sees, for functions that act as the owner of the tables: what its policies say, asked before.
+//! Whose rows the caller sees, for functions that act as the owner of the tables: what it has been granted, asked before.
+//!
+//! It promises: what costsim_grant has not admitted is refused, and so is what it has admitted where the policy is gone or a restrictive one of somebody's own
+//! might say no. A role is known by name and number together; who has either of a role that was granted something, and not both, is refused. Only who was
+//! never granted anything, and has no rights of a role that was, has been given the function alone, by hand, and may use it for every tenant.
+//!
+//! It does not: read policies. One by hand that admits more holds for the tables, and not here.
 
 use std::ffi::CStr;
 
 use pgrx::pg_sys;
 use pgrx::pg_sys::BuiltinOid::{OIDOID, TEXTOID};
 
-use crate::db::{self, Statement, nullable};
+use crate::db::{self, Statement, column};
 use crate::error::{Error, Result};
 
-/// Whether one of the policies of a table that hold for the caller admits a tenant; NULL where none holds. They have the three forms that
-/// costsim_grant gives them; one of another form admits nothing here.
+/// Whether a role may see a tenant (NULL: none) in a table. Run as the owner.
 static ADMITS: Statement = Statement::looking(
-    "SELECT pg_catalog.bool_or(CASE p.condition
-                WHEN 'true'::pg_catalog.text THEN true
-                WHEN '(tenant_id = NULLIF(current_setting(''costsim.tenant_id''::text, true), ''''::text))'::pg_catalog.text
-                    THEN coalesce($2 OPERATOR(pg_catalog.=) pg_catalog.current_setting('costsim.tenant_id'::pg_catalog.text, true)
-                                  AND $2 OPERATOR(pg_catalog.<>) ''::pg_catalog.text, false)
-                ELSE coalesce(p.condition OPERATOR(pg_catalog.=) pg_catalog.concat('(tenant_id = '''::pg_catalog.text,
-                                  pg_catalog.replace($2, ''''::pg_catalog.text, ''''''::pg_catalog.text), '''::text)'::pg_catalog.text)
-                              AND $2 IS NOT NULL, false) END)
-       FROM (SELECT pg_catalog.pg_get_expr(o.polqual, o.polrelid) AS condition FROM pg_catalog.pg_policy o
-              WHERE o.polrelid OPERATOR(pg_catalog.=) $1 AND o.polpermissive
-                AND EXISTS (SELECT FROM pg_catalog.unnest(o.polroles) AS r (oid)
-                             WHERE CASE WHEN r.oid OPERATOR(pg_catalog.=) 0::pg_catalog.oid THEN true
-                                        ELSE pg_catalog.pg_has_role(r.oid, 'USAGE'::pg_catalog.text) END)) p",
-    &[OIDOID, TEXTOID],
+    "WITH held AS MATERIALIZED (
+         SELECT r.oid, g.level, g.tenant, r.oid OPERATOR(pg_catalog.=) g.role_id AND r.rolname OPERATOR(pg_catalog.=) g.grantee AS fits
+           FROM @schema@.costsim_granted g
+           JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) g.role_id OR r.rolname OPERATOR(pg_catalog.=) g.grantee
+          WHERE pg_catalog.pg_has_role($3, r.oid, 'USAGE'::pg_catalog.text))
+     SELECT CASE
+         WHEN EXISTS (SELECT FROM pg_catalog.pg_policy p, pg_catalog.unnest(p.polroles) AS m (oid)
+                       WHERE p.polrelid OPERATOR(pg_catalog.=) $1 AND NOT p.polpermissive
+                         AND CASE WHEN m.oid OPERATOR(pg_catalog.=) 0::pg_catalog.oid THEN true
+                                  ELSE pg_catalog.pg_has_role($3, m.oid, 'USAGE'::pg_catalog.text) END) THEN false
+         WHEN NOT EXISTS (SELECT FROM held) THEN true
+         ELSE EXISTS (SELECT FROM held h
+                       WHERE h.fits
+                         AND CASE WHEN h.tenant IS NULL
+                                  THEN coalesce($2 OPERATOR(pg_catalog.=) pg_catalog.current_setting('costsim.tenant_id'::pg_catalog.text, true)
+                                                AND $2 OPERATOR(pg_catalog.<>) ''::pg_catalog.text, false)
+                                  WHEN h.tenant OPERATOR(pg_catalog.=) '*'::pg_catalog.text THEN true
+                                  ELSE coalesce(h.tenant OPERATOR(pg_catalog.=) $2, false) END
+                         AND EXISTS (SELECT FROM pg_catalog.pg_policy p
+                                      WHERE p.polrelid OPERATOR(pg_catalog.=) $1 AND p.polpermissive AND p.polcmd OPERATOR(pg_catalog.=) '*'::\"char\"
+                                        AND p.polroles OPERATOR(pg_catalog.=) ARRAY[h.oid]
+                                        AND p.polname OPERATOR(pg_catalog.=) @schema@._costsim_policy(h.level, h.oid, h.tenant))) END",
+    &[OIDOID, TEXTOID, OIDOID],
 );
 
-/// Whether the caller sees rows of a tenant (`None`: those of none) in this table. A role that no policy speaks of has been given the function
-/// alone, by hand, and may use it for every tenant.
+/// Whether the caller sees rows of a tenant (`None`: those of none) in this table.
 pub fn admits(table: &CStr, tenant: Option<&str>) -> Result<bool> {
     let table = db::relation(table)?;
     // SAFETY: looks at the catalogs for the current user, and raises nothing.
-    let is_restricted = unsafe {
-        pg_sys::check_enable_rls(table, pg_sys::InvalidOid, true)
-            == pg_sys::CheckEnableRlsResult::RLS_ENABLED as i32
+    let (is_restricted, caller) = unsafe {
+        let answer = pg_sys::check_enable_rls(table, pg_sys::InvalidOid, true);
+        (answer == pg_sys::CheckEnableRlsResult::RLS_ENABLED as i32, pg_sys::GetUserId())
     };
     if !is_restricted {
         return Ok(true);
     }
-    Ok(ADMITS.row(&[table.into(), tenant.into()], |row| nullable(row, 1))?.flatten().unwrap_or(true))
+    let arguments = [table.into(), tenant.into(), caller.into()];
+    let answer = db::as_owner(|| ADMITS.row(&arguments, |row| column(row, 1)))?;
+    Ok(answer == Some(true))
 }
 
 /// Refuses to write a row of a tenant whose rows the caller does not see, as the server would.

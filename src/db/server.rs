@@ -78,6 +78,13 @@ pub fn deadlock_timeout() -> TimeDelta {
     TimeDelta::milliseconds(unsafe { pg_sys::DeadlockTimeout }.into())
 }
 
+/// How long the session wants to wait for a lock: `None` for ever.
+pub fn lock_timeout() -> Option<TimeDelta> {
+    // SAFETY: reads an int of the server's settings, in milliseconds; 0 is none.
+    let millis = unsafe { pg_sys::LockTimeout };
+    (millis > 0).then(|| TimeDelta::milliseconds(millis.into()))
+}
+
 /// A number above 0 that nobody can guess.
 pub fn strong_random() -> i64 {
     let mut bytes = [0_u8; 8];

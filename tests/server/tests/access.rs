@@ -2,9 +2,10 @@
 
 use anyhow::{Context, Result, ensure};
 use costsim_harness::Cluster;
-use costsim_server_tests::{Shared, one, run_tool};
+use costsim_server_tests::{Shared, one, run_tool, wait_for};
 use postgres::{Client, NoTls};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 static CLUSTER: Shared<Cluster> = Shared::new();
 
@@ -346,5 +347,147 @@ fn any_schema_and_any_search_path_will_do() -> Result<()> {
         "nothing was revoked"
     );
     owner.batch_execute("DROP ROLE elsewhere_app, elsewhere_owner")?;
+    Ok(())
+}
+
+/// A level's grants survive where a role is gone or tables are busy; nobody gets another's.
+#[test]
+fn restore_waits_for_who_reads_and_gives_nothing_to_others() -> Result<()> {
+    let cluster = cluster()?;
+    let mut owner = cluster.create_database_with_extension("busy")?;
+    owner.batch_execute(
+        "CREATE ROLE busy_acme LOGIN; CREATE ROLE busy_gone; CREATE ROLE busy_missing;
+         SELECT costsim_grant('busy_acme', 'app', 'acme'), costsim_grant('busy_gone', 'operator'), costsim_grant('busy_missing', 'reader');
+         INSERT INTO costsim_provenance (tenant_id) VALUES ('acme'), ('other');
+         DROP OWNED BY busy_gone; DROP ROLE busy_gone",
+    )?;
+    let folder = cluster.data_dir().parent().context("a folder")?;
+    let dump = folder.join("busy.dump");
+    let dump = dump.to_str().context("a path")?;
+    run_tool(&cluster, "pg_dump", ["-Fc", "--no-acl", "-f", dump, "-d", &cluster.conn_string("busy")])?;
+    owner.batch_execute("DROP OWNED BY busy_missing; DROP ROLE busy_missing; CREATE ROLE busy_gone")?;
+    cluster.connect("postgres")?.batch_execute("CREATE DATABASE busy_again")?;
+    let target = cluster.conn_string("busy_again");
+    run_tool(&cluster, "pg_restore", ["--exit-on-error", "--section=pre-data", "-d", &target, dump])?;
+    // Somebody reads while the data come, and autovacuum might: the restore waits for him, and for none twice.
+    let mut reader = cluster.connect("busy_again")?;
+    reader.batch_execute("BEGIN; SELECT FROM costsim_provenance; LOCK TABLE costsim_cost_records IN SHARE UPDATE EXCLUSIVE MODE")?;
+    let mut watcher = cluster.connect("busy_again")?;
+    std::thread::scope(|scope| -> Result<()> {
+        let restore = scope.spawn(|| {
+            run_tool(
+                &cluster,
+                "pg_restore",
+                ["--exit-on-error", "--section=data", "-j", "4", "-d", &target, dump],
+            )
+        });
+        wait_for(
+            &mut watcher,
+            "the restore to wait",
+            "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock')",
+        )?;
+        reader.batch_execute("COMMIT")?;
+        restore.join().map_err(|_| anyhow::anyhow!("the restore panicked"))??;
+        Ok(())
+    })?;
+    run_tool(&cluster, "pg_restore", ["--exit-on-error", "--section=post-data", "-d", &target, dump])?;
+    // Those that are there have what they had; the name without a role is kept, and has nothing.
+    assert_eq!(
+        one::<String>(
+            &mut watcher,
+            "SELECT string_agg(grantee || ' ' || tenant, ', ' ORDER BY grantee) FROM costsim_granted"
+        )?,
+        "busy_acme acme, busy_missing *"
+    );
+    assert_eq!(
+        one::<String>(
+            &mut watcher,
+            "SELECT string_agg(DISTINCT r::regrole::text, ',') FROM pg_policy, unnest(polroles) r"
+        )?,
+        "busy_acme"
+    );
+    // Where everything was lost but a privilege, functions of the owner refuse as policies would.
+    watcher.batch_execute("SELECT costsim_grant('busy_acme', 'app', 'acme')")?;
+    let mut acme = cluster.config("busy_again").user("busy_acme").connect(NoTls)?;
+    assert_eq!(
+        one::<String>(&mut acme, "SELECT string_agg(tenant_id, ',') FROM costsim_provenance")?,
+        "acme"
+    );
+    let refused = acme.batch_execute("SELECT costsim_create_feature_tag('zebra', 'a.b')").err();
+    ensure!(
+        refused.is_some_and(|error| error.code().is_some_and(|code| code.code() == "42501")),
+        "a tag of another tenant"
+    );
+    Ok(())
+}
+
+/// Sessions that use the tables in one order and another, while roles are granted this and that.
+#[test]
+fn granting_beside_writers_ends_nobodys_transaction() -> Result<()> {
+    let cluster = cluster()?;
+    let mut owner = cluster.create_database_with_extension("beside")?;
+    owner.batch_execute("CREATE ROLE beside_one")?;
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| -> Result<()> {
+        let writers: Vec<_> = [
+            ["costsim_write_provenance('r', 'acme')", "costsim_record_cost('acme', 'm', 1)"],
+            ["costsim_record_cost('acme', 'm', 1)", "costsim_record_run('acme', 'w', 'failed', 'e')"],
+            ["costsim_record_run('acme', 'w', 'failed', 'e')", "costsim_write_provenance('r', 'acme')"],
+        ]
+        .into_iter()
+        .map(|calls| {
+            let mut client = cluster.connect("beside")?;
+            Ok(scope.spawn({
+                let is_over = &is_over;
+                move || -> Result<u32> {
+                    let mut count = 0;
+                    while !is_over.load(Ordering::Relaxed) {
+                        client.batch_execute("BEGIN")?;
+                        for call in calls {
+                            client.batch_execute(&format!("SELECT FROM {call} s"))?;
+                        }
+                        client.batch_execute("COMMIT")?;
+                        count += 1;
+                    }
+                    Ok(count)
+                }
+            }))
+        })
+        .collect::<Result<_>>()?;
+        let granted = (0..10).try_for_each(|turn| {
+            let (level, tenant) = if turn % 2 == 0 { ("app", "acme") } else { ("reader", "*") };
+            owner.batch_execute(&format!("SELECT costsim_grant('beside_one', '{level}', '{tenant}')"))
+        });
+        is_over.store(true, Ordering::Relaxed);
+        for writer in writers {
+            let count = writer.join().map_err(|_| anyhow::anyhow!("a writer panicked"))??;
+            ensure!(count > 0, "nothing was written");
+        }
+        Ok(granted?)
+    })?;
+    // Whoever is not to wait says so.
+    let mut reader = cluster.connect("beside")?;
+    reader.batch_execute("BEGIN; SELECT FROM costsim_provenance")?;
+    let late = owner.batch_execute("SET lock_timeout = '1500ms'; SELECT costsim_revoke('beside_one')").err();
+    let code = late.as_ref().and_then(|error| error.code()).map(|code| code.code().to_owned());
+    assert_eq!(code.as_deref(), Some("55P03"), "{late:?}");
+    reader.batch_execute("COMMIT")?;
+    ensure!(one::<bool>(&mut owner, "SELECT costsim_revoke('beside_one')")?, "nothing was revoked");
+    Ok(())
+}
+
+#[test]
+fn backup_by_a_reader_of_all_data_needs_bypassrls() -> Result<()> {
+    let cluster = cluster()?;
+    let mut owner = cluster.create_database_with_extension("backup")?;
+    owner.batch_execute("CREATE ROLE backup_role LOGIN IN ROLE pg_read_all_data; INSERT INTO costsim_provenance (tenant_id) VALUES ('acme')")?;
+    let dump = cluster.data_dir().parent().context("a folder")?.join("backup.dump");
+    let dump = dump.to_str().context("a path")?;
+    let database = format!("{} user=backup_role", cluster.conn_string("backup"));
+    let refused = run_tool(&cluster, "pg_dump", ["-f", dump, "-d", &database]).err();
+    let refused = refused.map(|error| format!("{error:#}")).unwrap_or_default();
+    ensure!(refused.contains("row-level security"), "{refused}");
+    owner.batch_execute("ALTER ROLE backup_role BYPASSRLS")?;
+    run_tool(&cluster, "pg_dump", ["-f", dump, "-d", &database])?;
     Ok(())
 }
