@@ -175,7 +175,7 @@ pub fn transaction_within<T>(limit: TimeDelta, body: impl FnOnce() -> Result<T>)
 }
 
 /// Runs `body`, in which no lock is waited for longer than `limit`: 55P03.
-fn with_lock_timeout<T>(limit: TimeDelta, body: impl FnOnce() -> Result<T>) -> Result<T> {
+pub(super) fn with_lock_timeout<T>(limit: TimeDelta, body: impl FnOnce() -> Result<T>) -> Result<T> {
     let millis = limit.num_milliseconds().clamp(1, i64::from(i32::MAX));
     let text = CString::new(millis.to_string()).unwrap_or_default();
     // SAFETY: the setting is put back when its level ends, here or by the abort of the subtransaction.
