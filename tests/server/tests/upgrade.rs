@@ -429,9 +429,9 @@ fn update_gives_what_is_new_to_the_owner_and_refuses_several() -> Result<()> {
          END $$; GRANT CREATE ON SCHEMA public TO landlord",
     )?;
     assert_eq!(one::<i64>(&mut client, NOT_OF)?, 0);
-    client.batch_execute("ALTER FUNCTION costsim_is_open() OWNER TO lodger")?;
+    client.batch_execute("ALTER FUNCTION costsim_is_open OWNER TO lodger")?;
     assert_eq!(sqlstate_of(&mut client, "ALTER EXTENSION costsim_pg UPDATE")?, "42501");
-    client.batch_execute("ALTER FUNCTION costsim_is_open() OWNER TO landlord")?;
+    client.batch_execute("ALTER FUNCTION costsim_is_open OWNER TO landlord")?;
     update(&mut client)?;
     assert_eq!(one::<i64>(&mut client, NOT_OF)?, 0, "what is new is somebody else's");
     goes_on_simply(&mut client)?;
@@ -455,7 +455,7 @@ fn update_names_the_roles_that_see_no_rows_after_it() -> Result<()> {
         "SELECT costsim_record_cost('acme', 'm', 7);
          CREATE ROLE by_hand; CREATE ROLE sees_one_column; CREATE ROLE backup BYPASSRLS; CREATE ROLE has_a_policy; CREATE ROLE has_nothing;
          GRANT SELECT ON costsim_cost_records TO by_hand, backup, has_a_policy; GRANT SELECT (tenant_id) ON costsim_cost_records TO sees_one_column;
-         GRANT EXECUTE ON FUNCTION costsim_is_open() TO has_nothing;
+         GRANT EXECUTE ON FUNCTION costsim_is_open TO has_nothing;
          CREATE POLICY mine ON costsim_cost_records TO has_a_policy USING (tenant_id = 'acme');
          CREATE VIEW costs AS SELECT * FROM costsim_cost_records; GRANT SELECT ON costs TO has_nothing",
     )?;
