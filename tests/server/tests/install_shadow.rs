@@ -66,9 +66,9 @@ BEGIN
         body := format('BEGIN RAISE LOG ''a planted object was used: %%'', %L; RAISE EXCEPTION ''planted: %%'', %L; END', f.name, f.name);
         FOREACH t IN ARRAY '{text,name,bigint,integer,oid,boolean,double precision,numeric,timestamptz,date,jsonb}'::regtype[] LOOP
             FOR n IN 1 .. CASE WHEN f.isvariadic THEN 3 ELSE 1 END LOOP
-                SELECT string_agg(CASE WHEN a.t IN ('anyarray', 'anycompatiblearray') THEN t || '[]' WHEN a.t LIKE '%any%' THEN t::text ELSE a.t END, ', ' ORDER BY a.k)
+                SELECT string_agg(CASE WHEN a.said IN ('anyarray', 'anycompatiblearray') THEN t || '[]' WHEN a.said LIKE '%any%' THEN t::text ELSE a.said END, ', ' ORDER BY a.k)
                   INTO args
-                  FROM unnest(f.args || array_fill(f.args[cardinality(f.args)], ARRAY[n - 1])) WITH ORDINALITY a (t, k);
+                  FROM unnest(f.args || array_fill(f.args[cardinality(f.args)], ARRAY[n - 1])) WITH ORDINALITY a (said, k);
                 BEGIN
                     EXECUTE format('CREATE FUNCTION hostile.%I(%s) RETURNS %s LANGUAGE plpgsql AS %L', f.name, args,
                                    CASE WHEN f.result LIKE '%any%' THEN 'text' ELSE f.result END, body);
@@ -126,8 +126,8 @@ fn used(cluster: &Cluster) -> Result<Vec<String>> {
 /// One of each room that writes.
 const KEPT: [&str; 8] = [
     "SELECT public.costsim_try_leader(7011), public.costsim_release_leader(7011)",
-    "SELECT public.costsim_fire_alert('{\"alertname\": \"kept\"}'::jsonb)",
-    "SELECT public.costsim_enqueue_alert('[{\"labels\": {\"alertname\": \"kept\"}}]'::jsonb, 'test')",
+    "SELECT public.costsim_fire_alert('{\"alertname\": \"kept\"}'::pg_catalog.jsonb)",
+    "SELECT public.costsim_enqueue_alert('[{\"labels\": {\"alertname\": \"kept\"}}]'::pg_catalog.jsonb, 'test')",
     "SELECT public.costsim_write_provenance('kept', 'acme', v1_cost => 1, v2_cost => 2)",
     "SELECT public.costsim_record_cost('acme', 'm', 7)",
     "SELECT public.costsim_record_run('acme', 'mailer', 'failed', 'why')",
