@@ -407,9 +407,11 @@ BEGIN ATOMIC
            (s.month::timestamp + INTERVAL '1 month')::date - s.day - 1
       FROM s
      CROSS JOIN older o
-      LEFT JOIN costsim_cost_budgets b ON b.tenant_id = $1 AND b.budget_type = 'tenant' AND b.is_active;
+      LEFT JOIN costsim_cost_budgets b ON b.tenant_id = $1 AND b.budget_type = 'tenant' AND b.is_active
+     -- As the projection has it.
+     WHERE $2 >= 1 AND $2 <= 365;
 END;
-COMMENT ON FUNCTION _costsim_projection_facts(text, integer, timestamptz) IS 'The spends of the whole days before as_of, from the tenant''s first day on; how the month stands, how much of the day is over (0 to 1), and how many days of the month follow it.';
+COMMENT ON FUNCTION _costsim_projection_facts(text, integer, timestamptz) IS 'Nothing where lookback_days is not from 1 to 365. The spends of the whole days before as_of, from the tenant''s first day on; how the month stands, how much of the day is over (0 to 1), and how many days of the month follow it.';
 
 REVOKE ALL ON FUNCTION
     _costsim_cost_window(text, timestamptz, timestamptz),

@@ -19,13 +19,15 @@ mod home;
 mod server;
 mod statement;
 mod transaction;
+mod update;
 mod version;
 
 #[cfg(any(test, feature = "pg_test"))]
 mod tests;
 
 pub use home::{
-    accept_changes, as_owner, as_owner_of, as_servant, relation, serve_as, tell_of_change, watch_relations,
+    accept_changes, as_owner, as_owner_of, as_servant, is_at_least, relation, serve_as, tell_of_change,
+    watch_relations,
 };
 pub use server::{
     database_name, deadlock_timeout, has_lasting_snapshot, is_read_only, is_replicating, is_serializable,

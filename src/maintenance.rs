@@ -43,20 +43,57 @@ static NOTE: Statement = Statement::deciding(
 
 /// Notes that a task has been done, and on how many rows or hours.
 pub fn note(task: Task, rows: i64) -> Result<()> {
-    NOTE.run(&[task.name().into(), rows.into(), None::<&str>.into(), false.into()]).map(drop)
+    write(task, rows, None, false)
 }
 
 /// The same of a later step of what was noted last: its rows are added.
 pub fn note_more(task: Task, rows: i64) -> Result<()> {
-    NOTE.run(&[task.name().into(), rows.into(), None::<&str>.into(), true.into()]).map(drop)
+    write(task, rows, None, true)
 }
 
 /// Notes that a task has failed.
 pub fn note_failure(task: Task, error: &str) -> Result<()> {
-    NOTE.run(&[task.name().into(), 0_i64.into(), error.into(), false.into()]).map(drop)
+    write(task, 0, Some(error), false)
+}
+
+fn write(task: Task, rows: i64, error: Option<&str>, goes_on: bool) -> Result<()> {
+    // The table takes no tasks but those of its own version.
+    if !task.is_known()? {
+        return Ok(());
+    }
+    NOTE.run(&[task.name().into(), rows.into(), error.into(), goes_on.into()]).map(drop)
 }
 
 impl Task {
+    /// The version of the SQL that brought it.
+    fn since(self) -> &'static str {
+        match self {
+            Self::PurgeProvenance
+            | Self::RefreshDrift
+            | Self::PurgeCosts
+            | Self::RefreshCosts
+            | Self::DetectAnomalies
+            | Self::PurgeRuns
+            | Self::PurgeFeedback
+            | Self::PurgePredictions => "0.1.0",
+            Self::PurgeAlerts
+            | Self::PurgeLeaderEvents
+            | Self::PurgeBreakerEvents
+            | Self::PurgeIncidents
+            | Self::PurgeCanaryReports
+            | Self::PurgeGoldenResults
+            | Self::PurgeAnomalies
+            | Self::PurgeEnvelopes
+            | Self::PurgeAuditFailures
+            | Self::PurgeBackfill => "0.2.0",
+        }
+    }
+
+    /// Whether the SQL in this database, which may be of an earlier version than the library, knows the task.
+    pub fn is_known(self) -> Result<bool> {
+        db::is_at_least(self.since())
+    }
+
     pub fn name(self) -> &'static str {
         match self {
             Self::PurgeProvenance => "purge_provenance",

@@ -48,6 +48,8 @@ struct Home {
     landmark: pg_sys::Oid,
     /// Whose tables they are.
     owner: pg_sys::Oid,
+    /// The version of the SQL: another one has other statements.
+    version: String,
 }
 
 /// The extension's schema, ready to stand in a statement. Resolved once per backend, and again after DROP EXTENSION,
@@ -80,6 +82,15 @@ pub fn schema() -> Result<Rc<str>> {
 fn owner() -> Result<pg_sys::Oid> {
     schema()?;
     HOME.with_borrow(|home| home.as_ref().map(|home| home.owner)).ok_or(Error::NotInstalled)
+}
+
+/// Whether the SQL in this database is of that version or a later one.
+pub fn is_at_least(version: &str) -> Result<bool> {
+    schema()?;
+    HOME.with_borrow(|home| {
+        home.as_ref().map(|home| version::numbers(&home.version) >= version::numbers(version))
+    })
+    .ok_or(Error::NotInstalled)
 }
 
 /// A relation of the extension, by its name: what the catalog says now.
@@ -125,7 +136,7 @@ fn read_home(client: &SpiClient<'_>) -> Result<Option<Home>> {
         return Ok(None);
     };
     version::require_known(&version)?;
-    Ok(Some(Home { schema: schema.into(), namespace, landmark, owner }))
+    Ok(Some(Home { schema: schema.into(), namespace, landmark, owner, version }))
 }
 
 fn watch() {

@@ -18,7 +18,8 @@ use crate::error::{Error, Result as Answer};
 /// This library's own version, and that of the SQL it comes with.
 pub const LIBRARY_VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// The versions of the SQL that it works with beside its own. A version is struck out when a statement needs what it has not.
+/// The versions of the SQL that it works with beside its own. A version is struck out when a statement needs what it has not. What only newer
+/// SQL has a place for, [`super::is_at_least`] asks: the notes of a task ([`crate::maintenance`]), and what the worker does by itself.
 const WORKS_WITH: [&str; 1] = ["0.1.0"];
 
 /// Refuses a version of the SQL that is not known here.
@@ -44,10 +45,12 @@ pub fn is_known(installed: &str) -> bool {
 
 /// Whether a version comes after the library's. What is no number counts as none.
 pub fn is_newer(installed: &str) -> bool {
-    let numbers = |version: &str| -> Vec<u64> {
-        version.split(['.', '-', '+']).map(|part| part.parse().unwrap_or(0)).collect()
-    };
     numbers(installed) > numbers(LIBRARY_VERSION)
+}
+
+/// A version as numbers that can be compared.
+pub(super) fn numbers(version: &str) -> Vec<u64> {
+    version.split(['.', '-', '+']).map(|part| part.parse().unwrap_or(0)).collect()
 }
 
 /// What there is to say of the version in this database, although the library works with it.

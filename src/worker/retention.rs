@@ -244,8 +244,10 @@ impl Round {
         let step = Step { age: self.age, max_rows: self.kind.at_once, goes_on: self.goes_on };
         // Whatever comes next but more of the same is a run of its own.
         self.goes_on = false;
-        let cleared_to = &mut self.cleared_to;
-        let has_more = contained(|| match self.kind.way {
+        let (kind, cleared_to) = (self.kind, &mut self.cleared_to);
+        let has_more = contained(|| match kind.way {
+            // Until the extension is updated nothing goes that its version would have kept.
+            Way::Purge(_) if !kind.task.is_known()? => Ok(false),
             Way::Purge(purge) => Ok(purge(step)? >= step.max_rows),
             Way::Alerts => clear_alerts(step, cleared_to),
         })?;

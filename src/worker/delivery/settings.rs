@@ -35,13 +35,17 @@ impl Delivery {
         if self.list.as_ref() != Some(&current) && !self.may_refresh() {
             return Ok(None);
         }
-        if current.0.is_empty() {
-            self.stop();
-            return blocked("costsim.alertmanager_url is empty: alerts stay pending".into());
-        }
         if self.checked_at.is_none_or(|at| at.elapsed() >= LATER) && !self.is_busy() {
             self.outdated = db::transaction(db::version_trouble)?;
             self.checked_at = Some(Instant::now());
+        }
+        if current.0.is_empty() {
+            self.stop();
+            let nowhere = "costsim.alertmanager_url is empty: alerts stay pending";
+            return blocked(match &self.outdated {
+                Some(outdated) => format!("{outdated}; {nowhere}"),
+                None => nowhere.to_owned(),
+            });
         }
         if !self.is_alone {
             self.is_alone = db::transaction(|| Ok(lock::try_be_the_only_deliverer()))?;
@@ -119,7 +123,7 @@ impl Delivery {
         for target in &mut self.targets {
             target.give_up();
         }
-        (self.client, self.list, self.checked_at) = (None, None, None);
+        (self.client, self.list) = (None, None);
         self.targets.clear();
         if std::mem::take(&mut self.is_alone) {
             lock::stop_being_the_only_deliverer();

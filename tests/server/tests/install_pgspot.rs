@@ -110,6 +110,11 @@ fn pgspot_finds_what_is_planted_for_it() -> Result<()> {
             "PS004",
             "CREATE FUNCTION costsim_f() RETURNS int LANGUAGE c SECURITY DEFINER SET search_path = public, pg_catalog AS 'x', 'y';",
         ),
+        // Its body is put into the normal form, and that must not give it the path it lacks.
+        (
+            "PS003",
+            "CREATE FUNCTION costsim_f() RETURNS int LANGUAGE sql SECURITY DEFINER BEGIN ATOMIC SELECT 1; END;",
+        ),
         ("PS005", "CREATE FUNCTION costsim_f() RETURNS int LANGUAGE sql AS 'SELECT 1';"),
         ("PS010", "CREATE SCHEMA IF NOT EXISTS elsewhere;"),
         ("PS012", "CREATE TABLE IF NOT EXISTS costsim_t (id int);"),

@@ -52,6 +52,32 @@ BEGIN
         END IF;
     END LOOP;
 END $plant$;
+
+-- What takes arguments of any type, for each of the types that we use: a fitting one goes before.
+DO $any$
+DECLARE f record; t regtype; n integer; args text; body text;
+BEGIN
+    FOR f IN
+        SELECT p.proname AS name, p.proargtypes::oid[]::regtype[]::text[] AS args, p.prorettype::regtype::text AS result, p.provariadic <> 0 AS isvariadic
+          FROM pg_proc p
+         WHERE p.pronamespace = 'pg_catalog'::regnamespace AND p.proargtypes::oid[]::regtype[]::text[] && '{"\"any\"",anyelement,anyarray,anynonarray,anycompatible,anycompatiblearray,anycompatiblenonarray}'
+           AND NOT p.proargtypes::oid[]::regtype[]::text[] && '{internal,anyrange,anymultirange,anyenum,anycompatiblerange,anycompatiblemultirange,record,record[],cstring}'
+    LOOP
+        body := format('BEGIN RAISE LOG ''a planted object was used: %%'', %L; RAISE EXCEPTION ''planted: %%'', %L; END', f.name, f.name);
+        FOREACH t IN ARRAY '{text,name,bigint,integer,oid,boolean,double precision,numeric,timestamptz,date,jsonb}'::regtype[] LOOP
+            FOR n IN 1 .. CASE WHEN f.isvariadic THEN 3 ELSE 1 END LOOP
+                SELECT string_agg(CASE WHEN a.said IN ('anyarray', 'anycompatiblearray') THEN t || '[]' WHEN a.said LIKE '%any%' THEN t::text ELSE a.said END, ', ' ORDER BY a.k)
+                  INTO args
+                  FROM unnest(f.args || array_fill(f.args[cardinality(f.args)], ARRAY[n - 1])) WITH ORDINALITY a (said, k);
+                BEGIN
+                    EXECUTE format('CREATE FUNCTION hostile.%I(%s) RETURNS %s LANGUAGE plpgsql AS %L', f.name, args,
+                                   CASE WHEN f.result LIKE '%any%' THEN 'text' ELSE f.result END, body);
+                EXCEPTION WHEN duplicate_function OR invalid_function_definition OR feature_not_supported THEN NULL;
+                END;
+            END LOOP;
+        END LOOP;
+    END LOOP;
+END $any$;
 "#;
 
 /// Relations and types, in a schema: an empty one of each name, and a domain that nothing is a value of.
@@ -97,6 +123,18 @@ fn used(cluster: &Cluster) -> Result<Vec<String>> {
     Ok(log.lines().filter_map(|line| line.split_once(WORD)).map(|(_, name)| name.to_owned()).collect())
 }
 
+/// One of each room that writes.
+const KEPT: [&str; 8] = [
+    "SELECT public.costsim_try_leader(7011), public.costsim_release_leader(7011)",
+    "SELECT public.costsim_fire_alert('{\"alertname\": \"kept\"}'::pg_catalog.jsonb)",
+    "SELECT public.costsim_enqueue_alert('[{\"labels\": {\"alertname\": \"kept\"}}]'::pg_catalog.jsonb, 'test')",
+    "SELECT public.costsim_write_provenance('kept', 'acme', v1_cost => 1, v2_cost => 2)",
+    "SELECT public.costsim_record_cost('acme', 'm', 7)",
+    "SELECT public.costsim_record_run('acme', 'mailer', 'failed', 'why')",
+    "SELECT public.costsim_disable_v2('kept', 'ann'), public.costsim_enable_v2('ann')",
+    "SELECT public.costsim_refresh_drift(), public.costsim_refresh_costs()",
+];
+
 /// Calls everything; answers how many calls went through.
 fn call_all(
     cluster: &Cluster,
@@ -116,7 +154,7 @@ fn call_all(
     }
     let mut answered = 0;
     for statement in statements {
-        match session.simple_query(&format!("BEGIN; {statement}; ROLLBACK")) {
+        match session.simple_query(&format!("BEGIN; {statement}; SET CONSTRAINTS ALL IMMEDIATE; ROLLBACK")) {
             Ok(_) => answered += 1,
             Err(error) => {
                 error.code().with_context(|| format!("{statement}: {error}"))?;
@@ -168,10 +206,25 @@ fn nothing_that_is_planted_in_front_of_the_servers_own_is_used() -> Result<()> {
     for user in ["app", "postgres"] {
         let answered = call_all(&cluster, &mut trapped(&cluster, user)?, &functions, &tables)?;
         ensure!(answered > 150, "{user}: only {answered} calls went through");
+        // And to the end, with what is done at a commit.
+        let mut session = trapped(&cluster, user)?;
+        for call in KEPT {
+            session
+                .batch_execute(&format!("BEGIN; {call}; COMMIT"))
+                .with_context(|| format!("{user}: {call}"))?;
+        }
+        ensure!(used(&cluster)?.is_empty(), "{user}: {:?}", used(&cluster)?);
     }
     // The trap bites: each kind of object is found first by whoever names it without its schema.
     let mut session = trapped(&cluster, "app")?;
-    for bait in ["SELECT 1 + 1", "SELECT abs(-1)", "SELECT 'x'::text", "SELECT sum(1)"] {
+    for bait in [
+        "SELECT 1 + 1",
+        "SELECT abs(-1)",
+        "SELECT 'x'::text",
+        "SELECT sum(1)",
+        "SELECT format('%s', 'x'::name)",
+        "SELECT array_position('{1}', 1)",
+    ] {
         let before = used(&cluster)?.len();
         ensure!(session.batch_execute(bait).is_err(), "{bait} went through");
         ensure!(used(&cluster)?.len() > before, "{bait} left no word");

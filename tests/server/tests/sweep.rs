@@ -1,11 +1,12 @@
-//! Every function of the extension is called with NULL and with the ends of its types' ranges, by a role that has only been granted them.
+//! Every function of the extension is called with NULL and with the ends of its types' ranges, by a role that has only been granted them,
+//! by one of a single tenant's, and, where only the owner may, by the owner.
 //!
 //! It promises that no call ends a server process, none is a fault of ours (XX000), and whatever is refused is refused with an SQLSTATE of
 //! the list below. `COSTSIM_SWEEP=1` calls them with every argument at an end at once as well. What a function answers to such values its own tests say. The functions come from the catalog, so a new one is in.
 
 use anyhow::{Result, bail};
 use costsim_harness::Cluster;
-use costsim_server_tests::ends::functions;
+use costsim_server_tests::ends::{Function, functions};
 use costsim_server_tests::one;
 use postgres::{Client, SimpleQueryMessage};
 use std::collections::BTreeMap;
@@ -30,10 +31,10 @@ const WAITING: [&str; 2] = ["costsim_wait_leader", "costsim_run_as_leader"];
 /// They run what they are given, whose errors are its own.
 const RUNNING: [&str; 1] = ["costsim_run_as_leader"];
 
-/// A session of the role, whose waits end.
-fn sweeper(cluster: &Cluster) -> Result<Client> {
+/// A session of a role, whose waits end.
+fn session_of(cluster: &Cluster, user: &str) -> Result<Client> {
     let mut config = cluster.config("postgres");
-    let mut client = config.user("sweeper").connect(postgres::NoTls)?;
+    let mut client = config.user(user).connect(postgres::NoTls)?;
     client.batch_execute("SET client_min_messages = error; SET lock_timeout = '5s'")?;
     Ok(client)
 }
@@ -49,13 +50,51 @@ fn no_function_breaks_on_null_or_on_the_ends_of_its_types() -> Result<()> {
          GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO sweeper;
          GRANT ALL ON ALL TABLES IN SCHEMA public TO sweeper; GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO sweeper",
     )?;
+    // An application of one tenant's, as the manual has it.
+    client.batch_execute("CREATE ROLE tenant LOGIN; SELECT costsim_grant('tenant', 'app', 'acme')")?;
     let functions = functions(&mut client)?;
-    let mut session = sweeper(&cluster)?;
+    let swept = sweep(&cluster, "sweeper", &functions.iter().collect::<Vec<_>>())?;
+    assert!(
+        functions.len() > 150 && swept.count > 4_000,
+        "{} functions, {} calls",
+        functions.len(),
+        swept.count
+    );
+    assert!(
+        swept.answered * 4 > swept.count,
+        "only {} of {} calls were answered: most were refused for something else",
+        swept.answered,
+        swept.count
+    );
+    let of_tenant = sweep(&cluster, "tenant", &functions.iter().collect::<Vec<_>>())?;
+    assert!(of_tenant.answered > 300, "only {} calls of a tenant's were answered", of_tenant.answered);
+    let for_owner = ["costsim_grant", "costsim_revoke", "costsim_adopt", "costsim_unadopt"];
+    let for_owner: Vec<_> =
+        functions.iter().filter(|function| for_owner.contains(&function.name.as_str())).collect();
+    assert_eq!(for_owner.len(), 4);
+    let of_owner = sweep(&cluster, "postgres", &for_owner)?;
+    assert!(of_owner.answered >= 3, "only {} calls of the owner's were answered", of_owner.answered);
+    let log = cluster.log()?;
+    assert!(!log.contains("was terminated by signal") && !log.contains("PANIC"), "a process ended");
+    // A session that leads may have been ended, as one function is there to do.
+    assert!(one::<bool>(&mut cluster.connect("postgres")?, "SELECT is_current FROM costsim_version()")?);
+    Ok(())
+}
+
+/// How many calls there were, and how many were answered.
+struct Swept {
+    count: u32,
+    answered: u32,
+}
+
+/// Calls functions as a role, and fails where one does what none may.
+fn sweep(cluster: &Cluster, user: &str, functions: &[&Function]) -> Result<Swept> {
+    let mut session = session_of(cluster, user)?;
     let (mut count, mut answered, mut faults) = (0_u32, 0_u32, String::new());
     let mut refused: BTreeMap<String, u32> = BTreeMap::new();
     let is_thorough = std::env::var_os("COSTSIM_SWEEP").is_some();
     let mut times = Vec::new();
-    for function in &functions {
+    for function in functions {
         let begun_at = std::time::Instant::now();
         let waits = WAITING.contains(&function.name.as_str());
         let is_slow = waits || function.is_inner();
@@ -83,7 +122,7 @@ fn no_function_breaks_on_null_or_on_the_ends_of_its_types() -> Result<()> {
             };
             let Some(code) = error.code() else {
                 writeln!(faults, "the server process ended: {shown}: {error}")?;
-                session = reconnect(&cluster)?;
+                session = reconnect(cluster, user)?;
                 continue;
             };
             let code = code.code().to_owned();
@@ -96,27 +135,21 @@ fn no_function_breaks_on_null_or_on_the_ends_of_its_types() -> Result<()> {
         }
         times.push((begun_at.elapsed(), &function.name));
     }
-    println!("{} functions, {count} calls, {answered} answered, refused: {refused:?}", functions.len());
+    println!(
+        "{user}: {} functions, {count} calls, {answered} answered, refused: {refused:?}",
+        functions.len()
+    );
     times.sort();
     println!("longest: {:?}", times.iter().rev().take(5).collect::<Vec<_>>());
     if !faults.is_empty() {
         bail!("{faults}");
     }
-    assert!(functions.len() > 150 && count > 4_000, "{} functions, {count} calls", functions.len());
-    assert!(
-        answered * 4 > count,
-        "only {answered} of {count} calls were answered: most were refused for something else"
-    );
-    let log = cluster.log()?;
-    assert!(!log.contains("was terminated by signal") && !log.contains("PANIC"), "a process ended");
-    // A session that leads may have been ended, as one function is there to do.
-    assert!(one::<bool>(&mut cluster.connect("postgres")?, "SELECT is_current FROM costsim_version()")?);
-    Ok(())
+    Ok(Swept { count, answered })
 }
 
 /// After a crash the server comes back by itself.
-fn reconnect(cluster: &Cluster) -> Result<Client> {
+fn reconnect(cluster: &Cluster, user: &str) -> Result<Client> {
     costsim_harness::wait_until(costsim_server_tests::LIMIT, "the server to be back", || {
-        sweeper(cluster).map(Some)
+        session_of(cluster, user).map(Some)
     })
 }

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use costsim_harness::Cluster;
 use costsim_server_tests::catalog::{catalog, difference};
-use costsim_server_tests::{Shared, one, run_tool, sqlstate_of};
+use costsim_server_tests::{Shared, one, run_tool, sqlstate_of, wait_for};
 use postgres::Client;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -297,5 +297,196 @@ fn released_scripts_are_not_installed() -> Result<()> {
         "SELECT count(*) FROM pg_extension_update_paths('costsim_pg') WHERE path IS NOT NULL AND target = $1";
     let ways: i64 = client.query_one(ways, &[&env!("CARGO_PKG_VERSION")])?.get(0);
     assert_eq!(usize::try_from(ways)?, RELEASED.len(), "every released version has a way to this one");
+    Ok(())
+}
+
+/// Begins an update in a session of its own; what comes of it.
+fn update_beside(cluster: &Cluster, database: &str) -> Result<std::thread::JoinHandle<Result<()>>> {
+    let mut client = cluster.connect(database)?;
+    client.batch_execute("SET application_name = 'the update'")?;
+    Ok(std::thread::spawn(move || update(&mut client)))
+}
+
+/// Whether the update waits for something.
+const UPDATE_WAITS: &str = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = 'the update'
+    AND (wait_event_type = 'Lock' OR wait_event = 'PgSleep'))";
+
+#[test]
+fn update_waits_for_a_transaction_and_never_makes_it_fail() -> Result<()> {
+    let cluster = cluster()?;
+    let mut client = install(&cluster, "waits", "public", Some("0.1.0"))?;
+    let mut app = cluster.connect("waits")?;
+    // Whatever table comes first, the other is wanted later.
+    for (first, then) in [
+        ("SELECT costsim_record_cost('acme', 'm', 7)", "SELECT costsim_try_leader(7001)"),
+        ("SELECT costsim_try_leader(7002)", "SELECT costsim_record_cost('acme', 'm', 7)"),
+    ] {
+        app.batch_execute(&format!("BEGIN; {first}"))?;
+        assert_eq!(
+            sqlstate_of(&mut client, "SET lock_timeout = '100ms'; ALTER EXTENSION costsim_pg UPDATE")?,
+            "55P03"
+        );
+        client.batch_execute("RESET lock_timeout")?;
+        let updating = update_beside(&cluster, "waits")?;
+        wait_for(&mut client, "the update to wait", UPDATE_WAITS)?;
+        // Longer than the server takes to look for a deadlock, if there were one: the call answers, or the server ends it.
+        app.batch_execute(then).with_context(|| format!("{then} after {first}"))?;
+        wait_for(&mut client, "the update to wait again", UPDATE_WAITS)?;
+        app.batch_execute("COMMIT")?;
+        updating.join().map_err(|_| anyhow::anyhow!("the update has panicked"))??;
+        goes_on_simply(&mut app)?;
+        client.batch_execute("DROP EXTENSION costsim_pg; CREATE EXTENSION costsim_pg VERSION '0.1.0'")?;
+    }
+    Ok(())
+}
+
+fn goes_on_simply(client: &mut Client) -> Result<()> {
+    assert!(one::<bool>(client, "SELECT is_current FROM costsim_version()")?);
+    client.batch_execute("SELECT costsim_record_cost('acme', 'm', 7)")?;
+    Ok(())
+}
+
+#[test]
+fn update_beside_writers_and_leaders_fails_none_of_them() -> Result<()> {
+    let cluster = cluster()?;
+    let mut client = install(&cluster, "busy", "public", Some("0.1.0"))?;
+    let calls = [
+        "SELECT costsim_record_cost('acme', 'm', 7)",
+        "SELECT costsim_try_leader(7001), costsim_release_leader(7001)",
+        "SELECT costsim_write_provenance('r', 'acme', v1_cost => 1, v2_cost => 2)",
+        "SELECT costsim_fire_alert('{\"alertname\": \"a\"}')",
+        "SELECT costsim_record_run('acme', 'mailer', 'failed', 'why')",
+    ];
+    let is_over = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let mut writers = Vec::new();
+    for number in 0..4 {
+        let (mut session, is_over) = (cluster.connect("busy")?, Arc::clone(&is_over));
+        writers.push(std::thread::spawn(move || -> Result<u32> {
+            // Old plans, and calls in every order.
+            session.batch_execute(
+                "PREPARE note AS SELECT costsim_write_provenance('p', 'acme', v1_cost => 1, v2_cost => 2); EXECUTE note",
+            )?;
+            let mut rounds = 0;
+            while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                let (first, then) = (calls[(number + rounds as usize) % 5], calls[(number * 2 + 1) % 5]);
+                session
+                    .batch_execute(&format!("BEGIN; {first}; EXECUTE note; {then}; COMMIT"))
+                    .with_context(|| format!("{first}; {then}"))?;
+                rounds += 1;
+            }
+            Ok(rounds)
+        }));
+    }
+    wait_for(&mut client, "the writers", "SELECT count(*) > 100 FROM costsim_provenance")?;
+    let outcome = update(&mut client);
+    let more = "SELECT count(*) FROM costsim_provenance";
+    let there: i64 = one(&mut client, more)?;
+    wait_for(
+        &mut client,
+        "the writers again",
+        &format!("SELECT count(*) > {there} + 20 FROM costsim_provenance"),
+    )?;
+    is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+    for writer in writers {
+        let rounds = writer.join().map_err(|_| anyhow::anyhow!("a writer has panicked"))??;
+        ensure!(rounds > 0, "a writer has done nothing");
+    }
+    outcome?;
+    goes_on_simply(&mut client)?;
+    Ok(())
+}
+
+/// Members that are not of the role, without the sequences of columns.
+const NOT_OF: &str = "SELECT count(*) FROM pg_depend d LEFT JOIN pg_class c ON d.classid = 'pg_class'::regclass AND c.oid = d.objid
+      LEFT JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid LEFT JOIN pg_type t ON d.classid = 'pg_type'::regclass AND t.oid = d.objid
+     WHERE d.deptype = 'e' AND d.refclassid = 'pg_extension'::regclass AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'costsim_pg')
+       AND coalesce(c.relowner, p.proowner, t.typowner) <> 'landlord'::regrole";
+
+#[test]
+fn update_gives_what_is_new_to_the_owner_and_refuses_several() -> Result<()> {
+    let cluster = cluster()?;
+    let mut client = install(&cluster, "owned", "public", Some("0.1.0"))?;
+    client.batch_execute("CREATE ROLE landlord; CREATE ROLE lodger")?;
+    // The owner that the script has found is the superuser; then all is given away, as REASSIGN OWNED would in a database of one owner.
+    client.batch_execute(
+        "UPDATE pg_extension SET extowner = 'landlord'::regrole WHERE extname = 'costsim_pg';
+         UPDATE pg_shdepend SET refobjid = 'landlord'::regrole WHERE classid = 'pg_extension'::regclass AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())",
+    )?;
+    // Nobody's word decides as whom it runs: half of it is the superuser's.
+    assert_eq!(sqlstate_of(&mut client, "ALTER EXTENSION costsim_pg UPDATE")?, "42501");
+    client.batch_execute(
+        "DO $$ DECLARE command text; BEGIN
+             FOR command IN
+                 SELECT format('ALTER TABLE %s OWNER TO landlord', c.oid::regclass) FROM pg_depend d JOIN pg_class c ON d.classid = 'pg_class'::regclass AND c.oid = d.objid
+                  WHERE d.deptype = 'e' AND c.relkind IN ('r', 'v') AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'costsim_pg')
+                 UNION ALL
+                 SELECT format('ALTER ROUTINE %s OWNER TO landlord', p.oid::regprocedure) FROM pg_depend d JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid
+                  WHERE d.deptype = 'e' AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'costsim_pg')
+                 UNION ALL
+                 SELECT format('ALTER TYPE %s OWNER TO landlord', t.oid::regtype) FROM pg_depend d JOIN pg_type t ON d.classid = 'pg_type'::regclass AND t.oid = d.objid
+                  WHERE d.deptype = 'e' AND t.typtype = 'b' AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'costsim_pg')
+             LOOP EXECUTE command; END LOOP;
+         END $$; GRANT CREATE ON SCHEMA public TO landlord",
+    )?;
+    assert_eq!(one::<i64>(&mut client, NOT_OF)?, 0);
+    client.batch_execute("ALTER FUNCTION costsim_is_open OWNER TO lodger")?;
+    assert_eq!(sqlstate_of(&mut client, "ALTER EXTENSION costsim_pg UPDATE")?, "42501");
+    client.batch_execute("ALTER FUNCTION costsim_is_open OWNER TO landlord")?;
+    update(&mut client)?;
+    assert_eq!(one::<i64>(&mut client, NOT_OF)?, 0, "what is new is somebody else's");
+    goes_on_simply(&mut client)?;
+    assert_eq!(one::<i64>(&mut client, "SELECT count(*) FROM costsim_status() WHERE status = 'bad'")?, 0);
+    Ok(())
+}
+
+/// The query of the manual that names who sees no rows after the update.
+fn query_of_the_manual() -> Result<String> {
+    let manual = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/releasing.md"))?;
+    let behind = manual.split("<!-- who sees no rows -->").nth(1).context("the query's place")?;
+    let query = behind.split("```").nth(1).context("the query")?;
+    Ok(query.trim_start_matches("sql").trim().trim_end_matches(';').to_owned())
+}
+
+#[test]
+fn update_names_the_roles_that_see_no_rows_after_it() -> Result<()> {
+    let cluster = cluster()?;
+    let mut client = install(&cluster, "hand", "public", Some("0.1.0"))?;
+    client.batch_execute(
+        "SELECT costsim_record_cost('acme', 'm', 7);
+         CREATE ROLE by_hand; CREATE ROLE sees_one_column; CREATE ROLE backup BYPASSRLS; CREATE ROLE has_a_policy; CREATE ROLE has_nothing;
+         GRANT SELECT ON costsim_cost_records TO by_hand, backup, has_a_policy; GRANT SELECT (tenant_id) ON costsim_cost_records TO sees_one_column;
+         GRANT EXECUTE ON FUNCTION costsim_is_open TO has_nothing;
+         CREATE POLICY mine ON costsim_cost_records TO has_a_policy USING (tenant_id = 'acme');
+         CREATE VIEW costs AS SELECT * FROM costsim_cost_records; GRANT SELECT ON costs TO has_nothing",
+    )?;
+    let said = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let heard = Arc::clone(&said);
+    let mut config = cluster.config("hand");
+    config.notice_callback(move |notice| {
+        if let Ok(mut said) = heard.lock() {
+            said.push(notice.message().to_owned());
+        }
+    });
+    update(&mut config.connect(postgres::NoTls)?)?;
+    let said = said.lock().map_err(|_| anyhow::anyhow!("poisoned"))?.join("\n");
+    assert!(said.ends_with(": by_hand, sees_one_column"), "{said}");
+    let named = client.query(&query_of_the_manual()?, &[])?;
+    let named: Vec<String> = named.iter().map(|row| row.get(0)).collect();
+    assert_eq!(named, ["by_hand", "sees_one_column"]);
+    for (role, rows) in [("by_hand", 0), ("backup", 1), ("has_a_policy", 1)] {
+        let query = format!("SET ROLE {role}; SELECT * FROM costsim_cost_records");
+        let found = client.simple_query(&query)?;
+        let found =
+            found.iter().filter(|message| matches!(message, postgres::SimpleQueryMessage::Row(_))).count();
+        client.batch_execute("RESET ROLE")?;
+        assert_eq!(found, rows, "{role}");
+    }
+    // A view of its owner's goes on.
+    client.batch_execute("SET ROLE has_nothing")?;
+    assert_eq!(one::<i64>(&mut client, "SELECT count(*) FROM costs")?, 1);
+    client.batch_execute(
+        "RESET ROLE; SELECT costsim_grant('by_hand', 'reader'), costsim_grant('sees_one_column', 'reader')",
+    )?;
+    assert!(client.query(&query_of_the_manual()?, &[])?.is_empty(), "whoever was granted sees his rows");
     Ok(())
 }

@@ -2,7 +2,8 @@
 
 use anyhow::{Context, Result, ensure};
 use costsim_harness::{Alertmanager, Cluster, wait_until};
-use costsim_server_tests::{LIMIT, Site, one, wait_for};
+use costsim_server_tests::ends::functions;
+use costsim_server_tests::{LIMIT, Site, one, set_everywhere, wait_for};
 use postgres::Client;
 use postgres::error::SqlState;
 
@@ -131,5 +132,87 @@ fn worker_of_a_newer_library_delivers_and_says_that_an_update_is_due() -> Result
     })?;
     wait_until(LIMIT, "the alert", || alertmanager.alert_state(&[("alertname", "New")]))?;
     assert_eq!(Site::worker_pid(&mut client)?, worker, "it is the same process");
+    Ok(())
+}
+
+/// What would say that the SQL has not what the library wants of it.
+const MISFITS: [&str; 7] = ["23514", "42P01", "42703", "42883", "42P10", "42804", "XX000"];
+
+#[test]
+fn every_function_of_a_released_version_works_under_the_newer_library() -> Result<()> {
+    let cluster = Cluster::builder().released().start()?;
+    let mut client = cluster.connect("postgres")?;
+    // Of the values that functions are called with, one is a role.
+    client.batch_execute("CREATE EXTENSION costsim_pg VERSION '0.1.0'; CREATE ROLE sweeper")?;
+    client.batch_execute(include_str!("../released/fill-0.1.0.sql"))?;
+    let (mut count, mut answered) = (0, 0);
+    for function in functions(&mut client)? {
+        let call = function.ordinary_call()?;
+        count += 1;
+        match client.simple_query(&format!("BEGIN; {call}; SET CONSTRAINTS ALL IMMEDIATE; ROLLBACK")) {
+            Ok(_) => answered += 1,
+            Err(error) => {
+                let code = error.code().with_context(|| format!("{call}: {error}"))?.code().to_owned();
+                client.batch_execute("ROLLBACK")?;
+                assert!(!MISFITS.contains(&code.as_str()), "{call}: {error:?}");
+            }
+        }
+    }
+    ensure!(count > 100 && answered * 3 > count * 2, "{answered} of {count}");
+    for purge in ["old_alerts", "anomalies", "runs", "feedback", "predictions", "provenance", "cost_records"]
+    {
+        client
+            .batch_execute(&format!("SELECT costsim_purge_{purge}('1 day')"))
+            .or_else(|_| client.batch_execute(&format!("SELECT costsim_purge_{purge}()")))
+            .with_context(|| purge.to_owned())?;
+    }
+    Ok(())
+}
+
+#[test]
+fn worker_of_a_newer_library_keeps_what_it_knows_in_order_and_warns_of_nothing() -> Result<()> {
+    // Without an Alertmanager: it says that an update is due all the same.
+    let cluster = Cluster::builder()
+        .preload(true)
+        .released()
+        .conf("costsim.databases", "app")
+        .conf("costsim.worker_poll_interval", "1s")
+        .conf("costsim.detect_interval", "1s")
+        .conf("costsim.provenance_retention", "7d")
+        .conf("costsim.prediction_retention", "7d")
+        .start()?;
+    cluster.connect("postgres")?.batch_execute("CREATE DATABASE app")?;
+    let mut client = cluster.connect("app")?;
+    client.batch_execute("CREATE EXTENSION costsim_pg VERSION '0.1.0'")?;
+    client.batch_execute(include_str!("../released/fill-0.1.0.sql"))?;
+    ensure!(one::<bool>(&mut client, "SELECT pg_reload_conf()")?);
+    let events: i64 = one(&mut client, "SELECT count(*) FROM costsim_leader_events")?;
+    client.batch_execute("UPDATE costsim_leader_events SET at = now() - interval '9 years'")?;
+    wait_for(
+        &mut client,
+        "the worker to say so",
+        "SELECT bool_or(trouble LIKE '%0.1.0%ALTER EXTENSION costsim_pg UPDATE%') FROM costsim_worker_status() WHERE database = 'app'",
+    )?;
+    let done = "SELECT EXISTS (SELECT FROM costsim_maintenance WHERE task = 'purge_predictions')";
+    wait_for(&mut client, "the purges", done)?;
+    // What is due later has its turn later: by then every kind of rows was looked at.
+    let before =
+        "CREATE TABLE seen AS SELECT last_run_at FROM costsim_maintenance WHERE task = 'purge_provenance'";
+    client.batch_execute(before)?;
+    set_everywhere(&cluster, "costsim.provenance_retention", "8d")?;
+    wait_for(
+        &mut client,
+        "the next purge",
+        "SELECT m.last_run_at > s.last_run_at FROM costsim_maintenance m, seen s WHERE m.task = 'purge_provenance'",
+    )?;
+    assert_eq!(
+        one::<i64>(&mut client, "SELECT count(*) FROM costsim_leader_events")?,
+        events,
+        "of no version that ended them"
+    );
+    let log = cluster.log()?;
+    // What sessions were told is theirs.
+    let warned: Vec<_> = log.lines().filter(|line| line.contains("WARNING:  costsim:")).collect();
+    assert!(warned.is_empty(), "{warned:?}");
     Ok(())
 }
