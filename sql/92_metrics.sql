@@ -133,7 +133,7 @@ BEGIN ATOMIC
     SELECT m.metric, jsonb_build_object('name', m.name, 'reason', m.reason), sum(m.n)::double precision
       FROM moves m WHERE m.name IN (SELECT w.name FROM shown w) GROUP BY m.metric, m.name, m.reason
     UNION ALL
-    SELECT 'costsim_cb_disabled_1h', jsonb_build_object('name', b.name), count(e.id)::double precision
+    SELECT 'costsim_cb_disabled_1h', jsonb_build_object('name', b.name), count(*) FILTER (WHERE e.id IS NOT NULL)::double precision
       FROM breakers b
       LEFT JOIN costsim_cb_events e ON e.circuit_breaker_name = b.name AND e.happened_at > now() - INTERVAL '1 hour'
                                        AND e.from_state = 'closed' AND e.to_state <> 'closed'
@@ -141,7 +141,7 @@ BEGIN ATOMIC
     UNION ALL
     SELECT 'costsim_metrics_left_out', '{"family": "breaker"}'::jsonb,
            ((SELECT count(*) FROM costsim_cb_state s WHERE NOT EXISTS (SELECT FROM breakers b WHERE b.name = s.name))
-            + greatest((SELECT count(*) FROM remembered) - 100, 0::bigint))::double precision
+            + greatest((SELECT count(*) FROM remembered) - 100::bigint, 0::bigint))::double precision
     UNION ALL
     SELECT 'costsim_cb_last_change_timestamp_seconds', jsonb_build_object('name', b.name), extract(epoch FROM e.happened_at)::double precision
       FROM breakers b

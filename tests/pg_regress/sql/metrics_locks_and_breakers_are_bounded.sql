@@ -1,7 +1,7 @@
 -- Whoever may lead may lead anything: a hundred locks without a name have series, led ones first, and every lock that has a name. So with breakers.
 BEGIN;
 INSERT INTO costsim_locks (lock_id, name) SELECT 99000 + n, 'bounded ' || n FROM generate_series(1, 3) n;
-INSERT INTO costsim_leaders (lock_id, node_id, mode, epoch, token, acquired_at) SELECT 50000 + n, 'a', 'lease', 7, 1, now() FROM generate_series(1, 500) n;
+INSERT INTO costsim_leaders (lock_id, node_id, mode, pid, backend_start, epoch, token, acquired_at) SELECT 50000 + n, 'a', 'session', 0, now(), 7, 1, now() FROM generate_series(1, 500) n;
 INSERT INTO costsim_leader_events (lock_id, event) SELECT 99001, 'acquired' FROM generate_series(1, 2);
 SELECT token > 0 AS leads FROM costsim_try_lease(59999, 'a', '1 h') token;
 CREATE TEMP TABLE leader AS SELECT * FROM _costsim_metrics_leader();

@@ -349,7 +349,9 @@ fn counters_fall_on_no_subscriber_that_takes_what_was_kept() -> Result<()> {
     ] {
         there.batch_execute(change)?;
         let mut expected = counters(&mut there)?;
-        expected.retain(|(name, _), _| name.contains("incidents") || name.contains("target") || name.contains("send"));
+        expected.retain(|(name, _), _| {
+            name.contains("incidents") || name.contains("target") || name.contains("send")
+        });
         ensure!(expected.values().sum::<f64>() > 7.0, "nothing is counted: {expected:?}");
         costsim_harness::wait_until(costsim_server_tests::LIMIT, change, || {
             let found = counters(&mut here)?;
