@@ -51,7 +51,6 @@ fn series(row: &Row<'_>) -> Result<Series> {
 /// The series of all families, and of each whether it failed. Labels are the text of a JSON object.
 #[pg_extern(volatile, parallel_unsafe, security_definer)]
 #[search_path(pg_catalog, pg_temp)]
-#[expect(clippy::type_complexity, reason = "the columns of the answer")]
 fn _costsim_metrics_families() -> std::result::Result<
     TableIterator<'static, (name!(name, String), name!(labels, String), name!(value, Option<f64>))>,
     ErrorReport,
