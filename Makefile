@@ -50,8 +50,9 @@ test-isolation: build ## races, step by step: every file in tests/isolation/spec
 test-server: build ## whole servers: crash, restart, worker, Alertmanager
 	@$(ENV) cargo test -p costsim_harness -p costsim_server_tests --no-fail-fast -- $(T)
 
-docs: build ## write docs/sql.md, docs/settings.md and the pictures of docs/operations.md anew
+docs: build ## write docs/sql.md, docs/settings.md, the table of docs/metrics.md and the pictures of docs/operations.md anew
 	@$(ENV) COSTSIM_WRITE_DOCS=1 cargo test -p costsim_server_tests --test docs_reference
+	@$(ENV) COSTSIM_WRITE_DOCS=1 cargo test -p costsim_server_tests --test metrics -- manual
 
 chaos: build ## leaders under pauses, kills and crashes for SECONDS=600, with figures in docs/evidence
 	@$(ENV) COSTSIM_CHAOS_SECONDS=$(or $(SECONDS),600) COSTSIM_CHAOS_EVIDENCE=docs/evidence \

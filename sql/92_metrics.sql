@@ -12,7 +12,8 @@ CREATE TABLE costsim_metrics_kept (
     value   bigint NOT NULL CHECK (value > 0::bigint),
     kept_at timestamptz NOT NULL DEFAULT now()
 );
-CREATE INDEX costsim_metrics_kept_name_idx ON costsim_metrics_kept (name);
+-- Labels may be longer than an index takes: by their hash the rows of one counter are found, to be folded.
+CREATE INDEX costsim_metrics_kept_labels_idx ON costsim_metrics_kept (name, jsonb_hash_extended(labels, 0));
 
 COMMENT ON TABLE costsim_metrics_kept IS 'What counters have counted and no table shows any more: rows that were deleted, incidents that became worse, requests that failed. Rows are added, and now and then folded into one; nobody waits for anybody. Written by triggers.';
 COMMENT ON SEQUENCE costsim_metrics_kept_id_seq IS 'Ids of costsim_metrics_kept.';
@@ -24,15 +25,14 @@ COMMENT ON COLUMN costsim_metrics_kept.kept_at IS 'When it was kept, or folded.'
 SELECT pg_catalog.pg_extension_config_dump('costsim_metrics_kept', '');
 SELECT pg_catalog.pg_extension_config_dump('costsim_metrics_kept_id_seq', '');
 
+COMMENT ON FUNCTION _costsim_metrics_families() IS 'The series of all families, for costsim_metrics; each family in a subtransaction of its own.';
 ALTER FUNCTION _costsim_metrics_keep() SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION _costsim_metrics_keep() IS 'Trigger function: keeps in costsim_metrics_kept what a statement takes away from a counter.';
 
+-- For statements, not rows: what they keep is a row for each label set, however many rows they touch. Logical replication fires none of them, so a
+-- subscriber takes what was kept from its publisher: costsim_metrics_kept is to be published with the tables.
 CREATE TRIGGER costsim_metrics_keep AFTER DELETE ON costsim_cb_incidents
     REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION _costsim_metrics_keep();
--- An incident that becomes worse has been of both severities.
-CREATE TRIGGER costsim_metrics_keep_changed AFTER UPDATE OF circuit_breaker_name, severity ON costsim_cb_incidents
-    FOR EACH ROW WHEN (OLD.circuit_breaker_name <> NEW.circuit_breaker_name OR OLD.severity <> NEW.severity)
-    EXECUTE FUNCTION _costsim_metrics_keep();
 CREATE TRIGGER costsim_metrics_keep AFTER DELETE ON costsim_cb_events
     REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION _costsim_metrics_keep();
 CREATE TRIGGER costsim_metrics_keep AFTER DELETE ON costsim_leaders
@@ -41,18 +41,21 @@ CREATE TRIGGER costsim_metrics_keep AFTER DELETE ON costsim_leader_events
     REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION _costsim_metrics_keep();
 CREATE TRIGGER costsim_metrics_keep AFTER DELETE ON costsim_alert_targets
     REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION _costsim_metrics_keep();
--- The table counts failures in a row alone.
-CREATE TRIGGER costsim_metrics_keep_failed AFTER UPDATE OF failures ON costsim_alert_targets
-    FOR EACH ROW WHEN (NEW.failures > OLD.failures) EXECUTE FUNCTION _costsim_metrics_keep();
 CREATE TRIGGER costsim_metrics_keep AFTER DELETE ON costsim_canary_reports
     REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION _costsim_metrics_keep();
 CREATE TRIGGER costsim_metrics_keep AFTER DELETE ON costsim_maintenance
     REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION _costsim_metrics_keep();
 CREATE TRIGGER costsim_metrics_keep AFTER DELETE ON costsim_provenance
     REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION _costsim_metrics_keep();
-CREATE TRIGGER costsim_metrics_keep_changed AFTER UPDATE OF v1_cost, v2_cost ON costsim_provenance
-    FOR EACH ROW WHEN (OLD.v1_cost IS NOT NULL AND OLD.v2_cost IS NOT NULL AND (NEW.v1_cost IS NULL OR NEW.v2_cost IS NULL))
-    EXECUTE FUNCTION _costsim_metrics_keep();
+-- An incident that becomes worse has been of both severities.
+CREATE TRIGGER costsim_metrics_keep_changed AFTER UPDATE ON costsim_cb_incidents
+    REFERENCING OLD TABLE AS removed NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION _costsim_metrics_keep();
+-- The table counts failures in a row alone.
+CREATE TRIGGER costsim_metrics_keep_failed AFTER UPDATE ON costsim_alert_targets
+    REFERENCING OLD TABLE AS removed NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION _costsim_metrics_keep();
+-- A row that has lost a cost was a pair.
+CREATE TRIGGER costsim_metrics_keep_changed AFTER UPDATE ON costsim_provenance
+    REFERENCING OLD TABLE AS removed NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION _costsim_metrics_keep();
 ALTER TABLE costsim_cb_incidents ENABLE ALWAYS TRIGGER costsim_metrics_keep, ENABLE ALWAYS TRIGGER costsim_metrics_keep_changed;
 ALTER TABLE costsim_cb_events ENABLE ALWAYS TRIGGER costsim_metrics_keep;
 ALTER TABLE costsim_leaders ENABLE ALWAYS TRIGGER costsim_metrics_keep;
@@ -69,25 +72,35 @@ CREATE FUNCTION _costsim_metrics_breaker() RETURNS TABLE (name text, labels json
     LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 50
     SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
+    -- So many breakers have series, and as many that are only remembered: who may make breakers shall not be able to bury the monitoring in them.
     WITH breakers AS MATERIALIZED (
-        SELECT s.name, s.failure_threshold FROM costsim_cb_state s
-        UNION ALL
-        SELECT 'costsim_v2', 3 WHERE NOT EXISTS (SELECT FROM costsim_cb_state s WHERE s.name = 'costsim_v2')
+        SELECT b.name, b.failure_threshold
+          FROM (SELECT s.name, s.failure_threshold, s.disabled FROM costsim_cb_state s
+                UNION ALL
+                SELECT 'costsim_v2', 3, false WHERE NOT EXISTS (SELECT FROM costsim_cb_state s WHERE s.name = 'costsim_v2')) b
+         ORDER BY b.name <> 'costsim_v2', NOT b.disabled, b.name COLLATE "C"
+         LIMIT 100
     ), states AS MATERIALIZED (
         SELECT b.name, b.failure_threshold, g.state, g.is_open, g.consecutive_failures
           FROM breakers b
          CROSS JOIN LATERAL costsim_cb_get_state(b.name) g
     ), incidents AS MATERIALIZED (
-        SELECT i.circuit_breaker_name AS name, i.severity, count(*) AS n, count(*) FILTER (WHERE NOT i.resolved) AS open
+        SELECT i.circuit_breaker_name AS name, i.severity, count(*)::numeric AS n, count(*) FILTER (WHERE NOT i.resolved) AS open
           FROM costsim_cb_incidents i GROUP BY i.circuit_breaker_name, i.severity
+        UNION ALL
+        SELECT k.labels ->> 'name'::text, k.labels ->> 'severity'::text, sum(k.value), 0
+          FROM costsim_metrics_kept k WHERE k.name = 'costsim_cb_incidents_total' GROUP BY 1, 2
         UNION ALL
         SELECT b.name, s.severity, 0, 0 FROM breakers b CROSS JOIN (VALUES ('P1'), ('P2'), ('P3')) s (severity)
     ), moves AS MATERIALIZED (
         SELECT CASE WHEN e.to_state = 'closed' THEN 'costsim_cb_enabled_total' ELSE 'costsim_cb_disabled_total' END AS metric,
-               e.circuit_breaker_name AS name, e.cause AS reason, count(*) AS n
+               e.circuit_breaker_name AS name, e.cause AS reason, count(*)::numeric AS n
           FROM costsim_cb_events e
          WHERE (e.from_state = 'closed') <> (e.to_state = 'closed')
          GROUP BY 1, 2, 3
+        UNION ALL
+        SELECT k.name, k.labels ->> 'name'::text, k.labels ->> 'reason'::text, sum(k.value)
+          FROM costsim_metrics_kept k WHERE k.name IN ('costsim_cb_disabled_total', 'costsim_cb_enabled_total') GROUP BY 1, 2, 3
         UNION ALL
         SELECT r.metric, b.name, r.reason, 0
           FROM breakers b
@@ -95,6 +108,12 @@ BEGIN ATOMIC
                             ('costsim_cb_disabled_total', 'manual'), ('costsim_cb_disabled_total', 'outside'), ('costsim_cb_enabled_total', 'manual'),
                             ('costsim_cb_enabled_total', 'ttl_passed'), ('costsim_cb_enabled_total', 'probes_passed'),
                             ('costsim_cb_enabled_total', 'outside')) r (metric, reason)
+    ), remembered AS MATERIALIZED (
+        SELECT i.name FROM incidents i UNION SELECT m.name FROM moves m EXCEPT SELECT s.name FROM costsim_cb_state s EXCEPT SELECT b.name FROM breakers b
+    ), shown AS MATERIALIZED (
+        SELECT b.name FROM breakers b
+        UNION ALL
+        (SELECT r.name FROM remembered r ORDER BY r.name COLLATE "C" LIMIT 100)
     )
     SELECT 'costsim_breaker_state', jsonb_build_object('name', s.name, 'state', w.state), (s.state = w.state)::integer::double precision
       FROM states s CROSS JOIN (VALUES ('closed'), ('open'), ('half_open')) w (state)
@@ -106,20 +125,23 @@ BEGIN ATOMIC
     SELECT 'costsim_cb_failure_threshold', jsonb_build_object('name', s.name), s.failure_threshold::double precision FROM states s
     UNION ALL
     SELECT 'costsim_cb_open_incidents', jsonb_build_object('name', i.name, 'severity', i.severity), sum(i.open)::double precision
-      FROM incidents i GROUP BY i.name, i.severity
+      FROM incidents i WHERE i.name IN (SELECT w.name FROM shown w) GROUP BY i.name, i.severity
     UNION ALL
     SELECT 'costsim_cb_incidents_total', jsonb_build_object('name', i.name, 'severity', i.severity), sum(i.n)::double precision
-      FROM (SELECT i.name, i.severity, i.n FROM incidents i
-            UNION ALL
-            SELECT k.labels ->> 'name'::text, k.labels ->> 'severity'::text, k.value FROM costsim_metrics_kept k WHERE k.name = 'costsim_cb_incidents_total') i
-     GROUP BY i.name, i.severity
+      FROM incidents i WHERE i.name IN (SELECT w.name FROM shown w) GROUP BY i.name, i.severity
     UNION ALL
     SELECT m.metric, jsonb_build_object('name', m.name, 'reason', m.reason), sum(m.n)::double precision
-      FROM (SELECT m.metric, m.name, m.reason, m.n FROM moves m
-            UNION ALL
-            SELECT k.name, k.labels ->> 'name'::text, k.labels ->> 'reason'::text, k.value
-              FROM costsim_metrics_kept k WHERE k.name IN ('costsim_cb_disabled_total', 'costsim_cb_enabled_total')) m
-     GROUP BY m.metric, m.name, m.reason
+      FROM moves m WHERE m.name IN (SELECT w.name FROM shown w) GROUP BY m.metric, m.name, m.reason
+    UNION ALL
+    SELECT 'costsim_cb_disabled_1h', jsonb_build_object('name', b.name), count(*) FILTER (WHERE e.id IS NOT NULL)::double precision
+      FROM breakers b
+      LEFT JOIN costsim_cb_events e ON e.circuit_breaker_name = b.name AND e.happened_at > now() - INTERVAL '1 hour'
+                                       AND e.from_state = 'closed' AND e.to_state <> 'closed'
+     GROUP BY b.name
+    UNION ALL
+    SELECT 'costsim_metrics_left_out', '{"family": "breaker"}'::jsonb,
+           ((SELECT count(*) FROM costsim_cb_state s WHERE NOT EXISTS (SELECT FROM breakers b WHERE b.name = s.name))
+            + greatest((SELECT count(*) FROM remembered) - 100::bigint, 0::bigint))::double precision
     UNION ALL
     SELECT 'costsim_cb_last_change_timestamp_seconds', jsonb_build_object('name', b.name), extract(epoch FROM e.happened_at)::double precision
       FROM breakers b
@@ -148,8 +170,13 @@ BEGIN ATOMIC
     UNION ALL
     SELECT 'costsim_alert_oldest_pending_seconds', '{}'::jsonb,
            greatest(coalesce(extract(epoch FROM clock_timestamp() - least(
-               (SELECT min(q.created_at) FROM costsim_alert_queue q WHERE q.status = 'pending'),
+               -- What was brought back waits since then, until it has been tried in vain once more: then it is as old as it is.
+               (SELECT min(CASE WHEN q.retries > 0 AND q.attempts = 0 THEN greatest(q.created_at, least(q.next_attempt_at, clock_timestamp()))
+                                ELSE q.created_at END)
+                  FROM costsim_alert_queue q WHERE q.status = 'pending' AND isfinite(q.created_at)),
                (SELECT min(u.since) FROM unsent u WHERE isfinite(u.since)))), 0::numeric), 0::numeric)::double precision
+    UNION ALL
+    SELECT 'costsim_alert_target_wanted', '{}'::jsonb, f.has_target::integer::double precision FROM _costsim_status_facts() f
     UNION ALL
     SELECT 'costsim_alert_firing', '{}'::jsonb, (SELECT count(*) FROM costsim_alerts a WHERE a.resolved_at IS NULL)::double precision
     UNION ALL
@@ -191,7 +218,9 @@ BEGIN ATOMIC
     SELECT 'costsim_worker_wanted', '{}'::jsonb,
            (w.is_configured
             OR NOT w.is_standby
-               AND (EXISTS (SELECT FROM costsim_alert_queue q WHERE q.status = 'pending')
+               -- A server that came back without the library starts no worker, and its setting still says what was wanted.
+               AND ((SELECT f.is_listed FROM _costsim_status_facts() f)
+                    OR EXISTS (SELECT FROM costsim_alert_queue q WHERE q.status = 'pending')
                     OR EXISTS (SELECT FROM costsim_alerts a WHERE a.next_send_at IS NOT NULL AND a.sent_revision < a.revision)))::integer::double precision
       FROM worker w
     UNION ALL
@@ -225,6 +254,15 @@ BEGIN ATOMIC
         SELECT k.lock_id, k.event, k.n FROM kept k WHERE k.metric = 'costsim_leader_events_total'
     ), known AS MATERIALIZED (
         SELECT s.lock_id FROM status s UNION SELECT c.lock_id FROM counted c UNION SELECT k.lock_id FROM kept k
+    ), named AS MATERIALIZED (
+        -- Whoever may lead may lead anything: so many locks without a name have series, those that are led first.
+        SELECT i.lock_id, jsonb_build_object('lock_id', i.lock_id::text, 'lock', coalesce(i.name, '')) AS labels
+          FROM (SELECT k.lock_id, l.name,
+                       row_number() OVER (PARTITION BY l.lock_id IS NULL ORDER BY coalesce(s.leads, false) DESC, k.lock_id) AS place
+                  FROM known k
+                  LEFT JOIN status s ON s.lock_id = k.lock_id
+                  LEFT JOIN costsim_locks l ON l.lock_id = k.lock_id) i
+         WHERE i.name IS NOT NULL OR i.place <= 100::bigint
     ), terms AS MATERIALIZED (
         SELECT t.lock_id, sum(t.n) AS n
           FROM (SELECT k.lock_id, 0::bigint AS n FROM known k
@@ -236,15 +274,11 @@ BEGIN ATOMIC
     ), events AS MATERIALIZED (
         SELECT e.lock_id, e.event, sum(e.n) AS n
           FROM (SELECT k.lock_id, w.event, 0::bigint AS n
-                  FROM known k
+                  FROM named k
                  CROSS JOIN (VALUES ('acquired'), ('released'), ('expired'), ('preempted'), ('preempt_denied'), ('resigned'), ('refused_pooler')) w (event)
                 UNION ALL
                 SELECT c.lock_id, c.event, c.n FROM counted c) e
          GROUP BY e.lock_id, e.event
-    ), named AS MATERIALIZED (
-        SELECT i.lock_id, jsonb_build_object('lock_id', i.lock_id::text, 'lock', coalesce(l.name, '')) AS labels
-          FROM known i
-          LEFT JOIN costsim_locks l ON l.lock_id = i.lock_id
     )
     SELECT 'costsim_leader_held', n.labels, s.leads::integer::double precision FROM status s JOIN named n ON n.lock_id = s.lock_id
     UNION ALL
@@ -258,7 +292,10 @@ BEGIN ATOMIC
     SELECT 'costsim_leader_waiting', n.labels, s.waiting::double precision FROM status s JOIN named n ON n.lock_id = s.lock_id
     UNION ALL
     SELECT 'costsim_leader_events_total', n.labels || jsonb_build_object('event', e.event), e.n::double precision
-      FROM events e JOIN named n ON n.lock_id = e.lock_id;
+      FROM events e JOIN named n ON n.lock_id = e.lock_id
+    UNION ALL
+    SELECT 'costsim_metrics_left_out', '{"family": "leader"}'::jsonb,
+           ((SELECT count(*) FROM known) - (SELECT count(*) FROM named))::double precision;
 END;
 COMMENT ON FUNCTION _costsim_metrics_leader() IS 'Who leads, for costsim_metrics.';
 
@@ -455,7 +492,6 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION _costsim_metrics_audit() IS 'The audit and coordination, for costsim_metrics.';
 
--- Joined here: costsim_healthy and costsim_subsystem_status, from costsim_status().
 CREATE FUNCTION _costsim_metrics_general() RETURNS TABLE (name text, labels jsonb, value double precision)
     LANGUAGE sql VOLATILE PARALLEL UNSAFE ROWS 17
     SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -487,77 +523,72 @@ BEGIN ATOMIC
     (6, 'breaker', 'costsim_cb_incidents_total', 'counter', 'name, severity', 'Incidents so far. One that became worse counts under each severity that it has had.'),
     (7, 'breaker', 'costsim_cb_disabled_total', 'counter', 'name, reason', 'How often the breaker left the closed state, by cause.'),
     (8, 'breaker', 'costsim_cb_enabled_total', 'counter', 'name, reason', 'How often the breaker was closed again, by cause.'),
-    (9, 'breaker', 'costsim_cb_last_change_timestamp_seconds', 'gauge', 'name', 'When the breaker last changed its state; absent while no change is on record.'),
-    (10, 'alert', 'costsim_cb_alert_queue_depth', 'gauge', '', 'Queued alerts that wait to be delivered.'),
-    (11, 'alert', 'costsim_alert_queue_rows', 'gauge', 'status', 'Rows of the alert queue.'),
-    (12, 'alert', 'costsim_alert_oldest_pending_seconds', 'gauge', '', 'How long the oldest alert has waited that no Alertmanager has heard of, queued or fired; 0 when none waits.'),
-    (13, 'alert', 'costsim_alert_firing', 'gauge', '', 'Fired alerts that are not resolved.'),
-    (14, 'alert', 'costsim_alert_unsent', 'gauge', '', 'Fired or resolved alerts that Alertmanager has not heard of.'),
-    (15, 'alert', 'costsim_alert_target_sent_total', 'counter', 'target', 'Alerts that an Alertmanager has accepted, every repetition counted.'),
-    (16, 'alert', 'costsim_cb_alert_send_failures_total', 'counter', 'target', 'Requests to an Alertmanager that failed.'),
-    (17, 'alert', 'costsim_alert_target_failures', 'gauge', 'target', 'Failed requests in a row.'),
-    (18, 'alert', 'costsim_alert_target_up', 'gauge', 'target', '0 while requests to an Alertmanager fail; 1 also before the first.'),
-    (19, 'alert', 'costsim_alert_target_last_success_timestamp_seconds', 'gauge', 'target', 'When an Alertmanager last accepted a request; absent before the first.'),
-    (20, 'worker', 'costsim_worker_up', 'gauge', '', 'Whether the background worker of this database runs on this server.'),
-    (21, 'worker', 'costsim_worker_wanted', 'gauge', '', 'Whether it should: it is configured, or alerts wait. 0 on a standby.'),
-    (22, 'worker', 'costsim_worker_last_beat_timestamp_seconds', 'gauge', '', 'When the worker last said that it lives; absent without one.'),
-    (23, 'worker', 'costsim_task_last_run_timestamp_seconds', 'gauge', 'task', 'When a task of upkeep was last done.'),
-    (24, 'worker', 'costsim_task_failed', 'gauge', 'task', 'Whether its last run failed.'),
-    (25, 'worker', 'costsim_task_rows_total', 'counter', 'task', 'Rows, hours or tenants that the task has dealt with.'),
-    (26, 'leader', 'costsim_leader_held', 'gauge', 'lock_id, lock', 'Whether anybody leads.'),
-    (27, 'leader', 'costsim_leader_healthy', 'gauge', 'lock_id, lock', 'Whether the leader keeps to its lease and has a term; absent while nobody leads.'),
-    (28, 'leader', 'costsim_leader_terms_total', 'counter', 'lock_id, lock', 'Terms so far.'),
-    (29, 'leader', 'costsim_leader_lease_left_seconds', 'gauge', 'lock_id, lock', 'How long the lease lasts, negative when it is over; absent without a lease.'),
-    (30, 'leader', 'costsim_leader_waiting', 'gauge', 'lock_id, lock', 'Sessions of this server that wait to lead.'),
-    (31, 'leader', 'costsim_leader_events_total', 'counter', 'lock_id, lock, event', 'What became of terms.'),
-    (32, 'canary', 'costsim_v2_canary_runs_total', 'counter', 'status', 'Canary runs.'),
-    (33, 'canary', 'costsim_canary_last_run_timestamp_seconds', 'gauge', '', 'When the last run was begun, whatever became of it.'),
-    (34, 'canary', 'costsim_canary_last_passed_timestamp_seconds', 'gauge', '', 'When the last run was begun that passed.'),
-    (35, 'canary', 'costsim_canary_last_failed', 'gauge', '', 'Whether the last run that passed, failed or met an error did not pass.'),
-    (36, 'canary', 'costsim_canary_failed_in_a_row', 'gauge', '', 'Runs that failed or met an error since the last that passed.'),
-    (37, 'canary', 'costsim_canary_scheduled', 'gauge', '', 'Whether the canary has a schedule.'),
-    (38, 'canary', 'costsim_canary_overdue', 'gauge', '', 'Whether nobody keeps to it.'),
-    (39, 'canary', 'costsim_v2_kl_divergence', 'gauge', '', 'Divergence of the costs of V2 from those of V1 in the last run that has one, in nats.'),
-    (40, 'canary', 'costsim_canary_drift_score', 'gauge', '', 'Mean drift score of the last run that has one, 0 to 1.'),
-    (41, 'drift', 'costsim_v2_provenance_logs_total', 'counter', '', 'Provenance rows with the costs of both models, ever. Absent while most is not rolled up, as without a worker.'),
-    (42, 'drift', 'costsim_v2_drift_pairs', 'gauge', 'window', 'Provenance rows with the costs of both models, of the last 15m and 1h.'),
-    (43, 'drift', 'costsim_v2_cost_delta_cents', 'summary', 'window, quantile', 'Quantiles of |v2 - v1| in cents, over the window.'),
-    (44, 'drift', 'costsim_v2_drift_ratio', 'summary', 'window, quantile', 'Quantiles of |v2 - v1| / |v1|, over the window.'),
-    (45, 'cost', 'costsim_cost_today_cents', 'gauge', 'tenant_id', 'What a tenant has spent today, by its own time zone. Tenants that have spent most since yesterday, and (others).'),
-    (46, 'cost', 'costsim_cost_requests_today', 'gauge', 'tenant_id', 'Requests of a tenant today, likewise.'),
-    (47, 'cost', 'costsim_cost_month_cents', 'gauge', 'tenant_id', 'What a tenant has spent this month. The same tenants; of (others) it is not told.'),
-    (48, 'cost', 'costsim_cost_pending_rows', 'gauge', '', 'Changes of the cost records that are not in the roll-ups yet.'),
-    (49, 'cost', 'costsim_cost_budget_used_ratio', 'gauge', 'tenant_id, budget_type, entity_id, period', 'How much of a limit is spent, of those that are fullest; 1 is all of it. Of more than 500 budgets only those of tenants with series of their own, or with an anomaly, are looked at.'),
-    (50, 'cost', 'costsim_cost_anomalies_open', 'gauge', 'anomaly_type, severity', 'Anomalies that are open or acknowledged.'),
-    (51, 'signal', 'costsim_pattern_open', 'gauge', 'pattern_type, severity', 'Patterns seen in the last 24 hours that nobody has acknowledged.'),
-    (52, 'signal', 'costsim_predictions_current', 'gauge', 'prediction_type', 'Predictions that hold now.'),
-    (53, 'signal', 'costsim_prediction_coverage_ratio', 'gauge', 'prediction_type', 'Of the predictions that expired in the last 30 days, or hold now, and could be compared with what came: how many covered it.'),
-    (54, 'audit', 'costsim_audit_failures_24h', 'gauge', '', 'Audit records that could not be written at first, in the last 24 hours.'),
-    (55, 'audit', 'costsim_audit_unreplayed', 'gauge', '', 'Audit records that wait to be written.'),
-    (56, 'audit', 'costsim_kill_switch_active', 'gauge', '', 'Whether the kill switch of coordination is active.'),
-    (57, 'audit', 'costsim_envelopes_active', 'gauge', 'envelope_class', 'Envelopes that are active, of all tenants.'),
-    (58, 'general', 'costsim_build_info', 'gauge', 'version, library_version', '1. The extension''s version in this database, and that of its library.'),
-    (59, 'general', 'costsim_status_healthy', 'gauge', '', '1 while no subsystem of costsim_status() is bad.'),
-    (60, 'general', 'costsim_subsystem_status', 'gauge', 'subsystem', 'How each subsystem of costsim_status() is: 0 ok, 1 warn, 2 bad, -1 off.');
+    (9, 'breaker', 'costsim_cb_disabled_1h', 'gauge', 'name', 'How often the breaker left the closed state within the last hour, whatever the cause.'),
+    (10, 'breaker', 'costsim_cb_last_change_timestamp_seconds', 'gauge', 'name', 'When the breaker last changed its state; absent while no change is on record.'),
+    (11, 'alert', 'costsim_cb_alert_queue_depth', 'gauge', '', 'Queued alerts that wait to be delivered.'),
+    (12, 'alert', 'costsim_alert_queue_rows', 'gauge', 'status', 'Rows of the alert queue.'),
+    (13, 'alert', 'costsim_alert_oldest_pending_seconds', 'gauge', '', 'How long the oldest alert has waited that no Alertmanager has heard of, queued or fired; 0 when none waits.'),
+    (14, 'alert', 'costsim_alert_firing', 'gauge', '', 'Fired alerts that are not resolved.'),
+    (15, 'alert', 'costsim_alert_unsent', 'gauge', '', 'Fired or resolved alerts that Alertmanager has not heard of.'),
+    (16, 'alert', 'costsim_alert_target_sent_total', 'counter', 'target', 'Alerts that an Alertmanager has accepted, every repetition counted.'),
+    (17, 'alert', 'costsim_cb_alert_send_failures_total', 'counter', 'target', 'Requests to an Alertmanager that failed.'),
+    (18, 'alert', 'costsim_alert_target_failures', 'gauge', 'target', 'Failed requests in a row.'),
+    (19, 'alert', 'costsim_alert_target_up', 'gauge', 'target', '0 while requests to an Alertmanager fail; 1 also before the first.'),
+    (20, 'alert', 'costsim_alert_target_wanted', 'gauge', '', 'Whether costsim.alertmanager_url names an Alertmanager; while none does, alerts wait and that is no fault.'),
+    (21, 'alert', 'costsim_alert_target_last_success_timestamp_seconds', 'gauge', 'target', 'When an Alertmanager last accepted a request; absent before the first.'),
+    (22, 'worker', 'costsim_worker_up', 'gauge', '', 'Whether the background worker of this database runs on this server.'),
+    (23, 'worker', 'costsim_worker_wanted', 'gauge', '', 'Whether it should: costsim.databases names the database, or it was started, or alerts wait. 0 on a standby.'),
+    (24, 'worker', 'costsim_worker_last_beat_timestamp_seconds', 'gauge', '', 'When the worker last said that it lives; absent without one.'),
+    (25, 'worker', 'costsim_task_last_run_timestamp_seconds', 'gauge', 'task', 'When a task of upkeep was last done.'),
+    (26, 'worker', 'costsim_task_failed', 'gauge', 'task', 'Whether its last run failed.'),
+    (27, 'worker', 'costsim_task_rows_total', 'counter', 'task', 'Rows, hours or tenants that the task has dealt with.'),
+    (28, 'leader', 'costsim_leader_held', 'gauge', 'lock_id, lock', 'Whether anybody leads.'),
+    (29, 'leader', 'costsim_leader_healthy', 'gauge', 'lock_id, lock', 'Whether the leader keeps to its lease and has a term; absent while nobody leads.'),
+    (30, 'leader', 'costsim_leader_terms_total', 'counter', 'lock_id, lock', 'Terms so far.'),
+    (31, 'leader', 'costsim_leader_lease_left_seconds', 'gauge', 'lock_id, lock', 'How long the lease lasts, negative when it is over; absent without a lease.'),
+    (32, 'leader', 'costsim_leader_waiting', 'gauge', 'lock_id, lock', 'Sessions of this server that wait to lead.'),
+    (33, 'leader', 'costsim_leader_events_total', 'counter', 'lock_id, lock, event', 'What became of terms.'),
+    (34, 'canary', 'costsim_v2_canary_runs_total', 'counter', 'status', 'Canary runs.'),
+    (35, 'canary', 'costsim_canary_last_run_timestamp_seconds', 'gauge', '', 'When the last run was begun, whatever became of it.'),
+    (36, 'canary', 'costsim_canary_last_passed_timestamp_seconds', 'gauge', '', 'When the last run was begun that passed.'),
+    (37, 'canary', 'costsim_canary_last_failed', 'gauge', '', 'Whether the last run that passed, failed or met an error did not pass.'),
+    (38, 'canary', 'costsim_canary_failed_in_a_row', 'gauge', '', 'Runs that failed or met an error since the last that passed.'),
+    (39, 'canary', 'costsim_canary_scheduled', 'gauge', '', 'Whether the canary has a schedule.'),
+    (40, 'canary', 'costsim_canary_overdue', 'gauge', '', 'Whether nobody keeps to it.'),
+    (41, 'canary', 'costsim_v2_kl_divergence', 'gauge', '', 'Divergence of the costs of V2 from those of V1 in the last run that has one, in nats.'),
+    (42, 'canary', 'costsim_canary_drift_score', 'gauge', '', 'Mean drift score of the last run that has one, 0 to 1.'),
+    (43, 'drift', 'costsim_v2_provenance_logs_total', 'counter', '', 'Provenance rows with the costs of both models, ever. Absent while most is not rolled up, as without a worker.'),
+    (44, 'drift', 'costsim_v2_drift_pairs', 'gauge', 'window', 'Provenance rows with the costs of both models, of the last 15m and 1h.'),
+    (45, 'drift', 'costsim_v2_cost_delta_cents', 'summary', 'window, quantile', 'Quantiles of |v2 - v1| in cents, over the window.'),
+    (46, 'drift', 'costsim_v2_drift_ratio', 'summary', 'window, quantile', 'Quantiles of |v2 - v1| / |v1|, over the window.'),
+    (47, 'cost', 'costsim_cost_today_cents', 'gauge', 'tenant_id', 'What a tenant has spent today, by its own time zone. Tenants that have spent most since yesterday, and (others).'),
+    (48, 'cost', 'costsim_cost_requests_today', 'gauge', 'tenant_id', 'Requests of a tenant today, likewise.'),
+    (49, 'cost', 'costsim_cost_month_cents', 'gauge', 'tenant_id', 'What a tenant has spent this month. The same tenants; of (others) it is not told.'),
+    (50, 'cost', 'costsim_cost_pending_rows', 'gauge', '', 'Changes of the cost records that are not in the roll-ups yet.'),
+    (51, 'cost', 'costsim_cost_budget_used_ratio', 'gauge', 'tenant_id, budget_type, entity_id, period', 'How much of a limit is spent, of those that are fullest; 1 is all of it. Of more than 500 budgets only those of tenants with series of their own, or with an anomaly, are looked at.'),
+    (52, 'cost', 'costsim_cost_anomalies_open', 'gauge', 'anomaly_type, severity', 'Anomalies that are open or acknowledged.'),
+    (53, 'signal', 'costsim_pattern_open', 'gauge', 'pattern_type, severity', 'Patterns seen in the last 24 hours that nobody has acknowledged.'),
+    (54, 'signal', 'costsim_predictions_current', 'gauge', 'prediction_type', 'Predictions that hold now.'),
+    (55, 'signal', 'costsim_prediction_coverage_ratio', 'gauge', 'prediction_type', 'Of the predictions that expired in the last 30 days, or hold now, and could be compared with what came: how many covered it.'),
+    (56, 'audit', 'costsim_audit_failures_24h', 'gauge', '', 'Audit records that could not be written at first, in the last 24 hours.'),
+    (57, 'audit', 'costsim_audit_unreplayed', 'gauge', '', 'Audit records that wait to be written.'),
+    (58, 'audit', 'costsim_kill_switch_active', 'gauge', '', 'Whether the kill switch of coordination is active.'),
+    (59, 'audit', 'costsim_envelopes_active', 'gauge', 'envelope_class', 'Envelopes that are active, of all tenants.'),
+    (60, 'general', 'costsim_build_info', 'gauge', 'version, library_version', '1. The extension''s version in this database, and that of its library.'),
+    (61, 'general', 'costsim_status_healthy', 'gauge', '', '1 while no subsystem of costsim_status() is bad.'),
+    (62, 'general', 'costsim_subsystem_status', 'gauge', 'subsystem', 'How each subsystem of costsim_status() is: 0 ok, 1 warn, 2 bad, -1 off.'),
+    (63, 'general', 'costsim_metrics_left_out', 'gauge', 'family', 'Breakers and locks that have no series, for there are too many.'),
+    (64, 'general', 'costsim_metrics_family_failed', 'gauge', 'family', '1 where a family of metrics could not be computed; its metrics are absent then, and the others are there.');
 END;
 COMMENT ON FUNCTION _costsim_metrics_catalogue() IS 'What each metric of costsim_metrics is.';
 
 CREATE VIEW costsim_metrics AS
-    SELECT c.name, c.type, c.help, m.labels, m.value
+    SELECT c.name, c.type, c.help, m.labels::jsonb AS labels, m.value
       FROM _costsim_metrics_catalogue() c
-      JOIN (SELECT * FROM _costsim_metrics_breaker()
-            UNION ALL SELECT * FROM _costsim_metrics_alert()
-            UNION ALL SELECT * FROM _costsim_metrics_worker()
-            UNION ALL SELECT * FROM _costsim_metrics_leader()
-            UNION ALL SELECT * FROM _costsim_metrics_canary()
-            UNION ALL SELECT * FROM _costsim_metrics_drift()
-            UNION ALL SELECT * FROM _costsim_metrics_cost()
-            UNION ALL SELECT * FROM _costsim_metrics_signal()
-            UNION ALL SELECT * FROM _costsim_metrics_audit()
-            UNION ALL SELECT * FROM _costsim_metrics_general()) m ON m.name = c.name
+      JOIN _costsim_metrics_families() m ON m.name = c.name
      -- What is not known is not told.
      WHERE m.value <> 'NaN'::double precision;
-COMMENT ON VIEW costsim_metrics IS 'What a monitoring system reads, one row per series, computed from the tables at the moment. Counters do not fall by what is deleted. Families of one kind come from functions of their own, such as _costsim_metrics_breaker(), for whoever wants only those.';
+COMMENT ON VIEW costsim_metrics IS 'What a monitoring system reads, one row per series, computed from the tables at the moment. Counters do not fall by what is deleted. A family that fails is told of by costsim_metrics_family_failed and keeps no other from answering. Each comes from a function of its own, such as _costsim_metrics_breaker(), for whoever wants only that.';
 COMMENT ON COLUMN costsim_metrics.name IS 'The metric.';
 COMMENT ON COLUMN costsim_metrics.type IS 'counter, gauge or summary, as Prometheus has it.';
 COMMENT ON COLUMN costsim_metrics.help IS 'What it is.';

@@ -13,6 +13,7 @@ REVOKE ALL ON FUNCTION
     _costsim_metrics_audit(),
     _costsim_metrics_general(),
     _costsim_metrics_catalogue(),
+    _costsim_metrics_families(),
     costsim_metrics_text()
     FROM PUBLIC;
 
@@ -29,5 +30,6 @@ GRANT EXECUTE ON FUNCTION
     _costsim_metrics_audit(),
     _costsim_metrics_general(),
     _costsim_metrics_catalogue(),
+    _costsim_metrics_families(),
     costsim_metrics_text()
     TO pg_monitor;

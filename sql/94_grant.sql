@@ -77,7 +77,7 @@ WITH listed (level, tenant_ok, privilege, names) AS (VALUES
         -- They read what marks the hours of all tenants.
         '_costsim_drift_pieces', 'costsim_drift_stats', 'costsim_drift_series', 'costsim_drift_plot',
         'costsim_status', 'costsim_health', '_costsim_retentions', 'costsim_metrics_text', '_costsim_metrics_breaker', '_costsim_metrics_alert', '_costsim_metrics_worker', '_costsim_metrics_leader', '_costsim_metrics_canary',
-        '_costsim_metrics_drift', '_costsim_metrics_cost', '_costsim_metrics_signal', '_costsim_metrics_audit', '_costsim_metrics_general', '_costsim_metrics_catalogue',
+        '_costsim_metrics_drift', '_costsim_metrics_cost', '_costsim_metrics_signal', '_costsim_metrics_audit', '_costsim_metrics_general', '_costsim_metrics_catalogue', '_costsim_metrics_families',
         'costsim_canary_report', 'costsim_query_canary_reports', 'costsim_count_canary_reports', 'costsim_backfill_verify',
         '_costsim_objects', '_costsim_levels', '_costsim_policy']),
     -- To lead, to ask and tell the breaker, to record what was computed, spent and run, and to say what one makes of what was found.
@@ -126,7 +126,7 @@ WITH listed (level, tenant_ok, privilege, names) AS (VALUES
     ('pg_monitor', false, 'EXECUTE', ARRAY[
         '_costsim_leader_status', 'costsim_alert_queue_stats', 'costsim_worker_status', '_costsim_objects', '_costsim_levels', '_costsim_policy',
         'costsim_version', 'costsim_status', 'costsim_health', '_costsim_retentions', 'costsim_metrics_text', '_costsim_metrics_breaker', '_costsim_metrics_alert', '_costsim_metrics_worker', '_costsim_metrics_leader', '_costsim_metrics_canary',
-        '_costsim_metrics_drift', '_costsim_metrics_cost', '_costsim_metrics_signal', '_costsim_metrics_audit', '_costsim_metrics_general', '_costsim_metrics_catalogue']),
+        '_costsim_metrics_drift', '_costsim_metrics_cost', '_costsim_metrics_signal', '_costsim_metrics_audit', '_costsim_metrics_general', '_costsim_metrics_catalogue', '_costsim_metrics_families']),
     -- Nobody but who may act as the owner.
     ('owner', false, 'EXECUTE', ARRAY['costsim_grant', 'costsim_revoke', '_costsim_held', 'costsim_use_runs', '_costsim_require_utf8', '_costsim_timeline',
         '_costsim_anomaly_asked', '_costsim_anomaly_budgets', '_costsim_anomaly_days', '_costsim_anomaly_due', '_costsim_anomaly_entities',

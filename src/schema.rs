@@ -252,7 +252,12 @@ extension_sql_file!("../sql/91_status_access.sql", name = "status_access", requi
 extension_sql_file!(
     "../sql/92_metrics.sql",
     name = "metrics",
-    requires = ["status_access", metrics::_costsim_metrics_keep, db::version::costsim_version]
+    requires = [
+        "status_access",
+        metrics::_costsim_metrics_keep,
+        metrics::_costsim_metrics_families,
+        db::version::costsim_version
+    ]
 );
 extension_sql_file!("../sql/93_metrics_access.sql", name = "metrics_access", requires = ["metrics"]);
 extension_sql_file!(

@@ -22,7 +22,8 @@ static DELETE: Statement = Statement::deciding(
     &[TIMESTAMPTZOID, INT8OID],
 );
 
-/// The last decision about a breaker stays, for it is explained, and so does what belongs to an incident that is not over.
+/// The last decision about a breaker stays, for it is explained, and its last change, for metrics tell when that was; and so does what belongs to an
+/// incident that is not over.
 static DELETE_EVENTS: Statement = Statement::deciding(
     "DELETE FROM ONLY @schema@.costsim_cb_events
       WHERE id = ANY (ARRAY(SELECT e.id FROM ONLY @schema@.costsim_cb_events e
@@ -30,6 +31,10 @@ static DELETE_EVENTS: Statement = Statement::deciding(
                                AND EXISTS (SELECT FROM @schema@.costsim_cb_events l
                                             WHERE l.circuit_breaker_name = e.circuit_breaker_name AND l.id > e.id
                                               AND l.cause NOT IN ('configured', 'escalated'))
+                               AND (e.from_state = e.to_state
+                                    OR EXISTS (SELECT FROM @schema@.costsim_cb_events l
+                                                WHERE l.circuit_breaker_name = e.circuit_breaker_name AND l.id > e.id
+                                                  AND l.from_state <> l.to_state))
                                AND NOT EXISTS (SELECT FROM @schema@.costsim_cb_incidents i WHERE i.id = e.incident_id AND NOT i.resolved)
                              ORDER BY e.happened_at LIMIT $2 FOR UPDATE OF e SKIP LOCKED))",
     &[TIMESTAMPTZOID, INT8OID],
@@ -76,8 +81,8 @@ fn costsim_purge_incidents(
     Ok(INCIDENTS.by_hand(c"costsim_purge_incidents()", older_than, max_rows)?)
 }
 
-/// Deletes events of longer ago than that, but the last decision about a breaker and what belongs to an incident that is not over, the oldest
-/// first, at most so many: how many.
+/// Deletes events of longer ago than that, but the last decision about a breaker, its last change, and what belongs to an incident that is
+/// not over, the oldest first, at most so many: how many.
 #[pg_extern(volatile, parallel_unsafe, requires = ["breaker"])]
 fn costsim_purge_breaker_events(
     older_than: default!(Option<Interval>, "'90 days'"),

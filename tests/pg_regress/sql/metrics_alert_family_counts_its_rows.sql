@@ -11,6 +11,12 @@ INSERT INTO costsim_alert_targets (url, state, sent, failures, last_success_at) 
 SELECT costsim_fire_alert('{"alertname": "F"}') IS NOT NULL AS fired;
 SELECT name, labels, value FROM _costsim_metrics_alert() WHERE name <> 'costsim_alert_oldest_pending_seconds' ORDER BY name COLLATE "C", labels;
 SELECT value BETWEEN 3600 AND 3700 AS hour FROM _costsim_metrics_alert() WHERE name = 'costsim_alert_oldest_pending_seconds';
+-- One that was given up and is brought back waits from then on, until it has failed again.
+UPDATE costsim_alert_queue SET status = 'cancelled' WHERE status = 'pending';
+SELECT costsim_retry_failed_alerts() AS brought_back;
+SELECT value < 600 AS is_new FROM _costsim_metrics_alert() WHERE name = 'costsim_alert_oldest_pending_seconds';
+UPDATE costsim_alert_queue SET attempts = 1, last_attempt_at = clock_timestamp(), next_attempt_at = clock_timestamp() WHERE status = 'pending';
+SELECT value BETWEEN 3600 AND 3700 AS hour FROM _costsim_metrics_alert() WHERE name = 'costsim_alert_oldest_pending_seconds';
 DELETE FROM costsim_alert_queue;
 UPDATE costsim_alerts SET starts_at = clock_timestamp() - interval '2 hours';
 SELECT value BETWEEN 7200 AND 7300 AS two_hours FROM _costsim_metrics_alert() WHERE name = 'costsim_alert_oldest_pending_seconds';

@@ -378,6 +378,12 @@ fn whatever_goes_wrong_fires_and_arrives_and_every_panel_shows_it() -> Result<()
         .batch_execute(r#"SELECT costsim_enqueue_alert('[{"labels": {"alertname": "Waits"}}]', 'test')"#)?;
     phase("a worker that is dead", &["CostSimWorkerDown", "CostSimV2CanaryNotRunning"])?;
 
+    // A row that no trigger of ours has written.
+    client.batch_execute(
+        r#"INSERT INTO costsim_metrics_kept (name, labels, value) VALUES ('costsim_leader_terms_total', '{"lock_id": "none"}', 1)"#,
+    )?;
+    phase("a family that cannot be computed", &["CostSimMetricsFamilyFailed"])?;
+
     drop(exporter);
     phase("an exporter that is gone", &["CostSimMetricsGone"])?;
     assert!(unseen.rules.is_empty(), "never fired: {:?}", unseen.rules);

@@ -291,6 +291,90 @@ fn many_sessions_that_delete_at_once_lose_nothing() -> Result<()> {
     Ok(())
 }
 
+/// Statements that take one row each from a counter that has very many label sets.
+#[test]
+fn keeping_looks_at_the_counter_that_is_written_to_and_at_no_other() -> Result<()> {
+    let cluster = cluster()?;
+    let mut client = cluster.create_database_with_extension("folding")?;
+    client.batch_execute(
+        "INSERT INTO costsim_metrics_kept (name, labels, value)
+         SELECT 'costsim_cb_incidents_total', jsonb_build_object('name', 'b' || n, 'severity', 'P1'), 1 FROM generate_series(1, 20000) n;
+         INSERT INTO costsim_cb_incidents (id, circuit_breaker_name, reason, severity, resolved) SELECT 'i' || n, 'b1', 'r', 'P1', true FROM generate_series(1, 300) n",
+    )?;
+    client.batch_execute("VACUUM ANALYZE")?;
+    let reads = "SELECT seq_scan + coalesce(seq_tup_read, 0) FROM pg_stat_user_tables WHERE relname = 'costsim_metrics_kept'";
+    let flush = "SELECT pg_stat_force_next_flush()";
+    client.batch_execute(flush)?;
+    let before: i64 = one(&mut client, reads)?;
+    for n in 1..=300 {
+        client.batch_execute(&format!("DELETE FROM costsim_cb_incidents WHERE id = 'i{n}'"))?;
+    }
+    client.batch_execute(flush)?;
+    assert_eq!(one::<i64>(&mut client, reads)?, before);
+    let rows = "SELECT count(*) FROM costsim_metrics_kept WHERE labels ->> 'name' = 'b1'";
+    assert!(one::<i64>(&mut client, rows)? < 200, "they were not folded");
+    let sum = "SELECT sum(value)::bigint FROM costsim_metrics_kept WHERE labels ->> 'name' = 'b1'";
+    assert_eq!(one::<i64>(&mut client, sum)?, 301);
+    Ok(())
+}
+
+#[test]
+fn counters_fall_on_no_subscriber_that_takes_what_was_kept() -> Result<()> {
+    let cluster = Cluster::builder().conf("wal_level", "logical").start()?;
+    let mut there = cluster.create_database_with_extension("published")?;
+    let mut here = cluster.create_database_with_extension("subscribed")?;
+    there.batch_execute(
+        "INSERT INTO costsim_cb_incidents (id, circuit_breaker_name, reason, severity, resolved) SELECT 'i' || n, 'b', 'r', 'P2', true FROM generate_series(1, 5) n;
+         INSERT INTO costsim_alert_targets (url, sent) VALUES ('http://one', 3)",
+    )?;
+    // As docs/metrics.md has it.
+    let tables = "costsim_metrics_kept, costsim_cb_incidents, costsim_alert_targets";
+    there.batch_execute(&format!("CREATE PUBLICATION counted FOR TABLE {tables}"))?;
+    // Made beforehand: within one cluster the command would wait for itself.
+    there.batch_execute("SELECT pg_create_logical_replication_slot('counted', 'pgoutput')")?;
+    here.batch_execute(&format!(
+        "CREATE SUBSCRIPTION counted CONNECTION '{}' PUBLICATION counted WITH (slot_name = 'counted', create_slot = false)",
+        cluster.conn_string("published").replace('\'', "''"),
+    ))?;
+    wait_for(
+        &mut here,
+        "the first copies",
+        "SELECT count(*) = 3 AND bool_and(srsubstate = 'r') FROM pg_subscription_rel",
+    )?;
+    for change in [
+        "UPDATE costsim_cb_incidents SET severity = 'P1' WHERE id = 'i1'",
+        "UPDATE costsim_alert_targets SET failures = failures + 2",
+        "DELETE FROM costsim_cb_incidents",
+        "DELETE FROM costsim_alert_targets",
+    ] {
+        there.batch_execute(change)?;
+        let mut expected = counters(&mut there)?;
+        expected.retain(|(name, _), _| {
+            name.contains("incidents") || name.contains("target") || name.contains("send")
+        });
+        ensure!(expected.values().sum::<f64>() > 7.0, "nothing is counted: {expected:?}");
+        costsim_harness::wait_until(costsim_server_tests::LIMIT, change, || {
+            let found = counters(&mut here)?;
+            Ok(expected.iter().all(|(series, value)| found.get(series) == Some(value)).then_some(()))
+        })?;
+    }
+    here.batch_execute("DROP SUBSCRIPTION counted")?;
+    Ok(())
+}
+
+#[test]
+fn worker_is_wanted_by_a_server_that_came_back_without_the_library() -> Result<()> {
+    let cluster = Cluster::builder().conf("costsim.databases", "back").start()?;
+    let wanted = "SELECT value = 1 FROM costsim_metrics WHERE name = 'costsim_worker_wanted'";
+    let mut client = cluster.create_database_with_extension("back")?;
+    assert!(one::<bool>(&mut cluster.connect("back")?, wanted)?);
+    let up = "SELECT value = 0 FROM costsim_metrics WHERE name = 'costsim_worker_up'";
+    assert!(one::<bool>(&mut client, up)?);
+    let mut other = cluster.create_database_with_extension("other")?;
+    assert!(!one::<bool>(&mut other, wanted)?);
+    Ok(())
+}
+
 #[test]
 fn scrape_reads_no_table_of_raw_rows_from_end_to_end() -> Result<()> {
     let cluster = cluster()?;
