@@ -4,6 +4,7 @@ BEGIN;
 TRUNCATE costsim_alert_queue, costsim_alerts;
 -- Without any address nobody has promised anything: a warning, however long it lasts.
 SAVEPOINT without;
+EXECUTE look('alerts');
 SELECT costsim_enqueue_alert('[{"labels": {"alertname": "a"}}]', 'test') IS NOT NULL AS queued;
 UPDATE costsim_alert_queue SET created_at = now() - interval '1 day';
 EXECUTE look('alerts');

@@ -43,6 +43,6 @@ EXECUTE look('anomalies');
 -- kept for ever: nobody will ever purge it without an error
 SHOW costsim.run_retention;
 EXECUTE look('retention');
-INSERT INTO costsim_maintenance (task, last_rows, total_rows, last_error) VALUES ('purge_predictions', 0, 0, 'and this');
+INSERT INTO costsim_maintenance (task, last_rows, total_rows, last_error) VALUES ('purge_leader_events', 0, 0, 'and this');
 EXECUTE look('retention');
 ROLLBACK;
