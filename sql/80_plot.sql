@@ -59,6 +59,10 @@ BEGIN ATOMIC
         SELECT s.bucket_start, s.spend_cents, costsim_cost_time_zone($1) AS zone,
                CASE coalesce($4, 'day') WHEN 'hour' THEN 'YYYY-MM-DD HH24:MI'::text WHEN 'month' THEN 'YYYY-MM' ELSE 'YYYY-MM-DD' END AS form
           FROM costsim_cost_spend($1, $2, $3, $4, NULL, true) s
+         -- Asked once, and before anything is read.
+         WHERE _costsim_plot_check(extract(epoch FROM $2)::double precision, extract(epoch FROM $3)::double precision,
+                   CASE coalesce($4, 'day') WHEN 'hour' THEN 3600 WHEN 'day' THEN 86400 WHEN 'week' THEN 604800 WHEN 'month' THEN 2419200 END::double precision,
+                   coalesce($5, 60))
     ), t AS MATERIALIZED (
         SELECT count(*) AS buckets, sum(b.spend_cents) AS total, min(b.spend_cents) AS lowest, max(b.spend_cents) AS highest,
                (array_agg(to_char(b.bucket_start AT TIME ZONE b.zone, b.form) ORDER BY b.spend_cents DESC, b.bucket_start))[1] AS highest_at,
@@ -77,7 +81,7 @@ BEGIN ATOMIC
             $5) p
      WHERE t.buckets > 0::bigint;
 END;
-COMMENT ON FUNCTION costsim_spend_plot(text, timestamptz, timestamptz, text, integer) IS 'What a tenant spent in each bucket of [from_ts, to_ts) as four lines of text: a title, block characters from 0 to the highest, an axis with the first and the last bucket, and total, highest and lowest in cents. Buckets are those of costsim_cost_spend: hour, day, week or month of the tenant''s time zone, empty ones included. With more buckets than width a column shows the dearest of its buckets. No line where there is no bucket, or no tenant is named. Runs with the rights of the caller. Errors: those of costsim_cost_spend; 22023 width outside 1 to 1000.';
+COMMENT ON FUNCTION costsim_spend_plot(text, timestamptz, timestamptz, text, integer) IS 'What a tenant spent in each bucket of [from_ts, to_ts) as four lines of text: a title, block characters from 0 to the highest, an axis with the first and the last bucket, and total, highest and lowest in cents. Buckets are those of costsim_cost_spend: hour, day, week or month of the tenant''s time zone, empty ones included. With more buckets than width a column shows the dearest of its buckets. No line where there is no bucket, or no tenant is named. Runs with the rights of the caller. Errors: those of costsim_cost_spend; 22004 from_ts or to_ts; 22023 one that is infinite, or width outside 1 to 1000; 54000 more than 10,000 buckets.';
 
 CREATE FUNCTION costsim_drift_plot(
     from_ts      timestamptz DEFAULT now() - INTERVAL '48 hours',
@@ -92,11 +96,14 @@ BEGIN ATOMIC
     WITH s AS MATERIALIZED (
         SELECT s.bucket_start, s.total, s.p90_rel_delta AS drift, coalesce($3, INTERVAL '1 hour') AS length
           FROM costsim_drift_series($1, $2, $3, $4, $5) s
-         WHERE isfinite(s.bucket_start)
+         -- Asked once, and before anything is read.
+         WHERE _costsim_plot_check(extract(epoch FROM $1)::double precision, extract(epoch FROM $2)::double precision,
+                   extract(epoch FROM coalesce($3, INTERVAL '1 hour'))::double precision, coalesce($6, 60))
+           AND isfinite(s.bucket_start)
     ), e AS MATERIALIZED (
-        -- From the bucket of from_ts to that of to_ts; an open end begins where there is something.
-        SELECT CASE WHEN isfinite($1) THEN date_bin(min(s.length), $1, TIMESTAMPTZ '2000-01-01 00:00:00+00') ELSE min(s.bucket_start) END AS first,
-               CASE WHEN isfinite($2) THEN date_bin(min(s.length), $2, TIMESTAMPTZ '2000-01-01 00:00:00+00') ELSE max(s.bucket_start) END AS last,
+        -- From the bucket of from_ts to that of to_ts.
+        SELECT date_bin(min(s.length), $1, TIMESTAMPTZ '2000-01-01 00:00:00+00') AS first,
+               date_bin(min(s.length), $2, TIMESTAMPTZ '2000-01-01 00:00:00+00') AS last,
                extract(epoch FROM min(s.length)) AS seconds, min(s.length) AS length, sum(s.total) AS total, min(s.drift) AS lowest, max(s.drift) AS highest,
                (array_agg(s.bucket_start ORDER BY s.drift DESC NULLS LAST, s.bucket_start))[1] AS highest_at
           FROM s
@@ -123,4 +130,4 @@ BEGIN ATOMIC
                             || _costsim_percent(n.lowest), ''),
             $6) p;
 END;
-COMMENT ON FUNCTION costsim_drift_plot(timestamptz, timestamptz, interval, text, text, integer) IS 'How far V2 is from V1 in each bucket from from_ts to to_ts as four lines of text: a title, block characters from 0 to the highest, an axis with the first and the last bucket, and how many pairs there are, with the highest and the lowest bucket. Drawn is the 90th percentile of |v2 - v1| / |v1|, which costsim_drift_series calls p90_rel_delta; a bucket without pairs, or with none whose v1 is not 0, is a gap. With more buckets than width a column shows the worst of its buckets. No line where there are no pairs. Runs with the rights of the caller. Errors: those of costsim_drift_series; 22023 width outside 1 to 1000.';
+COMMENT ON FUNCTION costsim_drift_plot(timestamptz, timestamptz, interval, text, text, integer) IS 'How far V2 is from V1 in each bucket from from_ts to to_ts as four lines of text: a title, block characters from 0 to the highest, an axis with the first and the last bucket, and how many pairs there are, with the highest and the lowest bucket. Drawn is the 90th percentile of |v2 - v1| / |v1|, which costsim_drift_series calls p90_rel_delta; a bucket without pairs, or with none whose v1 is not 0, is a gap. With more buckets than width a column shows the worst of its buckets. No line where there are no pairs. Runs with the rights of the caller. Errors: those of costsim_drift_series; 22004 from_ts or to_ts; 22023 one that is infinite, or width outside 1 to 1000; 54000 more than 10,000 buckets.';

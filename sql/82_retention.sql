@@ -5,7 +5,7 @@ CREATE VIEW costsim_retention AS
 WITH known (table_name, task, why) AS (
     VALUES
         ('costsim_alert_queue'::text, 'purge_alerts'::text, 'sent, given up or cancelled; what is pending stays'::text),
-        ('costsim_alerts', 'purge_alerts', 'resolved and told; what fires stays'),
+        ('costsim_alerts', 'purge_alerts', 'resolved and told, or too old to be told; what fires stays'),
         ('costsim_alert_targets', NULL, 'one row per Alertmanager; goes when the setting names it no more'),
         ('costsim_audit_failures', 'purge_audit_failures', 'written after all, and not of the last day; what waits stays'),
         ('costsim_audit_purges', NULL, 'proves what costsim_purge_audit deleted: nothing deletes it'),
@@ -55,7 +55,6 @@ SELECT c.relname::text AS table_name,
        justify_hours(s.keeps) AS keeps,
        CASE c.relname::text
              WHEN 'costsim_alert_queue' THEN (SELECT q.created_at FROM costsim_alert_queue q ORDER BY q.id LIMIT 1)
-             WHEN 'costsim_alerts' THEN (SELECT min(a.resolved_at) FROM costsim_alerts a)
              WHEN 'costsim_audit_failures' THEN (SELECT min(f.replayed_at) FROM costsim_audit_failures f WHERE f.replayed_at IS NOT NULL)
              WHEN 'costsim_audit_records' THEN (SELECT min(r.decision_timestamp) FROM costsim_audit_records r)
              WHEN 'costsim_backfill_staging' THEN (SELECT min(s.processed_at) FROM costsim_backfill_staging s WHERE s.state IN ('inserted', 'skipped'))
@@ -91,7 +90,7 @@ SELECT c.relname::text AS table_name,
 COMMENT ON VIEW costsim_retention IS 'How long each table keeps its rows, one row per table: by which setting, what is oldest, and when the worker, or somebody, last purged it. \x shows it well.';
 COMMENT ON COLUMN costsim_retention.setting IS 'The setting that ends rows; NULL: none does.';
 COMMENT ON COLUMN costsim_retention.keeps IS 'What it says now; NULL: rows are kept for ever.';
-COMMENT ON COLUMN costsim_retention.oldest IS 'The time, as the setting counts it, of the oldest row that ends some day; of the queue, when the first row came. NULL: there is none, or nothing ends.';
+COMMENT ON COLUMN costsim_retention.oldest IS 'The time, as the setting counts it, of the oldest row that ends some day; of the queue, when the first row came. NULL: there is none, or nothing ends; or, of costsim_alerts, only a look at every row would tell.';
 COMMENT ON COLUMN costsim_retention.last_run_at IS 'When it was last purged, by the worker or by hand. Tables with one setting are purged together.';
 COMMENT ON COLUMN costsim_retention.last_rows IS 'How many rows went then, of all these tables; samples and results that go with a canary report are not counted.';
 COMMENT ON COLUMN costsim_retention.total_rows IS 'How many in all.';

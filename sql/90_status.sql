@@ -49,16 +49,20 @@ BEGIN ATOMIC
      CROSS JOIN _costsim_status_facts() f
      CROSS JOIN LATERAL (
             -- Of what waits the oldest: of each priority the least id of what nobody has; of what one of several has already, and of what fires, a part
-            -- that is long enough to find it unless everything stands still, which it finds then too.
+            -- that is long enough to find it unless everything stands still, which it finds then too. What was brought back waits since it was last
+            -- due or tried, not since it was made: when it was brought back is not on record.
             SELECT count(*) AS waiting, min(w.since) AS since
-              FROM ((SELECT q.created_at AS since FROM costsim_alert_queue q
+              FROM ((SELECT CASE WHEN q.retries > 0 AND q.attempts = 0 THEN greatest(q.created_at, least(q.next_attempt_at, n.moment)) ELSE q.created_at END AS since
+                       FROM costsim_alert_queue q
                       WHERE q.status = 'pending' AND q.owed_to IS NULL AND q.priority = 1::smallint ORDER BY q.id LIMIT l.counted)
                     UNION ALL
-                    (SELECT q.created_at FROM costsim_alert_queue q
+                    (SELECT CASE WHEN q.retries > 0 AND q.attempts = 0 THEN greatest(q.created_at, least(q.next_attempt_at, n.moment)) ELSE q.created_at END
+                       FROM costsim_alert_queue q
                       WHERE q.status = 'pending' AND q.owed_to IS NULL AND q.priority = 2::smallint ORDER BY q.id LIMIT l.counted)
                     UNION ALL
-                    (SELECT o.created_at
-                       FROM (SELECT q.created_at, q.status FROM costsim_alert_queue q
+                    (SELECT o.since
+                       FROM (SELECT CASE WHEN q.retries > 0 AND q.attempts = 0 THEN greatest(q.created_at, least(q.next_attempt_at, n.moment)) ELSE q.created_at END AS since, q.status
+                               FROM costsim_alert_queue q
                               WHERE q.owed_to IS NOT NULL ORDER BY q.priority, q.id LIMIT l.counted) o
                       WHERE o.status = 'pending')
                     UNION ALL
@@ -72,11 +76,14 @@ BEGIN ATOMIC
      CROSS JOIN LATERAL (
             SELECT count(*) AS rows FROM (SELECT FROM costsim_alerts a WHERE a.resolved_at IS NULL LIMIT l.counted + 1::bigint) a) firing
      CROSS JOIN LATERAL (VALUES
-            (1, coalesce(w.since < n.moment - l.alert_stuck, false), 'bad', w.since, _costsim_many(w.waiting) || ' wait, none gets out', 'see costsim_alert_status'),
-            (2, coalesce(w.since < n.moment - l.alert_late, false), 'warn', w.since, _costsim_many(w.waiting) || ' wait', 'see costsim_alert_status'),
-            (3, dead.rows > 0::bigint, 'warn', dead.since, _costsim_many(dead.rows) || ' given up', 'see costsim_dead_alerts'),
-            (4, NOT f.has_target AND w.waiting = 0::bigint, 'off', NULL::timestamptz, 'no costsim.alertmanager_url', NULL::text),
-            (5, true, 'ok', NULL::timestamptz, _costsim_many(firing.rows) || ' firing, ' || _costsim_many(w.waiting) || ' to be sent', NULL::text)
+            (1, f.has_target AND coalesce(w.since < n.moment - l.alert_stuck, false), 'bad', w.since, _costsim_many(w.waiting) || ' wait, none gets out', 'see costsim_alert_status'),
+            -- Nobody has promised to deliver them; an external deliverer may have.
+            (2, NOT f.has_target AND coalesce(w.since < n.moment - l.alert_late, false), 'warn', w.since,
+                _costsim_many(w.waiting) || ' wait, no alertmanager_url', 'see costsim_alert_status'),
+            (3, coalesce(w.since < n.moment - l.alert_late, false), 'warn', w.since, _costsim_many(w.waiting) || ' wait', 'see costsim_alert_status'),
+            (4, dead.rows > 0::bigint, 'warn', dead.since, _costsim_many(dead.rows) || ' given up', 'see costsim_dead_alerts'),
+            (5, NOT f.has_target AND w.waiting = 0::bigint, 'off', NULL::timestamptz, 'no costsim.alertmanager_url', NULL::text),
+            (6, true, 'ok', NULL::timestamptz, _costsim_many(firing.rows) || ' firing, ' || _costsim_many(w.waiting) || ' to be sent', NULL::text)
           ) r (rank, applies, status, since, why, what_to_do)
      WHERE r.applies ORDER BY r.rank LIMIT 1;
 END;
@@ -91,7 +98,7 @@ BEGIN ATOMIC
      CROSS JOIN _costsim_status_facts() f
      CROSS JOIN _costsim_status_alerts() a
      CROSS JOIN (SELECT s.* FROM costsim_worker_status() s WHERE s.database = current_database()::text LIMIT 1) w
-      LEFT JOIN pg_stat_activity p ON p.pid = w.pid
+      LEFT JOIN LATERAL pg_stat_get_activity(coalesce(w.pid, 0)) p ON true
      CROSS JOIN LATERAL (VALUES
             (1, w.state = 'in recovery', 'off', NULL::timestamptz, 'a standby delivers nothing', NULL::text),
             (2, w.pid IS NULL AND f.is_listed AND w.state = 'not preloaded', 'bad', NULL::timestamptz, 'not preloaded', 'preload costsim_pg, restart'),
@@ -114,7 +121,7 @@ END;
 COMMENT ON FUNCTION _costsim_status_worker() IS 'A row of costsim_status().';
 
 CREATE FUNCTION _costsim_status_targets() RETURNS TABLE (status text, since timestamptz, why text, what_to_do text)
-    LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+    LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 1
 BEGIN ATOMIC
     SELECT r.status, r.since, r.why, r.what_to_do
       FROM (SELECT count(*) AS known, count(*) FILTER (WHERE t.state = 'failing') AS failing,
@@ -122,9 +129,12 @@ BEGIN ATOMIC
                    min(t.last_success_at) FILTER (WHERE t.state = 'failing') AS since,
                    min(t.last_error) FILTER (WHERE t.state = 'failing') AS error
               FROM costsim_status_limits l, costsim_alert_targets t) t
+     CROSS JOIN _costsim_status_facts() f
+     CROSS JOIN (SELECT EXISTS (SELECT FROM costsim_worker_status() s WHERE s.database = current_database()::text AND s.pid IS NOT NULL) AS is_there) w
      CROSS JOIN LATERAL (VALUES
-            (1, t.known = 0::bigint, 'off', NULL::timestamptz, 'no Alertmanager known', NULL::text),
-            (2, t.down = t.known, 'bad', t.since, 'all fail: ' || coalesce(t.error, '?'), 'see costsim_alert_targets'),
+            -- The worker alone writes and deletes targets: without it they are as it left them.
+            (1, t.known = 0::bigint OR NOT f.has_target, 'off', NULL::timestamptz, 'no Alertmanager known', NULL::text),
+            (2, t.down = t.known AND w.is_there, 'bad', t.since, 'all fail: ' || coalesce(t.error, '?'), 'see costsim_alert_targets'),
             (3, t.failing > 0::bigint, 'warn', t.since, t.failing::text || ' of ' || t.known::text || ': ' || coalesce(t.error, '?'), 'see costsim_alert_targets'),
             (4, true, 'ok', NULL::timestamptz, t.known::text || ' known', NULL::text)
           ) r (rank, applies, status, since, why, what_to_do)
@@ -164,15 +174,38 @@ COMMENT ON FUNCTION _costsim_status_breakers() IS 'A row of costsim_status().';
 CREATE FUNCTION _costsim_status_leaders() RETURNS TABLE (status text, since timestamptz, why text, what_to_do text)
     LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 1
 BEGIN ATOMIC
-    WITH s AS MATERIALIZED (
-        SELECT coalesce(s.name, s.lock_id::text) AS name, s.leads, s.waiting, t.lease_until,
-               s.leads AND s.token IS NOT NULL AND coalesce(t.lease_until < n.moment, false) AS is_overdue,
+    -- What costsim_leader_status says, but of so many roles at most: those that have a name, those whose lock somebody holds, and others.
+    WITH held AS MATERIALIZED (
+        SELECT k.lock_id, bool_or(k.space = 1::smallint AND k.granted) AS is_led, max(k.pid) FILTER (WHERE k.space = 1::smallint AND k.granted) AS pid,
+               max(k.pid) FILTER (WHERE k.space = 3::smallint AND k.granted) AS marked_by,
+               count(*) FILTER (WHERE k.space IN (1::smallint, 8::smallint) AND NOT k.granted) AS waiting
+          FROM (SELECT (k.classid::bigint << 32) | k.objid::bigint AS lock_id, k.pid, k.objsubid AS space, k.granted
+                  FROM pg_locks k
+                 WHERE k.locktype = 'advisory' AND k.objsubid IN (1::smallint, 3::smallint, 8::smallint)
+                   AND k.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())) k
+         GROUP BY k.lock_id
+    ), known AS MATERIALIZED (
+        (SELECT k.lock_id FROM costsim_locks k ORDER BY k.lock_id LIMIT (SELECT l.counted FROM costsim_status_limits l))
+        UNION
+        (SELECT t.lock_id FROM costsim_leaders t ORDER BY t.lock_id LIMIT (SELECT l.counted FROM costsim_status_limits l))
+        UNION
+        (SELECT t.lock_id FROM held h JOIN costsim_leaders t ON t.lock_id = h.lock_id LIMIT (SELECT l.counted FROM costsim_status_limits l))
+    ), s AS MATERIALIZED (
+        SELECT coalesce(i.name, k.lock_id::text) AS name, s.leads, coalesce(h.waiting, 0::bigint) AS waiting, t.lease_until,
+               coalesce(h.is_led AND h.marked_by = h.pid AND t.mode = 'session' AND t.pid = h.pid AND t.released_at IS NULL
+                        AND t.lease_until < n.moment, false) AS is_overdue,
                NOT s.leads AND t.released_at IS NULL AND coalesce(t.lease_until < n.moment AND t.lease_until > n.moment - l.leader_gone, false) AS is_gone,
                l.leader_overdue, n.moment
           FROM costsim_status_limits l
          CROSS JOIN (SELECT clock_timestamp() AS moment OFFSET 0) n
-         CROSS JOIN costsim_leader_status s
-          LEFT JOIN costsim_leaders t ON t.lock_id = s.lock_id
+         CROSS JOIN known k
+          LEFT JOIN costsim_locks i ON i.lock_id = k.lock_id
+          LEFT JOIN costsim_leaders t ON t.lock_id = k.lock_id
+          LEFT JOIN held h ON h.lock_id = k.lock_id
+         CROSS JOIN LATERAL (
+                SELECT coalesce(h.is_led, false)
+                       OR coalesce(t.mode = 'lease' AND t.released_at IS NULL AND t.lease_until > n.moment
+                                   AND (t.token >> 32) >= _costsim_timeline(), false) AS leads) s
     )
     SELECT r.status, r.since, r.why, r.what_to_do
       FROM (SELECT count(*) FILTER (WHERE s.leads) AS led, sum(s.waiting) AS waiting,
@@ -218,18 +251,23 @@ END;
 COMMENT ON FUNCTION _costsim_status_canary() IS 'A row of costsim_status().';
 
 CREATE FUNCTION _costsim_status_drift() RETURNS TABLE (status text, since timestamptz, why text, what_to_do text)
-    LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+    LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 1
 BEGIN ATOMIC
     SELECT r.status, r.since, r.why, r.what_to_do
       FROM costsim_status_limits l
      CROSS JOIN (SELECT clock_timestamp() AS moment OFFSET 0) n
-     CROSS JOIN (SELECT EXISTS (SELECT FROM costsim_provenance p ORDER BY p.id LIMIT 1) AS is_used) p
+     CROSS JOIN (SELECT count(*) > 0::bigint AS is_used, min(p.created_at) AS first_at
+                   FROM (SELECT p.created_at FROM costsim_provenance p ORDER BY p.id LIMIT 1) p) p
+     CROSS JOIN (SELECT max(p.backend_start) AS started_at
+                   FROM costsim_worker_status() s CROSS JOIN LATERAL pg_stat_get_activity(coalesce(s.pid, 0)) p
+                  WHERE s.database = current_database()::text) w
       LEFT JOIN costsim_maintenance m ON m.task = 'refresh_drift'
      CROSS JOIN LATERAL (
-            -- A mark without an hour stands for all of them. One of an old hour may have been made just now.
+            -- A mark without an hour stands for all of them, from the first row on: an installation begins with one. One of an old hour may have been
+            -- made just now. And whoever has just started has not come to it yet.
             SELECT coalesce(least((SELECT c.hour FROM costsim_drift_changes c WHERE c.hour IS NOT NULL ORDER BY c.hour LIMIT 1),
-                                  (SELECT TIMESTAMPTZ '-infinity' FROM costsim_drift_changes c WHERE c.hour IS NULL LIMIT 1)) < n.moment - l.drift_late, false)
-                   AND coalesce(m.last_run_at < n.moment - l.drift_late, true) AS is_late) c
+                                  (SELECT p.first_at FROM costsim_drift_changes c WHERE c.hour IS NULL LIMIT 1)) < n.moment - l.drift_late, false)
+                   AND coalesce(greatest(m.last_run_at, w.started_at) < n.moment - l.drift_late, true) AS is_late) c
      CROSS JOIN LATERAL (
             SELECT s.total, s.p90_rel_delta
               FROM (SELECT costsim_drift_merge(u.summary) AS summary FROM costsim_drift_rollups u
@@ -249,7 +287,7 @@ END;
 COMMENT ON FUNCTION _costsim_status_drift() IS 'A row of costsim_status().';
 
 CREATE FUNCTION _costsim_status_costs() RETURNS TABLE (status text, since timestamptz, why text, what_to_do text)
-    LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+    LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 1
 BEGIN ATOMIC
     SELECT r.status, r.since, r.why, r.what_to_do
       FROM costsim_status_limits l
@@ -258,11 +296,14 @@ BEGIN ATOMIC
      CROSS JOIN LATERAL (
             SELECT count(*) AS rows, min(p.bucket_start) AS since
               FROM (SELECT p.bucket_start FROM costsim_cost_pending p LIMIT l.counted + 1::bigint) p) p
+     CROSS JOIN (SELECT max(p.backend_start) AS started_at
+                   FROM costsim_worker_status() s CROSS JOIN LATERAL pg_stat_get_activity(coalesce(s.pid, 0)) p
+                  WHERE s.database = current_database()::text) w
       LEFT JOIN costsim_maintenance m ON m.task = 'refresh_costs'
      CROSS JOIN LATERAL (VALUES
             (1, m.last_error IS NOT NULL, 'warn', m.last_run_at, m.last_error, 'see costsim_maintenance'),
             -- What is pending is as old as it says, or was recorded late: then the last sum is young, or this is over in a moment.
-            (2, coalesce(p.since < n.moment - l.costs_late - INTERVAL '15 minutes', false) AND coalesce(m.last_run_at < n.moment - l.costs_late, true), 'warn',
+            (2, coalesce(p.since < n.moment - l.costs_late - INTERVAL '15 minutes', false) AND coalesce(greatest(m.last_run_at, w.started_at) < n.moment - l.costs_late, true), 'warn',
                 coalesce(m.last_run_at, p.since), _costsim_many(p.rows) || ' not summed up', 'run costsim_refresh_costs()'),
             (3, NOT u.is_used, 'off', NULL::timestamptz, 'nothing recorded', NULL::text),
             (4, true, 'ok', NULL::timestamptz, _costsim_many(p.rows) || ' to be summed up', NULL::text)
@@ -300,8 +341,10 @@ BEGIN ATOMIC
     SELECT r.status, r.since, r.why, r.what_to_do
       FROM costsim_status_limits l
      CROSS JOIN (SELECT clock_timestamp() AS moment OFFSET 0) n
-     CROSS JOIN (SELECT EXISTS (SELECT FROM costsim_worker_status() s WHERE s.database = current_database()::text AND s.pid IS NOT NULL)
-                        AND coalesce(current_setting('costsim.detect_interval'::text, true), '0') <> '0' AS is_running) f
+     CROSS JOIN (SELECT max(p.backend_start) AS started_at
+                   FROM costsim_worker_status() s CROSS JOIN LATERAL pg_stat_get_activity(coalesce(s.pid, 0)) p
+                  WHERE s.database = current_database()::text) w
+     CROSS JOIN (SELECT coalesce(current_setting('costsim.detect_interval'::text, true), '0') <> '0' AS is_wanted) f
       LEFT JOIN costsim_maintenance m ON m.task = 'detect_anomalies'
      CROSS JOIN (SELECT EXISTS (SELECT FROM costsim_cost_detection d LIMIT 1) OR EXISTS (SELECT FROM costsim_cost_records c LIMIT 1) AS is_used) u
      CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM (SELECT d.is_due FROM costsim_cost_detection d LIMIT l.counted) d WHERE d.is_due) AS is_due) d
@@ -312,9 +355,9 @@ BEGIN ATOMIC
                      WHERE a.status IN ('open', 'acknowledged') LIMIT l.counted + 1::bigint) a
              WHERE a.status = 'open' AND a.anomaly_type NOT IN ('BUDGET_WARNING', 'BUDGET_EXCEEDED')) a
      CROSS JOIN LATERAL (VALUES
-            (1, m.last_error IS NOT NULL, 'warn', m.last_run_at, m.last_error, 'see costsim_maintenance'),
+            (1, f.is_wanted AND m.last_error IS NOT NULL, 'warn', m.last_run_at, m.last_error, 'see costsim_maintenance'),
             (2, a.high > 0::bigint, 'warn', a.high_since, _costsim_many(a.high) || ' high, ' || _costsim_many(a.open) || ' open', 'see costsim_query_anomalies()'),
-            (3, d.is_due AND f.is_running AND coalesce(m.last_run_at < n.moment - l.detection_late, false), 'warn', m.last_run_at, 'nobody looks',
+            (3, d.is_due AND f.is_wanted AND w.started_at IS NOT NULL AND greatest(m.last_run_at, w.started_at) < n.moment - l.detection_late, 'warn', m.last_run_at, 'nobody looks',
                 'see costsim_maintenance'),
             (4, NOT u.is_used, 'off', NULL::timestamptz, 'nothing recorded', NULL::text),
             (5, true, 'ok', a.since, _costsim_many(a.open) || ' open', NULL::text)
@@ -392,16 +435,18 @@ CREATE FUNCTION _costsim_status_retention() RETURNS TABLE (status text, since ti
 BEGIN ATOMIC
     WITH t AS MATERIALIZED (
         SELECT t.task, m.last_run_at, m.last_error, t.keeps IS NOT NULL AS is_wanted,
-               -- One that never ran is late where a worker has been running for so long.
-               w.pid IS NOT NULL AND coalesce(m.last_run_at, p.backend_start) < clock_timestamp() - l.retention_late AS is_late
+               -- It is late where a worker has been running for so long.
+               coalesce(w.started_at IS NOT NULL AND greatest(m.last_run_at, w.started_at) < clock_timestamp() - l.retention_late, false) AS is_late
           FROM costsim_status_limits l
-         CROSS JOIN LATERAL (SELECT s.pid FROM costsim_worker_status() s WHERE s.database = current_database()::text LIMIT 1) w
-          LEFT JOIN pg_stat_activity p ON p.pid = w.pid
+         CROSS JOIN (SELECT max(p.backend_start) AS started_at
+                       FROM costsim_worker_status() s CROSS JOIN LATERAL pg_stat_get_activity(coalesce(s.pid, 0)) p
+                      WHERE s.database = current_database()::text) w
          CROSS JOIN _costsim_retentions() t
           LEFT JOIN costsim_maintenance m ON m.task = t.task
     )
     SELECT r.status, r.since, r.why, r.what_to_do
-      FROM (SELECT min(t.task) FILTER (WHERE t.last_error IS NOT NULL) AS failed, min(t.last_run_at) FILTER (WHERE t.last_error IS NOT NULL) AS failed_at,
+      FROM (SELECT min(t.task) FILTER (WHERE t.is_wanted AND t.last_error IS NOT NULL) AS failed,
+                   min(t.last_run_at) FILTER (WHERE t.is_wanted AND t.last_error IS NOT NULL) AS failed_at,
                    min(t.task) FILTER (WHERE t.is_wanted AND t.is_late) AS late, min(t.last_run_at) FILTER (WHERE t.is_wanted AND t.is_late) AS late_since,
                    count(*) FILTER (WHERE t.is_wanted) AS wanted
               FROM t) t

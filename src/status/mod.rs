@@ -2,9 +2,11 @@
 //!
 //! A look that fails, or that would have to wait for somebody's lock, is told of in its row and keeps no other from being taken: each is a
 //! subtransaction of its own. What it says is cut to a width at which a row fits a terminal of 120 columns; the views that `what_to_do` names say
-//! everything. It writes nothing, so it works on a standby and in a read-only transaction.
+//! everything. It writes nothing, so it works on a standby and in a read-only transaction. What a standby sees is the primary's trouble: bad there is
+//! what keeps this server itself from answering.
 
 use chrono::TimeDelta;
+use pgrx::pg_sys;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
@@ -55,6 +57,9 @@ static LOOKS: [(&str, Statement); 15] = [
     ("version", look!("_costsim_status_version")),
 ];
 
+/// What is a standby's own: the library, which may know nothing of the SQL that it was sent.
+const OWN: &str = "version";
+
 /// What a look has found.
 struct Found {
     status: String,
@@ -71,6 +76,14 @@ impl Found {
             why: nullable(row, 3)?.unwrap_or_default(),
             what_to_do: nullable(row, 4)?,
         })
+    }
+
+    /// Nothing that a load balancer could mend by staying away from here.
+    fn of_another_server(mut self) -> Self {
+        if self.status == "bad" {
+            self.status = "warn".to_owned();
+        }
+        self
     }
 
     /// The look itself has failed: nobody knows how it is. Only a lock says that somebody is at work.
@@ -102,10 +115,13 @@ fn costsim_status() -> std::result::Result<
     ErrorReport,
 > {
     let mut rows = Vec::with_capacity(LOOKS.len());
+    // SAFETY: reads a flag of the server.
+    let is_standby = unsafe { pg_sys::RecoveryInProgress() };
     for (subsystem, look) in &LOOKS {
         let found = db::contain_within(PATIENCE, || {
             look.row(&[], Found::read)?.ok_or_else(|| Error::Internal("the look has no row".into()))
         })?
+        .map(|found| if is_standby && *subsystem != OWN { found.of_another_server() } else { found })
         .unwrap_or_else(|refusal| Found::failed(&refusal));
         let what_to_do = found.what_to_do.map(|text| cut(&text, WHAT_TO_DO));
         rows.push((*subsystem, found.status, found.since, cut(&found.why, WHY), what_to_do));

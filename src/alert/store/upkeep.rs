@@ -8,6 +8,7 @@ use pgrx::pg_sys::BuiltinOid::{
 use crate::convert;
 use crate::db::{Statement, column, nullable};
 use crate::error::Result;
+use crate::guc;
 
 static RETRY_FAILED: Statement = Statement::deciding(
     "UPDATE @schema@.costsim_alert_queue
@@ -51,12 +52,16 @@ static PURGE_QUEUED: Statement = Statement::deciding(
     &[TEXTARRAYOID, INTERVALOID, INT8OID, INT8OID],
 );
 
+/// Nobody is told any more of what was resolved long ago and no Alertmanager believes to fire: without any address nobody ever heard of it.
 static PURGE_FIRED: Statement = Statement::deciding(
     "DELETE FROM @schema@.costsim_alerts
       WHERE id = ANY (ARRAY(SELECT id FROM @schema@.costsim_alerts
-                             WHERE resolved_at < pg_catalog.clock_timestamp() - $1 AND next_send_at IS NULL AND sent_revision >= revision
+                             WHERE resolved_at < pg_catalog.clock_timestamp() - $1
+                               AND (next_send_at IS NULL AND sent_revision >= revision
+                                    OR resolved_at < pg_catalog.clock_timestamp() - $3
+                                       AND coalesce(ends_at, resolved_at) < pg_catalog.clock_timestamp())
                              LIMIT $2 FOR UPDATE SKIP LOCKED))",
-    &[INTERVALOID, INT8OID],
+    &[INTERVALOID, INT8OID, INTERVALOID],
 );
 
 /// What a target has missed for so long that it is no news any more.
@@ -179,9 +184,11 @@ pub fn purge_queued(
     Ok(row.unwrap_or((0, None)))
 }
 
-/// Deletes resolved alerts of which there is nothing left to tell: how many, at most `limit`.
+/// Deletes resolved alerts of which there is nothing left to tell, and those that were resolved longer ago than anybody tries to tell of
+/// them: how many, at most `limit`.
 pub fn purge_fired(age: TimeDelta, limit: i64) -> Result<usize> {
-    PURGE_FIRED.run(&[convert::interval(age)?.into(), limit.into()])
+    let news = age.max(guc::alert_retry_window()).max(TimeDelta::hours(1));
+    PURGE_FIRED.run(&[convert::interval(age)?.into(), limit.into(), convert::interval(news)?.into()])
 }
 
 /// Forgets what targets are owed since before `since`: how much, at most `limit`.

@@ -21,7 +21,7 @@ CREATE FUNCTION pg_temp.refill() RETURNS void LANGUAGE sql AS $$
     INSERT INTO public.costsim_alerts (fingerprint, labels, starts_at, resolved_at, revision, sent_revision, next_send_at)
     VALUES ('1', '{"alertname": "fires for ages"}', pg_temp.days(99), NULL, 1, 1, now()),
            ('2', '{"alertname": "over, and told"}', pg_temp.days(99), pg_temp.days(31), 2, 2, NULL),
-           ('3', '{"alertname": "over, not yet told"}', pg_temp.days(99), pg_temp.days(31), 2, 1, now()),
+           ('3', '{"alertname": "over, never told"}', pg_temp.days(99), pg_temp.days(31), 2, 1, now()),
            ('4', '{"alertname": "over since yesterday"}', pg_temp.days(99), pg_temp.days(1), 2, 2, NULL);
 $$;
 CREATE VIEW pg_temp.left_over AS SELECT alert_type FROM costsim_alert_queue UNION ALL SELECT labels ->> 'alertname' FROM costsim_alerts ORDER BY 1;

@@ -13,3 +13,14 @@ SELECT * FROM costsim_drift_plot('2025-01-01', '2025-01-03', width => 1001);
 ROLLBACK;
 SELECT * FROM costsim_drift_plot('2025-01-01', '2025-01-03', '1 month');
 SELECT * FROM costsim_drift_plot('2025-01-01', '2025-01-03', '0');
+-- nothing is read for a plot that cannot be drawn
+SELECT * FROM costsim_spend_plot('a', '0001-01-01', '9999-01-01', 'hour');
+SELECT * FROM costsim_spend_plot('a', '2025-01-01', '2025-01-03', width => 2147483647);
+SELECT * FROM costsim_spend_plot('a', '-infinity', '2025-01-03');
+SELECT * FROM costsim_spend_plot('a', '2025-01-01', 'infinity');
+SELECT * FROM costsim_spend_plot('a', NULL, '2025-01-03');
+SELECT * FROM costsim_spend_plot('a', '2025-01-01', NULL);
+SELECT * FROM costsim_drift_plot('0001-01-01', '9999-01-01', '1 microsecond');
+SELECT * FROM costsim_drift_plot('-infinity', 'infinity');
+SELECT * FROM costsim_drift_plot(NULL, '2025-01-01');
+SELECT * FROM costsim_drift_plot('2025-01-01', '2025-01-03', width => 0);

@@ -2,6 +2,18 @@
 PREPARE look (text) AS SELECT status, since IS NOT NULL AS has_since, why, what_to_do FROM costsim_status() WHERE subsystem = $1;
 BEGIN;
 TRUNCATE costsim_alert_queue, costsim_alerts;
+-- Without any address nobody has promised anything: a warning, however long it lasts.
+SAVEPOINT without;
+EXECUTE look('alerts');
+SELECT costsim_enqueue_alert('[{"labels": {"alertname": "a"}}]', 'test') IS NOT NULL AS queued;
+UPDATE costsim_alert_queue SET created_at = now() - interval '1 day';
+EXECUTE look('alerts');
+SELECT status, costsim_health() FROM costsim_status() WHERE subsystem = 'worker';
+ROLLBACK TO without;
+-- As if there were one.
+CREATE OR REPLACE FUNCTION _costsim_status_facts()
+    RETURNS TABLE (library_version text, is_known boolean, is_library_newer boolean, is_listed boolean, has_target boolean, poll_interval interval)
+    LANGUAGE sql STABLE AS $$ SELECT NULL, true, false, false, true, interval '5 s' $$;
 EXECUTE look('alerts');
 SELECT costsim_enqueue_alert('[{"labels": {"alertname": "a"}}]', 'test') IS NOT NULL AS queued;
 EXECUTE look('alerts');
@@ -19,6 +31,13 @@ EXECUTE look('alerts');
 UPDATE costsim_alert_queue SET status = 'failed', owed_to = NULL, finished_at = now();
 EXECUTE look('alerts');
 INSERT INTO costsim_alert_queue (payload, status) SELECT '[]', 'failed' FROM generate_series(1, 1500);
+EXECUTE look('alerts');
+-- Brought back, it waits since then; once it is long due and nobody tries, it is late again.
+UPDATE costsim_alert_queue SET status = 'sent', finished_at = now();
+UPDATE costsim_alert_queue SET status = 'failed', created_at = now() - interval '2 days' WHERE id = (SELECT min(id) FROM costsim_alert_queue);
+SELECT costsim_retry_failed_alerts();
+EXECUTE look('alerts');
+UPDATE costsim_alert_queue SET next_attempt_at = now() - interval '11 minutes' WHERE status = 'pending';
 EXECUTE look('alerts');
 TRUNCATE costsim_alert_queue;
 -- what fires counts from when it changed, until that was sent

@@ -11,7 +11,7 @@ SELECT costsim_enqueue_alert('[{"labels": {"alertname": "a"}}]', 'test') IS NOT 
 UPDATE costsim_alert_queue SET created_at = now() - interval '1 hour', status = 'pending';
 INSERT INTO costsim_alert_targets (url, state, failures, last_success_at, last_error) VALUES ('http://a', 'failing', 9, now(), repeat('e', 300));
 INSERT INTO costsim_maintenance (task, last_rows, total_rows, last_error)
-SELECT t, 0, 0, repeat('m', 300) FROM unnest('{refresh_drift,refresh_costs,detect_anomalies,purge_predictions}'::text[]) t
+SELECT t, 0, 0, repeat('m', 300) FROM unnest('{refresh_drift,refresh_costs,detect_anomalies,purge_leader_events}'::text[]) t
     ON CONFLICT (task) DO UPDATE SET last_error = excluded.last_error;
 SELECT costsim_write_provenance('r') IS NOT NULL AS written;
 INSERT INTO costsim_audit_failures (record, sqlstate, message) SELECT '{}', '23505', 'm' FROM generate_series(1, 1500);

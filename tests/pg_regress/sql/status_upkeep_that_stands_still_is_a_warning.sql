@@ -8,6 +8,15 @@ EXECUTE look('costs');
 EXECUTE look('retention');
 SELECT costsim_write_provenance('r', v1_cost => 100, v2_cost => 103) IS NOT NULL AS written;
 EXECUTE look('drift');
+-- An installation begins with a mark for every hour: late once there were rows for so long.
+SAVEPOINT fresh;
+DELETE FROM costsim_drift_changes;
+INSERT INTO costsim_drift_changes (hour) VALUES (NULL);
+EXECUTE look('drift');
+UPDATE costsim_provenance SET created_at = now() - interval '4 hours';
+DELETE FROM costsim_drift_changes WHERE hour IS NOT NULL;
+EXECUTE look('drift');
+ROLLBACK TO fresh;
 SELECT costsim_refresh_drift() >= 0 AS rolled_up;
 EXECUTE look('drift');
 INSERT INTO costsim_provenance (run_id, v1_cost, v2_cost, created_at) VALUES ('s', 100, 103, now() - interval '2 hours');
@@ -31,5 +40,9 @@ UPDATE costsim_maintenance SET last_error = 'it fails' WHERE task = 'refresh_cos
 EXECUTE look('costs');
 INSERT INTO costsim_maintenance (task, last_rows, total_rows, last_error) VALUES ('detect_anomalies', 0, 0, 'it fails too'), ('purge_runs', 0, 0, 'and so does this');
 EXECUTE look('anomalies');
+-- kept for ever: nobody will ever purge it without an error
+SHOW costsim.run_retention;
+EXECUTE look('retention');
+INSERT INTO costsim_maintenance (task, last_rows, total_rows, last_error) VALUES ('purge_leader_events', 0, 0, 'and this');
 EXECUTE look('retention');
 ROLLBACK;

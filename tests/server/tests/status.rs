@@ -37,7 +37,10 @@ fn status_without_preload_is_off_until_somebody_wants_a_worker() -> Result<()> {
     client.batch_execute(ENQUEUE)?;
     ensure!(is_healthy(&mut client)?);
     client.batch_execute("UPDATE costsim_alert_queue SET created_at = now() - interval '1 hour'")?;
-    assert_eq!(look(&mut client, "worker")?.0, "bad");
+    assert_eq!(look(&mut client, "alerts")?.0, "warn");
+    ensure!(is_healthy(&mut client)?, "nobody has promised to deliver it");
+    set(&mut client, "costsim.alertmanager_url", "http://127.0.0.1:1")?;
+    wait_for_status(&mut client, "worker", "bad")?;
     ensure!(!is_healthy(&mut client)?);
     client.batch_execute("DELETE FROM costsim_alert_queue")?;
     set(&mut client, "costsim.databases", "app")?;
@@ -117,11 +120,17 @@ fn status_answers_on_a_standby() -> Result<()> {
     let mut client = cluster.create_database_with_extension("app")?;
     client.batch_execute("SELECT costsim_disable_v2('prices look wrong', 'ada')")?;
     client.batch_execute("SELECT costsim_try_lease(7001, 'a', '1 hour')")?;
+    // The primary is ill.
+    client.batch_execute(
+        "INSERT INTO costsim_audit_failures (record, sqlstate, message) SELECT '{}', '23505', 'm' FROM generate_series(1, 3)",
+    )?;
+    ensure!(!is_healthy(&mut client)?);
     let standby = Standby::start(&cluster)?;
     let mut there = standby.connect("app")?;
     wait_for(&mut there, "the standby to have it", "SELECT costsim_is_open()")?;
     assert_eq!(look(&mut there, "worker")?, ("off".into(), "a standby delivers nothing".into(), None));
     assert_eq!(look(&mut there, "breakers")?.0, "warn");
+    wait_for_status(&mut there, "audit", "warn")?;
     let failed: i64 =
         one(&mut there, "SELECT count(*) FROM costsim_status() WHERE what_to_do LIKE 'the look failed%'")?;
     assert_eq!(failed, 0);
@@ -198,6 +207,62 @@ fn status_of_a_canary_that_nobody_runs_is_bad() -> Result<()> {
         &mut client,
         "SELECT s.since = date_trunc('second', c.next_run_at) FROM costsim_status() s, costsim_canary_schedule c WHERE s.subsystem = 'canary'"
     )?);
+    Ok(())
+}
+
+#[test]
+fn status_without_an_alertmanager_recovers_from_a_trip() -> Result<()> {
+    let site = Site::start(Cluster::builder().preload(true).conf("costsim.databases", "app"))?;
+    let mut client = site.connect()?;
+    wait_for_status(&mut client, "worker", "ok")?;
+    client.batch_execute(
+        "SELECT costsim_disable_v2('why', 'ada');
+         SELECT costsim_enable_v2('ada', 'over');
+         UPDATE costsim_alerts SET starts_at = starts_at - interval '1 hour', resolved_at = resolved_at - interval '1 hour'",
+    )?;
+    assert_eq!(look(&mut client, "alerts")?.0, "warn");
+    assert_eq!(look(&mut client, "worker")?.0, "ok");
+    ensure!(is_healthy(&mut client)?);
+    // Too young to be forgotten, whatever somebody asks for,
+    client.batch_execute("UPDATE costsim_alerts SET resolved_at = now()")?;
+    client.batch_execute("SELECT costsim_purge_old_alerts(0)")?;
+    assert_eq!(one::<i64>(&mut client, "SELECT count(*) FROM costsim_alerts")?, 1);
+    // and in the end nobody is told any more.
+    client.batch_execute("UPDATE costsim_alerts SET starts_at = starts_at - interval '40 days', resolved_at = resolved_at - interval '40 days'")?;
+    assert_eq!(one::<i64>(&mut client, "SELECT costsim_purge_old_alerts()")?, 1);
+    assert_eq!(look(&mut client, "alerts")?.0, "off");
+    Ok(())
+}
+
+#[test]
+fn status_right_after_a_restart_is_not_late() -> Result<()> {
+    let site = Site::start(Cluster::builder().preload(true).conf("costsim.databases", "app"))?;
+    let mut client = site.connect()?;
+    wait_for_status(&mut client, "worker", "ok")?;
+    // As if everything had been done for the last time before a day of downtime.
+    client.batch_execute(
+        "INSERT INTO costsim_maintenance (task, last_rows, total_rows, last_run_at)
+         SELECT t, 0, 0, now() - interval '1 day' FROM unnest('{purge_predictions,purge_alerts}'::text[]) t
+             ON CONFLICT (task) DO UPDATE SET last_run_at = excluded.last_run_at",
+    )?;
+    assert_eq!(look(&mut client, "retention")?.0, "ok");
+    Ok(())
+}
+
+#[test]
+fn status_of_many_lock_ids_is_a_glance() -> Result<()> {
+    let cluster = Cluster::builder().start()?;
+    let mut client = cluster.create_database_with_extension("app")?;
+    client.batch_execute(
+        "INSERT INTO costsim_leaders (lock_id, mode, pid, backend_start, epoch, token, released_at)
+         SELECT 100000 + n, 'session', 1, now(), 1, 1, now() FROM generate_series(1, 20000) n",
+    )?;
+    ensure!(one::<bool>(&mut client, "SELECT costsim_try_leader(900001, 'last', '1 hour')")?);
+    // However far behind, whoever leads is seen.
+    assert_eq!(look(&mut client, "leaders")?, ("ok".into(), "1 leads, 0 wait".into(), None));
+    let begun_at = Instant::now();
+    look(&mut client, "leaders")?;
+    println!("20,000 lock ids: {:?}", begun_at.elapsed());
     Ok(())
 }
 
