@@ -49,8 +49,8 @@ BEGIN ATOMIC
      CROSS JOIN _costsim_status_facts() f
      CROSS JOIN LATERAL (
             -- Of what waits the oldest: of each priority the least id of what nobody has; of what one of several has already, and of what fires, a part
-            -- that is long enough to find it unless everything stands still, which it finds then too. What was brought back waits since it was last
-            -- due or tried, not since it was made: when it was brought back is not on record.
+            -- that is long enough to find it unless everything stands still, which it finds then too. What was brought back waits since then, until it has
+            -- been tried; from then on its age counts again.
             SELECT count(*) AS waiting, min(w.since) AS since
               FROM ((SELECT CASE WHEN q.retries > 0 AND q.attempts = 0 THEN greatest(q.created_at, least(q.next_attempt_at, n.moment)) ELSE q.created_at END AS since
                        FROM costsim_alert_queue q

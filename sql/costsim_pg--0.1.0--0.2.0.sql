@@ -4,6 +4,17 @@
 
 SET LOCAL search_path = pg_catalog, pg_temp;
 
+-- Refuses what is not all of one owner, and locks every table: nothing is waited for with a lock in hand (src/db/update.rs).
+CREATE FUNCTION @extschema@._costsim_begin_update() RETURNS void LANGUAGE c AS 'MODULE_PATHNAME', '_costsim_begin_update_wrapper';
+REVOKE ALL ON FUNCTION @extschema@._costsim_begin_update() FROM PUBLIC;
+SELECT @extschema@._costsim_begin_update();
+DROP FUNCTION @extschema@._costsim_begin_update();
+
+
+-- Skipped due to `#[pgrx(sql = false)]`
+
+-- Skipped due to `#[pgrx(sql = false)]`
+
 CREATE FUNCTION @extschema@._costsim_is_jsonb(
     "document" TEXT
 ) RETURNS bool
@@ -11,6 +22,26 @@ STRICT STABLE PARALLEL UNSAFE
 SET search_path TO pg_catalog, pg_temp
 LANGUAGE c
 AS 'MODULE_PATHNAME', '_costsim_is_jsonb_wrapper';
+
+CREATE FUNCTION @extschema@._costsim_metrics_families() RETURNS TABLE (
+    "name" TEXT,
+    "labels" TEXT,
+    "value" double precision
+)
+STRICT VOLATILE SECURITY DEFINER PARALLEL UNSAFE
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c
+AS 'MODULE_PATHNAME', '_costsim_metrics_families_wrapper';
+
+CREATE FUNCTION @extschema@._costsim_plot_check(
+    "from_ts" double precision,
+    "to_ts" double precision,
+    "seconds" double precision,
+    "width" INT
+) RETURNS bool
+STABLE PARALLEL SAFE
+LANGUAGE c
+AS 'MODULE_PATHNAME', '_costsim_plot_check_wrapper';
 
 CREATE FUNCTION @extschema@._costsim_retentions() RETURNS TABLE (
     "task" TEXT,
@@ -138,6 +169,14 @@ VOLATILE PARALLEL UNSAFE
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'costsim_purge_backfill_wrapper';
 
+CREATE OR REPLACE FUNCTION @extschema@.costsim_set_cost_time_zone(
+    "tenant_id" TEXT,
+    "time_zone" TEXT
+) RETURNS bool
+VOLATILE PARALLEL UNSAFE
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'costsim_set_cost_time_zone_wrapper';
+
 CREATE OR REPLACE FUNCTION @extschema@.costsim_create_feature_tag(
     "tenant_id" TEXT,
     "tag" TEXT,
@@ -149,14 +188,6 @@ VOLATILE PARALLEL UNSAFE
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'costsim_create_feature_tag_wrapper';
 
-CREATE OR REPLACE FUNCTION @extschema@.costsim_set_cost_time_zone(
-    "tenant_id" TEXT,
-    "time_zone" TEXT
-) RETURNS bool
-VOLATILE PARALLEL UNSAFE
-LANGUAGE c
-AS 'MODULE_PATHNAME', 'costsim_set_cost_time_zone_wrapper';
-
 CREATE OR REPLACE FUNCTION @extschema@.costsim_update_feature_tag(
     "tenant_id" TEXT,
     "tag" TEXT,
@@ -166,28 +197,43 @@ VOLATILE PARALLEL UNSAFE
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'costsim_update_feature_tag_wrapper';
 
+-- What a projection is made of, in one state of the data.
+CREATE OR REPLACE FUNCTION @extschema@._costsim_projection_facts(tenant_id text, lookback_days integer, as_of timestamptz)
+    RETURNS TABLE (days double precision[], today_cents numeric, month_to_date_cents numeric, monthly_limit_cents numeric, day_gone double precision, days_left integer)
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+BEGIN ATOMIC
+    WITH s AS MATERIALIZED (
+        SELECT e.day, e.month, e.daily_cents, e.monthly_cents, @extschema@.costsim_cost_time_zone($1) AS zone
+          FROM @extschema@._costsim_entity_spend($1, 'tenant', '', $3) e
+    ), known AS MATERIALIZED (
+        SELECT d.day, sum(d.cost_cents)::double precision AS cents
+          FROM s CROSS JOIN LATERAL @extschema@._costsim_cost_days($1, 'tenant', '', s.day - $2, s.day) d
+         GROUP BY d.day
+        HAVING sum(d.requests) <> 0::numeric
+    ), older AS MATERIALIZED (
+        SELECT coalesce(sum(d.requests), 0::numeric) <> 0::numeric AS is_any
+          FROM s CROSS JOIN LATERAL @extschema@._costsim_cost_days($1, 'tenant', '', DATE '-infinity', s.day - $2) d
+    )
+    SELECT ARRAY(SELECT coalesce(k.cents, 0::double precision)
+                   FROM generate_series(0, $2 - 1) g (n)
+                   LEFT JOIN known k ON k.day = s.day - $2 + g.n
+                  WHERE o.is_any OR s.day - $2 + g.n >= (SELECT min(f.day) FROM known f)
+                  ORDER BY g.n),
+           s.daily_cents, s.monthly_cents, b.monthly_limit_cents,
+           extract(epoch FROM $3 - @extschema@._costsim_midnight(s.day, s.zone))::double precision
+           / extract(epoch FROM @extschema@._costsim_midnight(s.day + 1, s.zone) - @extschema@._costsim_midnight(s.day, s.zone))::double precision,
+           (s.month::timestamp + INTERVAL '1 month')::date - s.day - 1
+      FROM s
+     CROSS JOIN older o
+      LEFT JOIN @extschema@.costsim_cost_budgets b ON b.tenant_id = $1 AND b.budget_type = 'tenant' AND b.is_active
+     -- As the projection has it.
+     WHERE $2 >= 1 AND $2 <= 365;
+END;
+
+COMMENT ON FUNCTION @extschema@._costsim_projection_facts(text, integer, timestamptz) IS 'Nothing where lookback_days is not from 1 to 365. The spends of the whole days before as_of, from the tenant''s first day on; how the month stands, how much of the day is over (0 to 1), and how many days of the month follow it.';
+
 -- For the purge.
 CREATE INDEX costsim_cost_drift_ended_idx ON @extschema@.costsim_cost_drift (last_check_date) WHERE NOT is_active;
-
-CREATE OR REPLACE FUNCTION @extschema@.costsim_resolve_anomaly(
-    "tenant_id" TEXT,
-    "id" bigint,
-    "resolved_by" TEXT,
-    "note" TEXT DEFAULT NULL
-) RETURNS bool
-VOLATILE PARALLEL UNSAFE
-LANGUAGE c
-AS 'MODULE_PATHNAME', 'costsim_resolve_anomaly_wrapper';
-
-CREATE OR REPLACE FUNCTION @extschema@.costsim_acknowledge_anomaly(
-    "tenant_id" TEXT,
-    "id" bigint,
-    "acknowledged_by" TEXT,
-    "note" TEXT DEFAULT NULL
-) RETURNS bool
-VOLATILE PARALLEL UNSAFE
-LANGUAGE c
-AS 'MODULE_PATHNAME', 'costsim_acknowledge_anomaly_wrapper';
 
 CREATE OR REPLACE FUNCTION @extschema@.costsim_purge_anomalies(
     "older_than" interval DEFAULT '400 days',
@@ -228,6 +274,26 @@ VOLATILE PARALLEL UNSAFE
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'costsim_dismiss_anomaly_wrapper';
 
+CREATE OR REPLACE FUNCTION @extschema@.costsim_resolve_anomaly(
+    "tenant_id" TEXT,
+    "id" bigint,
+    "resolved_by" TEXT,
+    "note" TEXT DEFAULT NULL
+) RETURNS bool
+VOLATILE PARALLEL UNSAFE
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'costsim_resolve_anomaly_wrapper';
+
+CREATE OR REPLACE FUNCTION @extschema@.costsim_acknowledge_anomaly(
+    "tenant_id" TEXT,
+    "id" bigint,
+    "acknowledged_by" TEXT,
+    "note" TEXT DEFAULT NULL
+) RETURNS bool
+VOLATILE PARALLEL UNSAFE
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'costsim_acknowledge_anomaly_wrapper';
+
 COMMENT ON FUNCTION @extschema@.costsim_purge_anomalies(interval, bigint) IS 'Deletes anomalies that have been over for longer than older_than, and breaches and ended drifts of days longer ago, the oldest first, at most max_rows: how many. What is open or acknowledged stays, and so does whatever is of a day or a month that is not over. Rows that somebody else is changing are passed over. The worker does the same by costsim.anomaly_retention. Runs with the rights of the tables'' owner, and is noted in costsim_maintenance. Errors: 22004; 22023 older_than negative, max_rows below 1; 25006 read-only.';
 
 -- For the purge.
@@ -235,6 +301,14 @@ CREATE INDEX costsim_audit_failures_replayed_at_idx ON @extschema@.costsim_audit
 
 -- For the purge.
 CREATE INDEX costsim_envelopes_ended_at_idx ON @extschema@.costsim_envelopes (ended_at) WHERE status <> 'active';
+
+CREATE FUNCTION @extschema@.costsim_purge_envelopes(
+    "older_than" interval DEFAULT '90 days',
+    "max_rows" bigint DEFAULT 10000
+) RETURNS bigint
+VOLATILE PARALLEL UNSAFE
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'costsim_purge_envelopes_wrapper';
 
 CREATE OR REPLACE FUNCTION @extschema@.costsim_coordinate(
     "envelope_id" TEXT,
@@ -332,6 +406,10 @@ BEGIN ATOMIC
         SELECT s.bucket_start, s.spend_cents, @extschema@.costsim_cost_time_zone($1) AS zone,
                CASE coalesce($4, 'day') WHEN 'hour' THEN 'YYYY-MM-DD HH24:MI'::text WHEN 'month' THEN 'YYYY-MM' ELSE 'YYYY-MM-DD' END AS form
           FROM @extschema@.costsim_cost_spend($1, $2, $3, $4, NULL, true) s
+         -- Asked once, and before anything is read.
+         WHERE @extschema@._costsim_plot_check(extract(epoch FROM $2)::double precision, extract(epoch FROM $3)::double precision,
+                   CASE coalesce($4, 'day') WHEN 'hour' THEN 3600 WHEN 'day' THEN 86400 WHEN 'week' THEN 604800 WHEN 'month' THEN 2419200 END::double precision,
+                   coalesce($5, 60))
     ), t AS MATERIALIZED (
         SELECT count(*) AS buckets, sum(b.spend_cents) AS total, min(b.spend_cents) AS lowest, max(b.spend_cents) AS highest,
                (array_agg(to_char(b.bucket_start AT TIME ZONE b.zone, b.form) ORDER BY b.spend_cents DESC, b.bucket_start))[1] AS highest_at,
@@ -351,7 +429,7 @@ BEGIN ATOMIC
      WHERE t.buckets > 0::bigint;
 END;
 
-COMMENT ON FUNCTION @extschema@.costsim_spend_plot(text, timestamptz, timestamptz, text, integer) IS 'What a tenant spent in each bucket of [from_ts, to_ts) as four lines of text: a title, block characters from 0 to the highest, an axis with the first and the last bucket, and total, highest and lowest in cents. Buckets are those of costsim_cost_spend: hour, day, week or month of the tenant''s time zone, empty ones included. With more buckets than width a column shows the dearest of its buckets. No line where there is no bucket, or no tenant is named. Runs with the rights of the caller. Errors: those of costsim_cost_spend; 22023 width outside 1 to 1000.';
+COMMENT ON FUNCTION @extschema@.costsim_spend_plot(text, timestamptz, timestamptz, text, integer) IS 'What a tenant spent in each bucket of [from_ts, to_ts) as four lines of text: a title, block characters from 0 to the highest, an axis with the first and the last bucket, and total, highest and lowest in cents. Buckets are those of costsim_cost_spend: hour, day, week or month of the tenant''s time zone, empty ones included. With more buckets than width a column shows the dearest of its buckets. No line where there is no bucket, or no tenant is named. Runs with the rights of the caller. Errors: those of costsim_cost_spend; 22004 from_ts or to_ts; 22023 one that is infinite, or width outside 1 to 1000; 54000 more than 10,000 buckets.';
 
 CREATE FUNCTION @extschema@.costsim_drift_plot(
     from_ts      timestamptz DEFAULT now() - INTERVAL '48 hours',
@@ -366,11 +444,14 @@ BEGIN ATOMIC
     WITH s AS MATERIALIZED (
         SELECT s.bucket_start, s.total, s.p90_rel_delta AS drift, coalesce($3, INTERVAL '1 hour') AS length
           FROM @extschema@.costsim_drift_series($1, $2, $3, $4, $5) s
-         WHERE isfinite(s.bucket_start)
+         -- Asked once, and before anything is read.
+         WHERE @extschema@._costsim_plot_check(extract(epoch FROM $1)::double precision, extract(epoch FROM $2)::double precision,
+                   extract(epoch FROM coalesce($3, INTERVAL '1 hour'))::double precision, coalesce($6, 60))
+           AND isfinite(s.bucket_start)
     ), e AS MATERIALIZED (
-        -- From the bucket of from_ts to that of to_ts; an open end begins where there is something.
-        SELECT CASE WHEN isfinite($1) THEN date_bin(min(s.length), $1, TIMESTAMPTZ '2000-01-01 00:00:00+00') ELSE min(s.bucket_start) END AS first,
-               CASE WHEN isfinite($2) THEN date_bin(min(s.length), $2, TIMESTAMPTZ '2000-01-01 00:00:00+00') ELSE max(s.bucket_start) END AS last,
+        -- From the bucket of from_ts to that of to_ts.
+        SELECT date_bin(min(s.length), $1, TIMESTAMPTZ '2000-01-01 00:00:00+00') AS first,
+               date_bin(min(s.length), $2, TIMESTAMPTZ '2000-01-01 00:00:00+00') AS last,
                extract(epoch FROM min(s.length)) AS seconds, min(s.length) AS length, sum(s.total) AS total, min(s.drift) AS lowest, max(s.drift) AS highest,
                (array_agg(s.bucket_start ORDER BY s.drift DESC NULLS LAST, s.bucket_start))[1] AS highest_at
           FROM s
@@ -398,16 +479,19 @@ BEGIN ATOMIC
             $6) p;
 END;
 
-COMMENT ON FUNCTION @extschema@.costsim_drift_plot(timestamptz, timestamptz, interval, text, text, integer) IS 'How far V2 is from V1 in each bucket from from_ts to to_ts as four lines of text: a title, block characters from 0 to the highest, an axis with the first and the last bucket, and how many pairs there are, with the highest and the lowest bucket. Drawn is the 90th percentile of |v2 - v1| / |v1|, which costsim_drift_series calls p90_rel_delta; a bucket without pairs, or with none whose v1 is not 0, is a gap. With more buckets than width a column shows the worst of its buckets. No line where there are no pairs. Runs with the rights of the caller. Errors: those of costsim_drift_series; 22023 width outside 1 to 1000.';
+COMMENT ON FUNCTION @extschema@.costsim_drift_plot(timestamptz, timestamptz, interval, text, text, integer) IS 'How far V2 is from V1 in each bucket from from_ts to to_ts as four lines of text: a title, block characters from 0 to the highest, an axis with the first and the last bucket, and how many pairs there are, with the highest and the lowest bucket. Drawn is the 90th percentile of |v2 - v1| / |v1|, which costsim_drift_series calls p90_rel_delta; a bucket without pairs, or with none whose v1 is not 0, is a gap. With more buckets than width a column shows the worst of its buckets. No line where there are no pairs. Runs with the rights of the caller. Errors: those of costsim_drift_series; 22004 from_ts or to_ts; 22023 one that is infinite, or width outside 1 to 1000; 54000 more than 10,000 buckets.';
 
 REVOKE ALL PRIVILEGES ON FUNCTION @extschema@.costsim_sparkline(double precision[], integer),
     @extschema@.costsim_spend_plot(text, timestamptz, timestamptz, text, integer),
     @extschema@.costsim_drift_plot(timestamptz, timestamptz, interval, text, text, integer),
     @extschema@._costsim_plain(text),
+    @extschema@._costsim_plot_check(double precision, double precision, double precision, integer),
     @extschema@._costsim_percent(double precision),
     @extschema@._costsim_plot(text, double precision[], text, text, text, integer) FROM PUBLIC;
 
 COMMENT ON FUNCTION @extschema@.costsim_sparkline(double precision[], integer) IS 'Numbers as block characters, one for each, in one line. The lowest block stands for 0, or for the least where one is negative, the highest for the greatest; NULL and NaN are blank. Of more numbers than width each column shows the greatest of its run. Errors: 22004; 22023 width outside 1 to 1000.';
+
+COMMENT ON FUNCTION @extschema@._costsim_plot_check(double precision, double precision, double precision, integer) IS 'Whether a plot from one moment to another (seconds of the epoch), of buckets so many seconds long, so many columns wide, can be drawn: true, or an error. Errors: 22004 no moment; 22023 an infinite one, width outside 1 to 1000; 54000 more than 10,000 buckets.';
 
 -- How long each table keeps its rows.
 
@@ -416,7 +500,7 @@ CREATE VIEW @extschema@.costsim_retention AS
 WITH known (table_name, task, why) AS (
     VALUES
         ('costsim_alert_queue'::text, 'purge_alerts'::text, 'sent, given up or cancelled; what is pending stays'::text),
-        ('costsim_alerts', 'purge_alerts', 'resolved and told; what fires stays'),
+        ('costsim_alerts', 'purge_alerts', 'resolved and told, or too old to be told; what fires stays'),
         ('costsim_alert_targets', NULL, 'one row per Alertmanager; goes when the setting names it no more'),
         ('costsim_audit_failures', 'purge_audit_failures', 'written after all, and not of the last day; what waits stays'),
         ('costsim_audit_purges', NULL, 'proves what costsim_purge_audit deleted: nothing deletes it'),
@@ -466,7 +550,6 @@ SELECT c.relname::text AS table_name,
        justify_hours(s.keeps) AS keeps,
        CASE c.relname::text
              WHEN 'costsim_alert_queue' THEN (SELECT q.created_at FROM @extschema@.costsim_alert_queue q ORDER BY q.id LIMIT 1)
-             WHEN 'costsim_alerts' THEN (SELECT min(a.resolved_at) FROM @extschema@.costsim_alerts a)
              WHEN 'costsim_audit_failures' THEN (SELECT min(f.replayed_at) FROM @extschema@.costsim_audit_failures f WHERE f.replayed_at IS NOT NULL)
              WHEN 'costsim_audit_records' THEN (SELECT min(r.decision_timestamp) FROM @extschema@.costsim_audit_records r)
              WHEN 'costsim_backfill_staging' THEN (SELECT min(s.processed_at) FROM @extschema@.costsim_backfill_staging s WHERE s.state IN ('inserted', 'skipped'))
@@ -505,7 +588,7 @@ COMMENT ON COLUMN @extschema@.costsim_retention.setting IS 'The setting that end
 
 COMMENT ON COLUMN @extschema@.costsim_retention.keeps IS 'What it says now; NULL: rows are kept for ever.';
 
-COMMENT ON COLUMN @extschema@.costsim_retention.oldest IS 'The time, as the setting counts it, of the oldest row that ends some day; of the queue, when the first row came. NULL: there is none, or nothing ends.';
+COMMENT ON COLUMN @extschema@.costsim_retention.oldest IS 'The time, as the setting counts it, of the oldest row that ends some day; of the queue, when the first row came. NULL: there is none, or nothing ends; or, of costsim_alerts, only a look at every row would tell.';
 
 COMMENT ON COLUMN @extschema@.costsim_retention.last_run_at IS 'When it was last purged, by the worker or by hand. Tables with one setting are purged together.';
 
@@ -517,14 +600,6 @@ COMMENT ON COLUMN @extschema@.costsim_retention.last_error IS 'Why it failed the
 
 COMMENT ON COLUMN @extschema@.costsim_retention.why IS 'What ends, or why nothing does.';
 
-CREATE FUNCTION @extschema@.costsim_purge_envelopes(
-    "older_than" interval DEFAULT '90 days',
-    "max_rows" bigint DEFAULT 10000
-) RETURNS bigint
-VOLATILE PARALLEL UNSAFE
-LANGUAGE c
-AS 'MODULE_PATHNAME', 'costsim_purge_envelopes_wrapper';
-
 CREATE FUNCTION @extschema@.costsim_purge_audit_failures(
     "older_than" interval DEFAULT '90 days',
     "max_rows" bigint DEFAULT 10000
@@ -533,14 +608,6 @@ VOLATILE PARALLEL UNSAFE
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'costsim_purge_audit_failures_wrapper';
 
-CREATE FUNCTION @extschema@.costsim_purge_incidents(
-    "older_than" interval DEFAULT '90 days',
-    "max_rows" bigint DEFAULT 10000
-) RETURNS bigint
-VOLATILE PARALLEL UNSAFE
-LANGUAGE c
-AS 'MODULE_PATHNAME', 'costsim_purge_incidents_wrapper';
-
 CREATE FUNCTION @extschema@.costsim_purge_breaker_events(
     "older_than" interval DEFAULT '90 days',
     "max_rows" bigint DEFAULT 10000
@@ -548,6 +615,14 @@ CREATE FUNCTION @extschema@.costsim_purge_breaker_events(
 VOLATILE PARALLEL UNSAFE
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'costsim_purge_breaker_events_wrapper';
+
+CREATE FUNCTION @extschema@.costsim_purge_incidents(
+    "older_than" interval DEFAULT '90 days',
+    "max_rows" bigint DEFAULT 10000
+) RETURNS bigint
+VOLATILE PARALLEL UNSAFE
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'costsim_purge_incidents_wrapper';
 
 REVOKE ALL PRIVILEGES ON FUNCTION @extschema@.costsim_purge_leader_events(interval, bigint),
     @extschema@.costsim_purge_breaker_events(interval, bigint),
@@ -580,18 +655,6 @@ COMMENT ON FUNCTION @extschema@._costsim_retentions() IS 'What is purged by the 
 
 -- Rows of a database that the reference's ORM made: costsim_adopt and costsim_unadopt are in the library.
 
-CREATE FUNCTION @extschema@.costsim_unadopt(
-    "source_schema" TEXT
-) RETURNS TABLE (
-    "table_name" TEXT,
-    "written" bigint,
-    "removed" bigint
-)
-VOLATILE PARALLEL UNSAFE
-SET search_path TO pg_catalog, pg_temp
-LANGUAGE c
-AS 'MODULE_PATHNAME', 'costsim_unadopt_wrapper';
-
 CREATE FUNCTION @extschema@.costsim_adopt(
     "source_schema" TEXT,
     "dry_run" bool DEFAULT true,
@@ -611,6 +674,18 @@ VOLATILE PARALLEL UNSAFE
 SET search_path TO pg_catalog, pg_temp
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'costsim_adopt_wrapper';
+
+CREATE FUNCTION @extschema@.costsim_unadopt(
+    "source_schema" TEXT
+) RETURNS TABLE (
+    "table_name" TEXT,
+    "written" bigint,
+    "removed" bigint
+)
+VOLATILE PARALLEL UNSAFE
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'costsim_unadopt_wrapper';
 
 -- Who may call what of adoption, and what each function means.
 
@@ -701,16 +776,20 @@ BEGIN ATOMIC
      CROSS JOIN @extschema@._costsim_status_facts() f
      CROSS JOIN LATERAL (
             -- Of what waits the oldest: of each priority the least id of what nobody has; of what one of several has already, and of what fires, a part
-            -- that is long enough to find it unless everything stands still, which it finds then too.
+            -- that is long enough to find it unless everything stands still, which it finds then too. What was brought back waits since then, until it has
+            -- been tried; from then on its age counts again.
             SELECT count(*) AS waiting, min(w.since) AS since
-              FROM ((SELECT q.created_at AS since FROM @extschema@.costsim_alert_queue q
+              FROM ((SELECT CASE WHEN q.retries > 0 AND q.attempts = 0 THEN greatest(q.created_at, least(q.next_attempt_at, n.moment)) ELSE q.created_at END AS since
+                       FROM @extschema@.costsim_alert_queue q
                       WHERE q.status = 'pending' AND q.owed_to IS NULL AND q.priority = 1::smallint ORDER BY q.id LIMIT l.counted)
                     UNION ALL
-                    (SELECT q.created_at FROM @extschema@.costsim_alert_queue q
+                    (SELECT CASE WHEN q.retries > 0 AND q.attempts = 0 THEN greatest(q.created_at, least(q.next_attempt_at, n.moment)) ELSE q.created_at END
+                       FROM @extschema@.costsim_alert_queue q
                       WHERE q.status = 'pending' AND q.owed_to IS NULL AND q.priority = 2::smallint ORDER BY q.id LIMIT l.counted)
                     UNION ALL
-                    (SELECT o.created_at
-                       FROM (SELECT q.created_at, q.status FROM @extschema@.costsim_alert_queue q
+                    (SELECT o.since
+                       FROM (SELECT CASE WHEN q.retries > 0 AND q.attempts = 0 THEN greatest(q.created_at, least(q.next_attempt_at, n.moment)) ELSE q.created_at END AS since, q.status
+                               FROM @extschema@.costsim_alert_queue q
                               WHERE q.owed_to IS NOT NULL ORDER BY q.priority, q.id LIMIT l.counted) o
                       WHERE o.status = 'pending')
                     UNION ALL
@@ -724,11 +803,14 @@ BEGIN ATOMIC
      CROSS JOIN LATERAL (
             SELECT count(*) AS rows FROM (SELECT FROM @extschema@.costsim_alerts a WHERE a.resolved_at IS NULL LIMIT l.counted + 1::bigint) a) firing
      CROSS JOIN LATERAL (VALUES
-            (1, coalesce(w.since < n.moment - l.alert_stuck, false), 'bad', w.since, @extschema@._costsim_many(w.waiting) || ' wait, none gets out', 'see costsim_alert_status'),
-            (2, coalesce(w.since < n.moment - l.alert_late, false), 'warn', w.since, @extschema@._costsim_many(w.waiting) || ' wait', 'see costsim_alert_status'),
-            (3, dead.rows > 0::bigint, 'warn', dead.since, @extschema@._costsim_many(dead.rows) || ' given up', 'see costsim_dead_alerts'),
-            (4, NOT f.has_target AND w.waiting = 0::bigint, 'off', NULL::timestamptz, 'no costsim.alertmanager_url', NULL::text),
-            (5, true, 'ok', NULL::timestamptz, @extschema@._costsim_many(firing.rows) || ' firing, ' || @extschema@._costsim_many(w.waiting) || ' to be sent', NULL::text)
+            (1, f.has_target AND coalesce(w.since < n.moment - l.alert_stuck, false), 'bad', w.since, @extschema@._costsim_many(w.waiting) || ' wait, none gets out', 'see costsim_alert_status'),
+            -- Nobody has promised to deliver them; an external deliverer may have.
+            (2, NOT f.has_target AND coalesce(w.since < n.moment - l.alert_late, false), 'warn', w.since,
+                @extschema@._costsim_many(w.waiting) || ' wait, no alertmanager_url', 'see costsim_alert_status'),
+            (3, coalesce(w.since < n.moment - l.alert_late, false), 'warn', w.since, @extschema@._costsim_many(w.waiting) || ' wait', 'see costsim_alert_status'),
+            (4, dead.rows > 0::bigint, 'warn', dead.since, @extschema@._costsim_many(dead.rows) || ' given up', 'see costsim_dead_alerts'),
+            (5, NOT f.has_target AND w.waiting = 0::bigint, 'off', NULL::timestamptz, 'no costsim.alertmanager_url', NULL::text),
+            (6, true, 'ok', NULL::timestamptz, @extschema@._costsim_many(firing.rows) || ' firing, ' || @extschema@._costsim_many(w.waiting) || ' to be sent', NULL::text)
           ) r (rank, applies, status, since, why, what_to_do)
      WHERE r.applies ORDER BY r.rank LIMIT 1;
 END;
@@ -744,7 +826,7 @@ BEGIN ATOMIC
      CROSS JOIN @extschema@._costsim_status_facts() f
      CROSS JOIN @extschema@._costsim_status_alerts() a
      CROSS JOIN (SELECT s.* FROM @extschema@.costsim_worker_status() s WHERE s.database = current_database()::text LIMIT 1) w
-      LEFT JOIN pg_stat_activity p ON p.pid = w.pid
+      LEFT JOIN LATERAL pg_stat_get_activity(coalesce(w.pid, 0)) p ON true
      CROSS JOIN LATERAL (VALUES
             (1, w.state = 'in recovery', 'off', NULL::timestamptz, 'a standby delivers nothing', NULL::text),
             (2, w.pid IS NULL AND f.is_listed AND w.state = 'not preloaded', 'bad', NULL::timestamptz, 'not preloaded', 'preload costsim_pg, restart'),
@@ -768,7 +850,7 @@ END;
 COMMENT ON FUNCTION @extschema@._costsim_status_worker() IS 'A row of costsim_status().';
 
 CREATE FUNCTION @extschema@._costsim_status_targets() RETURNS TABLE (status text, since timestamptz, why text, what_to_do text)
-    LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+    LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 1
 BEGIN ATOMIC
     SELECT r.status, r.since, r.why, r.what_to_do
       FROM (SELECT count(*) AS known, count(*) FILTER (WHERE t.state = 'failing') AS failing,
@@ -776,9 +858,12 @@ BEGIN ATOMIC
                    min(t.last_success_at) FILTER (WHERE t.state = 'failing') AS since,
                    min(t.last_error) FILTER (WHERE t.state = 'failing') AS error
               FROM @extschema@.costsim_status_limits l, @extschema@.costsim_alert_targets t) t
+     CROSS JOIN @extschema@._costsim_status_facts() f
+     CROSS JOIN (SELECT EXISTS (SELECT FROM @extschema@.costsim_worker_status() s WHERE s.database = current_database()::text AND s.pid IS NOT NULL) AS is_there) w
      CROSS JOIN LATERAL (VALUES
-            (1, t.known = 0::bigint, 'off', NULL::timestamptz, 'no Alertmanager known', NULL::text),
-            (2, t.down = t.known, 'bad', t.since, 'all fail: ' || coalesce(t.error, '?'), 'see costsim_alert_targets'),
+            -- The worker alone writes and deletes targets: without it they are as it left them.
+            (1, t.known = 0::bigint OR NOT f.has_target, 'off', NULL::timestamptz, 'no Alertmanager known', NULL::text),
+            (2, t.down = t.known AND w.is_there, 'bad', t.since, 'all fail: ' || coalesce(t.error, '?'), 'see costsim_alert_targets'),
             (3, t.failing > 0::bigint, 'warn', t.since, t.failing::text || ' of ' || t.known::text || ': ' || coalesce(t.error, '?'), 'see costsim_alert_targets'),
             (4, true, 'ok', NULL::timestamptz, t.known::text || ' known', NULL::text)
           ) r (rank, applies, status, since, why, what_to_do)
@@ -820,15 +905,38 @@ COMMENT ON FUNCTION @extschema@._costsim_status_breakers() IS 'A row of costsim_
 CREATE FUNCTION @extschema@._costsim_status_leaders() RETURNS TABLE (status text, since timestamptz, why text, what_to_do text)
     LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 1
 BEGIN ATOMIC
-    WITH s AS MATERIALIZED (
-        SELECT coalesce(s.name, s.lock_id::text) AS name, s.leads, s.waiting, t.lease_until,
-               s.leads AND s.token IS NOT NULL AND coalesce(t.lease_until < n.moment, false) AS is_overdue,
+    -- What costsim_leader_status says, but of so many roles at most: those that have a name, those whose lock somebody holds, and others.
+    WITH held AS MATERIALIZED (
+        SELECT k.lock_id, bool_or(k.space = 1::smallint AND k.granted) AS is_led, max(k.pid) FILTER (WHERE k.space = 1::smallint AND k.granted) AS pid,
+               max(k.pid) FILTER (WHERE k.space = 3::smallint AND k.granted) AS marked_by,
+               count(*) FILTER (WHERE k.space IN (1::smallint, 8::smallint) AND NOT k.granted) AS waiting
+          FROM (SELECT (k.classid::bigint << 32) | k.objid::bigint AS lock_id, k.pid, k.objsubid AS space, k.granted
+                  FROM pg_locks k
+                 WHERE k.locktype = 'advisory' AND k.objsubid IN (1::smallint, 3::smallint, 8::smallint)
+                   AND k.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())) k
+         GROUP BY k.lock_id
+    ), known AS MATERIALIZED (
+        (SELECT k.lock_id FROM @extschema@.costsim_locks k ORDER BY k.lock_id LIMIT (SELECT l.counted FROM @extschema@.costsim_status_limits l))
+        UNION
+        (SELECT t.lock_id FROM @extschema@.costsim_leaders t ORDER BY t.lock_id LIMIT (SELECT l.counted FROM @extschema@.costsim_status_limits l))
+        UNION
+        (SELECT t.lock_id FROM held h JOIN @extschema@.costsim_leaders t ON t.lock_id = h.lock_id LIMIT (SELECT l.counted FROM @extschema@.costsim_status_limits l))
+    ), s AS MATERIALIZED (
+        SELECT coalesce(i.name, k.lock_id::text) AS name, s.leads, coalesce(h.waiting, 0::bigint) AS waiting, t.lease_until,
+               coalesce(h.is_led AND h.marked_by = h.pid AND t.mode = 'session' AND t.pid = h.pid AND t.released_at IS NULL
+                        AND t.lease_until < n.moment, false) AS is_overdue,
                NOT s.leads AND t.released_at IS NULL AND coalesce(t.lease_until < n.moment AND t.lease_until > n.moment - l.leader_gone, false) AS is_gone,
                l.leader_overdue, n.moment
           FROM @extschema@.costsim_status_limits l
          CROSS JOIN (SELECT clock_timestamp() AS moment OFFSET 0) n
-         CROSS JOIN @extschema@.costsim_leader_status s
-          LEFT JOIN @extschema@.costsim_leaders t ON t.lock_id = s.lock_id
+         CROSS JOIN known k
+          LEFT JOIN @extschema@.costsim_locks i ON i.lock_id = k.lock_id
+          LEFT JOIN @extschema@.costsim_leaders t ON t.lock_id = k.lock_id
+          LEFT JOIN held h ON h.lock_id = k.lock_id
+         CROSS JOIN LATERAL (
+                SELECT coalesce(h.is_led, false)
+                       OR coalesce(t.mode = 'lease' AND t.released_at IS NULL AND t.lease_until > n.moment
+                                   AND (t.token >> 32) >= @extschema@._costsim_timeline(), false) AS leads) s
     )
     SELECT r.status, r.since, r.why, r.what_to_do
       FROM (SELECT count(*) FILTER (WHERE s.leads) AS led, sum(s.waiting) AS waiting,
@@ -876,18 +984,23 @@ END;
 COMMENT ON FUNCTION @extschema@._costsim_status_canary() IS 'A row of costsim_status().';
 
 CREATE FUNCTION @extschema@._costsim_status_drift() RETURNS TABLE (status text, since timestamptz, why text, what_to_do text)
-    LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+    LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 1
 BEGIN ATOMIC
     SELECT r.status, r.since, r.why, r.what_to_do
       FROM @extschema@.costsim_status_limits l
      CROSS JOIN (SELECT clock_timestamp() AS moment OFFSET 0) n
-     CROSS JOIN (SELECT EXISTS (SELECT FROM @extschema@.costsim_provenance p ORDER BY p.id LIMIT 1) AS is_used) p
+     CROSS JOIN (SELECT count(*) > 0::bigint AS is_used, min(p.created_at) AS first_at
+                   FROM (SELECT p.created_at FROM @extschema@.costsim_provenance p ORDER BY p.id LIMIT 1) p) p
+     CROSS JOIN (SELECT max(p.backend_start) AS started_at
+                   FROM @extschema@.costsim_worker_status() s CROSS JOIN LATERAL pg_stat_get_activity(coalesce(s.pid, 0)) p
+                  WHERE s.database = current_database()::text) w
       LEFT JOIN @extschema@.costsim_maintenance m ON m.task = 'refresh_drift'
      CROSS JOIN LATERAL (
-            -- A mark without an hour stands for all of them. One of an old hour may have been made just now.
+            -- A mark without an hour stands for all of them, from the first row on: an installation begins with one. One of an old hour may have been
+            -- made just now. And whoever has just started has not come to it yet.
             SELECT coalesce(least((SELECT c.hour FROM @extschema@.costsim_drift_changes c WHERE c.hour IS NOT NULL ORDER BY c.hour LIMIT 1),
-                                  (SELECT TIMESTAMPTZ '-infinity' FROM @extschema@.costsim_drift_changes c WHERE c.hour IS NULL LIMIT 1)) < n.moment - l.drift_late, false)
-                   AND coalesce(m.last_run_at < n.moment - l.drift_late, true) AS is_late) c
+                                  (SELECT p.first_at FROM @extschema@.costsim_drift_changes c WHERE c.hour IS NULL LIMIT 1)) < n.moment - l.drift_late, false)
+                   AND coalesce(greatest(m.last_run_at, w.started_at) < n.moment - l.drift_late, true) AS is_late) c
      CROSS JOIN LATERAL (
             SELECT s.total, s.p90_rel_delta
               FROM (SELECT @extschema@.costsim_drift_merge(u.summary) AS summary FROM @extschema@.costsim_drift_rollups u
@@ -908,7 +1021,7 @@ END;
 COMMENT ON FUNCTION @extschema@._costsim_status_drift() IS 'A row of costsim_status().';
 
 CREATE FUNCTION @extschema@._costsim_status_costs() RETURNS TABLE (status text, since timestamptz, why text, what_to_do text)
-    LANGUAGE sql STABLE PARALLEL SAFE ROWS 1
+    LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 1
 BEGIN ATOMIC
     SELECT r.status, r.since, r.why, r.what_to_do
       FROM @extschema@.costsim_status_limits l
@@ -917,11 +1030,14 @@ BEGIN ATOMIC
      CROSS JOIN LATERAL (
             SELECT count(*) AS rows, min(p.bucket_start) AS since
               FROM (SELECT p.bucket_start FROM @extschema@.costsim_cost_pending p LIMIT l.counted + 1::bigint) p) p
+     CROSS JOIN (SELECT max(p.backend_start) AS started_at
+                   FROM @extschema@.costsim_worker_status() s CROSS JOIN LATERAL pg_stat_get_activity(coalesce(s.pid, 0)) p
+                  WHERE s.database = current_database()::text) w
       LEFT JOIN @extschema@.costsim_maintenance m ON m.task = 'refresh_costs'
      CROSS JOIN LATERAL (VALUES
             (1, m.last_error IS NOT NULL, 'warn', m.last_run_at, m.last_error, 'see costsim_maintenance'),
             -- What is pending is as old as it says, or was recorded late: then the last sum is young, or this is over in a moment.
-            (2, coalesce(p.since < n.moment - l.costs_late - INTERVAL '15 minutes', false) AND coalesce(m.last_run_at < n.moment - l.costs_late, true), 'warn',
+            (2, coalesce(p.since < n.moment - l.costs_late - INTERVAL '15 minutes', false) AND coalesce(greatest(m.last_run_at, w.started_at) < n.moment - l.costs_late, true), 'warn',
                 coalesce(m.last_run_at, p.since), @extschema@._costsim_many(p.rows) || ' not summed up', 'run costsim_refresh_costs()'),
             (3, NOT u.is_used, 'off', NULL::timestamptz, 'nothing recorded', NULL::text),
             (4, true, 'ok', NULL::timestamptz, @extschema@._costsim_many(p.rows) || ' to be summed up', NULL::text)
@@ -961,8 +1077,10 @@ BEGIN ATOMIC
     SELECT r.status, r.since, r.why, r.what_to_do
       FROM @extschema@.costsim_status_limits l
      CROSS JOIN (SELECT clock_timestamp() AS moment OFFSET 0) n
-     CROSS JOIN (SELECT EXISTS (SELECT FROM @extschema@.costsim_worker_status() s WHERE s.database = current_database()::text AND s.pid IS NOT NULL)
-                        AND coalesce(current_setting('costsim.detect_interval'::text, true), '0') <> '0' AS is_running) f
+     CROSS JOIN (SELECT max(p.backend_start) AS started_at
+                   FROM @extschema@.costsim_worker_status() s CROSS JOIN LATERAL pg_stat_get_activity(coalesce(s.pid, 0)) p
+                  WHERE s.database = current_database()::text) w
+     CROSS JOIN (SELECT coalesce(current_setting('costsim.detect_interval'::text, true), '0') <> '0' AS is_wanted) f
       LEFT JOIN @extschema@.costsim_maintenance m ON m.task = 'detect_anomalies'
      CROSS JOIN (SELECT EXISTS (SELECT FROM @extschema@.costsim_cost_detection d LIMIT 1) OR EXISTS (SELECT FROM @extschema@.costsim_cost_records c LIMIT 1) AS is_used) u
      CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM (SELECT d.is_due FROM @extschema@.costsim_cost_detection d LIMIT l.counted) d WHERE d.is_due) AS is_due) d
@@ -973,9 +1091,9 @@ BEGIN ATOMIC
                      WHERE a.status IN ('open', 'acknowledged') LIMIT l.counted + 1::bigint) a
              WHERE a.status = 'open' AND a.anomaly_type NOT IN ('BUDGET_WARNING', 'BUDGET_EXCEEDED')) a
      CROSS JOIN LATERAL (VALUES
-            (1, m.last_error IS NOT NULL, 'warn', m.last_run_at, m.last_error, 'see costsim_maintenance'),
+            (1, f.is_wanted AND m.last_error IS NOT NULL, 'warn', m.last_run_at, m.last_error, 'see costsim_maintenance'),
             (2, a.high > 0::bigint, 'warn', a.high_since, @extschema@._costsim_many(a.high) || ' high, ' || @extschema@._costsim_many(a.open) || ' open', 'see costsim_query_anomalies()'),
-            (3, d.is_due AND f.is_running AND coalesce(m.last_run_at < n.moment - l.detection_late, false), 'warn', m.last_run_at, 'nobody looks',
+            (3, d.is_due AND f.is_wanted AND w.started_at IS NOT NULL AND greatest(m.last_run_at, w.started_at) < n.moment - l.detection_late, 'warn', m.last_run_at, 'nobody looks',
                 'see costsim_maintenance'),
             (4, NOT u.is_used, 'off', NULL::timestamptz, 'nothing recorded', NULL::text),
             (5, true, 'ok', a.since, @extschema@._costsim_many(a.open) || ' open', NULL::text)
@@ -1057,16 +1175,18 @@ CREATE FUNCTION @extschema@._costsim_status_retention() RETURNS TABLE (status te
 BEGIN ATOMIC
     WITH t AS MATERIALIZED (
         SELECT t.task, m.last_run_at, m.last_error, t.keeps IS NOT NULL AS is_wanted,
-               -- One that never ran is late where a worker has been running for so long.
-               w.pid IS NOT NULL AND coalesce(m.last_run_at, p.backend_start) < clock_timestamp() - l.retention_late AS is_late
+               -- It is late where a worker has been running for so long.
+               coalesce(w.started_at IS NOT NULL AND greatest(m.last_run_at, w.started_at) < clock_timestamp() - l.retention_late, false) AS is_late
           FROM @extschema@.costsim_status_limits l
-         CROSS JOIN LATERAL (SELECT s.pid FROM @extschema@.costsim_worker_status() s WHERE s.database = current_database()::text LIMIT 1) w
-          LEFT JOIN pg_stat_activity p ON p.pid = w.pid
+         CROSS JOIN (SELECT max(p.backend_start) AS started_at
+                       FROM @extschema@.costsim_worker_status() s CROSS JOIN LATERAL pg_stat_get_activity(coalesce(s.pid, 0)) p
+                      WHERE s.database = current_database()::text) w
          CROSS JOIN @extschema@._costsim_retentions() t
           LEFT JOIN @extschema@.costsim_maintenance m ON m.task = t.task
     )
     SELECT r.status, r.since, r.why, r.what_to_do
-      FROM (SELECT min(t.task) FILTER (WHERE t.last_error IS NOT NULL) AS failed, min(t.last_run_at) FILTER (WHERE t.last_error IS NOT NULL) AS failed_at,
+      FROM (SELECT min(t.task) FILTER (WHERE t.is_wanted AND t.last_error IS NOT NULL) AS failed,
+                   min(t.last_run_at) FILTER (WHERE t.is_wanted AND t.last_error IS NOT NULL) AS failed_at,
                    min(t.task) FILTER (WHERE t.is_wanted AND t.is_late) AS late, min(t.last_run_at) FILTER (WHERE t.is_wanted AND t.is_late) AS late_since,
                    count(*) FILTER (WHERE t.is_wanted) AS wanted
               FROM t) t
@@ -1161,7 +1281,8 @@ CREATE TABLE @extschema@.costsim_metrics_kept (
     kept_at timestamptz NOT NULL DEFAULT now()
 );
 
-CREATE INDEX costsim_metrics_kept_name_idx ON @extschema@.costsim_metrics_kept (name);
+-- Labels may be longer than an index takes: by their hash the rows of one counter are found, to be folded.
+CREATE INDEX costsim_metrics_kept_labels_idx ON @extschema@.costsim_metrics_kept (name, jsonb_hash_extended(labels, 0));
 
 COMMENT ON TABLE @extschema@.costsim_metrics_kept IS 'What counters have counted and no table shows any more: rows that were deleted, incidents that became worse, requests that failed. Rows are added, and now and then folded into one; nobody waits for anybody. Written by triggers.';
 
@@ -1179,17 +1300,16 @@ SELECT pg_catalog.pg_extension_config_dump('@extschema@.costsim_metrics_kept', '
 
 SELECT pg_catalog.pg_extension_config_dump('@extschema@.costsim_metrics_kept_id_seq', '');
 
+COMMENT ON FUNCTION @extschema@._costsim_metrics_families() IS 'The series of all families, for costsim_metrics; each family in a subtransaction of its own.';
+
 ALTER FUNCTION @extschema@._costsim_metrics_keep() SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
 
 COMMENT ON FUNCTION @extschema@._costsim_metrics_keep() IS 'Trigger function: keeps in costsim_metrics_kept what a statement takes away from a counter.';
 
+-- For statements, not rows: what they keep is a row for each label set, however many rows they touch. Logical replication fires none of them, so a
+-- subscriber takes what was kept from its publisher: costsim_metrics_kept is to be published with the tables.
 CREATE TRIGGER costsim_metrics_keep AFTER DELETE ON @extschema@.costsim_cb_incidents
     REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION @extschema@._costsim_metrics_keep();
-
--- An incident that becomes worse has been of both severities.
-CREATE TRIGGER costsim_metrics_keep_changed AFTER UPDATE OF circuit_breaker_name, severity ON @extschema@.costsim_cb_incidents
-    FOR EACH ROW WHEN (OLD.circuit_breaker_name <> NEW.circuit_breaker_name OR OLD.severity <> NEW.severity)
-    EXECUTE FUNCTION @extschema@._costsim_metrics_keep();
 
 CREATE TRIGGER costsim_metrics_keep AFTER DELETE ON @extschema@.costsim_cb_events
     REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION @extschema@._costsim_metrics_keep();
@@ -1203,10 +1323,6 @@ CREATE TRIGGER costsim_metrics_keep AFTER DELETE ON @extschema@.costsim_leader_e
 CREATE TRIGGER costsim_metrics_keep AFTER DELETE ON @extschema@.costsim_alert_targets
     REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION @extschema@._costsim_metrics_keep();
 
--- The table counts failures in a row alone.
-CREATE TRIGGER costsim_metrics_keep_failed AFTER UPDATE OF failures ON @extschema@.costsim_alert_targets
-    FOR EACH ROW WHEN (NEW.failures > OLD.failures) EXECUTE FUNCTION @extschema@._costsim_metrics_keep();
-
 CREATE TRIGGER costsim_metrics_keep AFTER DELETE ON @extschema@.costsim_canary_reports
     REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION @extschema@._costsim_metrics_keep();
 
@@ -1216,9 +1332,17 @@ CREATE TRIGGER costsim_metrics_keep AFTER DELETE ON @extschema@.costsim_maintena
 CREATE TRIGGER costsim_metrics_keep AFTER DELETE ON @extschema@.costsim_provenance
     REFERENCING OLD TABLE AS removed FOR EACH STATEMENT EXECUTE FUNCTION @extschema@._costsim_metrics_keep();
 
-CREATE TRIGGER costsim_metrics_keep_changed AFTER UPDATE OF v1_cost, v2_cost ON @extschema@.costsim_provenance
-    FOR EACH ROW WHEN (OLD.v1_cost IS NOT NULL AND OLD.v2_cost IS NOT NULL AND (NEW.v1_cost IS NULL OR NEW.v2_cost IS NULL))
-    EXECUTE FUNCTION @extschema@._costsim_metrics_keep();
+-- An incident that becomes worse has been of both severities.
+CREATE TRIGGER costsim_metrics_keep_changed AFTER UPDATE ON @extschema@.costsim_cb_incidents
+    REFERENCING OLD TABLE AS removed NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION @extschema@._costsim_metrics_keep();
+
+-- The table counts failures in a row alone.
+CREATE TRIGGER costsim_metrics_keep_failed AFTER UPDATE ON @extschema@.costsim_alert_targets
+    REFERENCING OLD TABLE AS removed NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION @extschema@._costsim_metrics_keep();
+
+-- A row that has lost a cost was a pair.
+CREATE TRIGGER costsim_metrics_keep_changed AFTER UPDATE ON @extschema@.costsim_provenance
+    REFERENCING OLD TABLE AS removed NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION @extschema@._costsim_metrics_keep();
 
 ALTER TABLE @extschema@.costsim_cb_incidents ENABLE ALWAYS TRIGGER costsim_metrics_keep, ENABLE ALWAYS TRIGGER costsim_metrics_keep_changed;
 
@@ -1243,25 +1367,35 @@ CREATE FUNCTION @extschema@._costsim_metrics_breaker() RETURNS TABLE (name text,
     LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 50
     SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
+    -- So many breakers have series, and as many that are only remembered: who may make breakers shall not be able to bury the monitoring in them.
     WITH breakers AS MATERIALIZED (
-        SELECT s.name, s.failure_threshold FROM @extschema@.costsim_cb_state s
-        UNION ALL
-        SELECT 'costsim_v2', 3 WHERE NOT EXISTS (SELECT FROM @extschema@.costsim_cb_state s WHERE s.name = 'costsim_v2')
+        SELECT b.name, b.failure_threshold
+          FROM (SELECT s.name, s.failure_threshold, s.disabled FROM @extschema@.costsim_cb_state s
+                UNION ALL
+                SELECT 'costsim_v2', 3, false WHERE NOT EXISTS (SELECT FROM @extschema@.costsim_cb_state s WHERE s.name = 'costsim_v2')) b
+         ORDER BY b.name <> 'costsim_v2', NOT b.disabled, b.name COLLATE "C"
+         LIMIT 100
     ), states AS MATERIALIZED (
         SELECT b.name, b.failure_threshold, g.state, g.is_open, g.consecutive_failures
           FROM breakers b
          CROSS JOIN LATERAL @extschema@.costsim_cb_get_state(b.name) g
     ), incidents AS MATERIALIZED (
-        SELECT i.circuit_breaker_name AS name, i.severity, count(*) AS n, count(*) FILTER (WHERE NOT i.resolved) AS open
+        SELECT i.circuit_breaker_name AS name, i.severity, count(*)::numeric AS n, count(*) FILTER (WHERE NOT i.resolved) AS open
           FROM @extschema@.costsim_cb_incidents i GROUP BY i.circuit_breaker_name, i.severity
+        UNION ALL
+        SELECT k.labels ->> 'name'::text, k.labels ->> 'severity'::text, sum(k.value), 0
+          FROM @extschema@.costsim_metrics_kept k WHERE k.name = 'costsim_cb_incidents_total' GROUP BY 1, 2
         UNION ALL
         SELECT b.name, s.severity, 0, 0 FROM breakers b CROSS JOIN (VALUES ('P1'), ('P2'), ('P3')) s (severity)
     ), moves AS MATERIALIZED (
         SELECT CASE WHEN e.to_state = 'closed' THEN 'costsim_cb_enabled_total' ELSE 'costsim_cb_disabled_total' END AS metric,
-               e.circuit_breaker_name AS name, e.cause AS reason, count(*) AS n
+               e.circuit_breaker_name AS name, e.cause AS reason, count(*)::numeric AS n
           FROM @extschema@.costsim_cb_events e
          WHERE (e.from_state = 'closed') <> (e.to_state = 'closed')
          GROUP BY 1, 2, 3
+        UNION ALL
+        SELECT k.name, k.labels ->> 'name'::text, k.labels ->> 'reason'::text, sum(k.value)
+          FROM @extschema@.costsim_metrics_kept k WHERE k.name IN ('costsim_cb_disabled_total', 'costsim_cb_enabled_total') GROUP BY 1, 2, 3
         UNION ALL
         SELECT r.metric, b.name, r.reason, 0
           FROM breakers b
@@ -1269,6 +1403,12 @@ BEGIN ATOMIC
                             ('costsim_cb_disabled_total', 'manual'), ('costsim_cb_disabled_total', 'outside'), ('costsim_cb_enabled_total', 'manual'),
                             ('costsim_cb_enabled_total', 'ttl_passed'), ('costsim_cb_enabled_total', 'probes_passed'),
                             ('costsim_cb_enabled_total', 'outside')) r (metric, reason)
+    ), remembered AS MATERIALIZED (
+        SELECT i.name FROM incidents i UNION SELECT m.name FROM moves m EXCEPT SELECT s.name FROM @extschema@.costsim_cb_state s EXCEPT SELECT b.name FROM breakers b
+    ), shown AS MATERIALIZED (
+        SELECT b.name FROM breakers b
+        UNION ALL
+        (SELECT r.name FROM remembered r ORDER BY r.name COLLATE "C" LIMIT 100)
     )
     SELECT 'costsim_breaker_state', jsonb_build_object('name', s.name, 'state', w.state), (s.state = w.state)::integer::double precision
       FROM states s CROSS JOIN (VALUES ('closed'), ('open'), ('half_open')) w (state)
@@ -1280,20 +1420,23 @@ BEGIN ATOMIC
     SELECT 'costsim_cb_failure_threshold', jsonb_build_object('name', s.name), s.failure_threshold::double precision FROM states s
     UNION ALL
     SELECT 'costsim_cb_open_incidents', jsonb_build_object('name', i.name, 'severity', i.severity), sum(i.open)::double precision
-      FROM incidents i GROUP BY i.name, i.severity
+      FROM incidents i WHERE i.name IN (SELECT w.name FROM shown w) GROUP BY i.name, i.severity
     UNION ALL
     SELECT 'costsim_cb_incidents_total', jsonb_build_object('name', i.name, 'severity', i.severity), sum(i.n)::double precision
-      FROM (SELECT i.name, i.severity, i.n FROM incidents i
-            UNION ALL
-            SELECT k.labels ->> 'name'::text, k.labels ->> 'severity'::text, k.value FROM @extschema@.costsim_metrics_kept k WHERE k.name = 'costsim_cb_incidents_total') i
-     GROUP BY i.name, i.severity
+      FROM incidents i WHERE i.name IN (SELECT w.name FROM shown w) GROUP BY i.name, i.severity
     UNION ALL
     SELECT m.metric, jsonb_build_object('name', m.name, 'reason', m.reason), sum(m.n)::double precision
-      FROM (SELECT m.metric, m.name, m.reason, m.n FROM moves m
-            UNION ALL
-            SELECT k.name, k.labels ->> 'name'::text, k.labels ->> 'reason'::text, k.value
-              FROM @extschema@.costsim_metrics_kept k WHERE k.name IN ('costsim_cb_disabled_total', 'costsim_cb_enabled_total')) m
-     GROUP BY m.metric, m.name, m.reason
+      FROM moves m WHERE m.name IN (SELECT w.name FROM shown w) GROUP BY m.metric, m.name, m.reason
+    UNION ALL
+    SELECT 'costsim_cb_disabled_1h', jsonb_build_object('name', b.name), count(*) FILTER (WHERE e.id IS NOT NULL)::double precision
+      FROM breakers b
+      LEFT JOIN @extschema@.costsim_cb_events e ON e.circuit_breaker_name = b.name AND e.happened_at > now() - INTERVAL '1 hour'
+                                       AND e.from_state = 'closed' AND e.to_state <> 'closed'
+     GROUP BY b.name
+    UNION ALL
+    SELECT 'costsim_metrics_left_out', '{"family": "breaker"}'::jsonb,
+           ((SELECT count(*) FROM @extschema@.costsim_cb_state s WHERE NOT EXISTS (SELECT FROM breakers b WHERE b.name = s.name))
+            + greatest((SELECT count(*) FROM remembered) - 100::bigint, 0::bigint))::double precision
     UNION ALL
     SELECT 'costsim_cb_last_change_timestamp_seconds', jsonb_build_object('name', b.name), extract(epoch FROM e.happened_at)::double precision
       FROM breakers b
@@ -1323,8 +1466,13 @@ BEGIN ATOMIC
     UNION ALL
     SELECT 'costsim_alert_oldest_pending_seconds', '{}'::jsonb,
            greatest(coalesce(extract(epoch FROM clock_timestamp() - least(
-               (SELECT min(q.created_at) FROM @extschema@.costsim_alert_queue q WHERE q.status = 'pending'),
+               -- What was brought back waits since then, until it has been tried in vain once more: then it is as old as it is.
+               (SELECT min(CASE WHEN q.retries > 0 AND q.attempts = 0 THEN greatest(q.created_at, least(q.next_attempt_at, clock_timestamp()))
+                                ELSE q.created_at END)
+                  FROM @extschema@.costsim_alert_queue q WHERE q.status = 'pending' AND isfinite(q.created_at)),
                (SELECT min(u.since) FROM unsent u WHERE isfinite(u.since)))), 0::numeric), 0::numeric)::double precision
+    UNION ALL
+    SELECT 'costsim_alert_target_wanted', '{}'::jsonb, f.has_target::integer::double precision FROM @extschema@._costsim_status_facts() f
     UNION ALL
     SELECT 'costsim_alert_firing', '{}'::jsonb, (SELECT count(*) FROM @extschema@.costsim_alerts a WHERE a.resolved_at IS NULL)::double precision
     UNION ALL
@@ -1367,7 +1515,9 @@ BEGIN ATOMIC
     SELECT 'costsim_worker_wanted', '{}'::jsonb,
            (w.is_configured
             OR NOT w.is_standby
-               AND (EXISTS (SELECT FROM @extschema@.costsim_alert_queue q WHERE q.status = 'pending')
+               -- A server that came back without the library starts no worker, and its setting still says what was wanted.
+               AND ((SELECT f.is_listed FROM @extschema@._costsim_status_facts() f)
+                    OR EXISTS (SELECT FROM @extschema@.costsim_alert_queue q WHERE q.status = 'pending')
                     OR EXISTS (SELECT FROM @extschema@.costsim_alerts a WHERE a.next_send_at IS NOT NULL AND a.sent_revision < a.revision)))::integer::double precision
       FROM worker w
     UNION ALL
@@ -1402,6 +1552,15 @@ BEGIN ATOMIC
         SELECT k.lock_id, k.event, k.n FROM kept k WHERE k.metric = 'costsim_leader_events_total'
     ), known AS MATERIALIZED (
         SELECT s.lock_id FROM status s UNION SELECT c.lock_id FROM counted c UNION SELECT k.lock_id FROM kept k
+    ), named AS MATERIALIZED (
+        -- Whoever may lead may lead anything: so many locks without a name have series, those that are led first.
+        SELECT i.lock_id, jsonb_build_object('lock_id', i.lock_id::text, 'lock', coalesce(i.name, '')) AS labels
+          FROM (SELECT k.lock_id, l.name,
+                       row_number() OVER (PARTITION BY l.lock_id IS NULL ORDER BY coalesce(s.leads, false) DESC, k.lock_id) AS place
+                  FROM known k
+                  LEFT JOIN status s ON s.lock_id = k.lock_id
+                  LEFT JOIN @extschema@.costsim_locks l ON l.lock_id = k.lock_id) i
+         WHERE i.name IS NOT NULL OR i.place <= 100::bigint
     ), terms AS MATERIALIZED (
         SELECT t.lock_id, sum(t.n) AS n
           FROM (SELECT k.lock_id, 0::bigint AS n FROM known k
@@ -1413,15 +1572,11 @@ BEGIN ATOMIC
     ), events AS MATERIALIZED (
         SELECT e.lock_id, e.event, sum(e.n) AS n
           FROM (SELECT k.lock_id, w.event, 0::bigint AS n
-                  FROM known k
+                  FROM named k
                  CROSS JOIN (VALUES ('acquired'), ('released'), ('expired'), ('preempted'), ('preempt_denied'), ('resigned'), ('refused_pooler')) w (event)
                 UNION ALL
                 SELECT c.lock_id, c.event, c.n FROM counted c) e
          GROUP BY e.lock_id, e.event
-    ), named AS MATERIALIZED (
-        SELECT i.lock_id, jsonb_build_object('lock_id', i.lock_id::text, 'lock', coalesce(l.name, '')) AS labels
-          FROM known i
-          LEFT JOIN @extschema@.costsim_locks l ON l.lock_id = i.lock_id
     )
     SELECT 'costsim_leader_held', n.labels, s.leads::integer::double precision FROM status s JOIN named n ON n.lock_id = s.lock_id
     UNION ALL
@@ -1435,7 +1590,10 @@ BEGIN ATOMIC
     SELECT 'costsim_leader_waiting', n.labels, s.waiting::double precision FROM status s JOIN named n ON n.lock_id = s.lock_id
     UNION ALL
     SELECT 'costsim_leader_events_total', n.labels || jsonb_build_object('event', e.event), e.n::double precision
-      FROM events e JOIN named n ON n.lock_id = e.lock_id;
+      FROM events e JOIN named n ON n.lock_id = e.lock_id
+    UNION ALL
+    SELECT 'costsim_metrics_left_out', '{"family": "leader"}'::jsonb,
+           ((SELECT count(*) FROM known) - (SELECT count(*) FROM named))::double precision;
 END;
 
 COMMENT ON FUNCTION @extschema@._costsim_metrics_leader() IS 'Who leads, for costsim_metrics.';
@@ -1638,7 +1796,6 @@ END;
 
 COMMENT ON FUNCTION @extschema@._costsim_metrics_audit() IS 'The audit and coordination, for costsim_metrics.';
 
--- Joined here: costsim_healthy and costsim_subsystem_status, from costsim_status().
 CREATE FUNCTION @extschema@._costsim_metrics_general() RETURNS TABLE (name text, labels jsonb, value double precision)
     LANGUAGE sql VOLATILE PARALLEL UNSAFE ROWS 17
     SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -1671,79 +1828,74 @@ BEGIN ATOMIC
     (6, 'breaker', 'costsim_cb_incidents_total', 'counter', 'name, severity', 'Incidents so far. One that became worse counts under each severity that it has had.'),
     (7, 'breaker', 'costsim_cb_disabled_total', 'counter', 'name, reason', 'How often the breaker left the closed state, by cause.'),
     (8, 'breaker', 'costsim_cb_enabled_total', 'counter', 'name, reason', 'How often the breaker was closed again, by cause.'),
-    (9, 'breaker', 'costsim_cb_last_change_timestamp_seconds', 'gauge', 'name', 'When the breaker last changed its state; absent while no change is on record.'),
-    (10, 'alert', 'costsim_cb_alert_queue_depth', 'gauge', '', 'Queued alerts that wait to be delivered.'),
-    (11, 'alert', 'costsim_alert_queue_rows', 'gauge', 'status', 'Rows of the alert queue.'),
-    (12, 'alert', 'costsim_alert_oldest_pending_seconds', 'gauge', '', 'How long the oldest alert has waited that no Alertmanager has heard of, queued or fired; 0 when none waits.'),
-    (13, 'alert', 'costsim_alert_firing', 'gauge', '', 'Fired alerts that are not resolved.'),
-    (14, 'alert', 'costsim_alert_unsent', 'gauge', '', 'Fired or resolved alerts that Alertmanager has not heard of.'),
-    (15, 'alert', 'costsim_alert_target_sent_total', 'counter', 'target', 'Alerts that an Alertmanager has accepted, every repetition counted.'),
-    (16, 'alert', 'costsim_cb_alert_send_failures_total', 'counter', 'target', 'Requests to an Alertmanager that failed.'),
-    (17, 'alert', 'costsim_alert_target_failures', 'gauge', 'target', 'Failed requests in a row.'),
-    (18, 'alert', 'costsim_alert_target_up', 'gauge', 'target', '0 while requests to an Alertmanager fail; 1 also before the first.'),
-    (19, 'alert', 'costsim_alert_target_last_success_timestamp_seconds', 'gauge', 'target', 'When an Alertmanager last accepted a request; absent before the first.'),
-    (20, 'worker', 'costsim_worker_up', 'gauge', '', 'Whether the background worker of this database runs on this server.'),
-    (21, 'worker', 'costsim_worker_wanted', 'gauge', '', 'Whether it should: it is configured, or alerts wait. 0 on a standby.'),
-    (22, 'worker', 'costsim_worker_last_beat_timestamp_seconds', 'gauge', '', 'When the worker last said that it lives; absent without one.'),
-    (23, 'worker', 'costsim_task_last_run_timestamp_seconds', 'gauge', 'task', 'When a task of upkeep was last done.'),
-    (24, 'worker', 'costsim_task_failed', 'gauge', 'task', 'Whether its last run failed.'),
-    (25, 'worker', 'costsim_task_rows_total', 'counter', 'task', 'Rows, hours or tenants that the task has dealt with.'),
-    (26, 'leader', 'costsim_leader_held', 'gauge', 'lock_id, lock', 'Whether anybody leads.'),
-    (27, 'leader', 'costsim_leader_healthy', 'gauge', 'lock_id, lock', 'Whether the leader keeps to its lease and has a term; absent while nobody leads.'),
-    (28, 'leader', 'costsim_leader_terms_total', 'counter', 'lock_id, lock', 'Terms so far.'),
-    (29, 'leader', 'costsim_leader_lease_left_seconds', 'gauge', 'lock_id, lock', 'How long the lease lasts, negative when it is over; absent without a lease.'),
-    (30, 'leader', 'costsim_leader_waiting', 'gauge', 'lock_id, lock', 'Sessions of this server that wait to lead.'),
-    (31, 'leader', 'costsim_leader_events_total', 'counter', 'lock_id, lock, event', 'What became of terms.'),
-    (32, 'canary', 'costsim_v2_canary_runs_total', 'counter', 'status', 'Canary runs.'),
-    (33, 'canary', 'costsim_canary_last_run_timestamp_seconds', 'gauge', '', 'When the last run was begun, whatever became of it.'),
-    (34, 'canary', 'costsim_canary_last_passed_timestamp_seconds', 'gauge', '', 'When the last run was begun that passed.'),
-    (35, 'canary', 'costsim_canary_last_failed', 'gauge', '', 'Whether the last run that passed, failed or met an error did not pass.'),
-    (36, 'canary', 'costsim_canary_failed_in_a_row', 'gauge', '', 'Runs that failed or met an error since the last that passed.'),
-    (37, 'canary', 'costsim_canary_scheduled', 'gauge', '', 'Whether the canary has a schedule.'),
-    (38, 'canary', 'costsim_canary_overdue', 'gauge', '', 'Whether nobody keeps to it.'),
-    (39, 'canary', 'costsim_v2_kl_divergence', 'gauge', '', 'Divergence of the costs of V2 from those of V1 in the last run that has one, in nats.'),
-    (40, 'canary', 'costsim_canary_drift_score', 'gauge', '', 'Mean drift score of the last run that has one, 0 to 1.'),
-    (41, 'drift', 'costsim_v2_provenance_logs_total', 'counter', '', 'Provenance rows with the costs of both models, ever. Absent while most is not rolled up, as without a worker.'),
-    (42, 'drift', 'costsim_v2_drift_pairs', 'gauge', 'window', 'Provenance rows with the costs of both models, of the last 15m and 1h.'),
-    (43, 'drift', 'costsim_v2_cost_delta_cents', 'summary', 'window, quantile', 'Quantiles of |v2 - v1| in cents, over the window.'),
-    (44, 'drift', 'costsim_v2_drift_ratio', 'summary', 'window, quantile', 'Quantiles of |v2 - v1| / |v1|, over the window.'),
-    (45, 'cost', 'costsim_cost_today_cents', 'gauge', 'tenant_id', 'What a tenant has spent today, by its own time zone. Tenants that have spent most since yesterday, and (others).'),
-    (46, 'cost', 'costsim_cost_requests_today', 'gauge', 'tenant_id', 'Requests of a tenant today, likewise.'),
-    (47, 'cost', 'costsim_cost_month_cents', 'gauge', 'tenant_id', 'What a tenant has spent this month. The same tenants; of (others) it is not told.'),
-    (48, 'cost', 'costsim_cost_pending_rows', 'gauge', '', 'Changes of the cost records that are not in the roll-ups yet.'),
-    (49, 'cost', 'costsim_cost_budget_used_ratio', 'gauge', 'tenant_id, budget_type, entity_id, period', 'How much of a limit is spent, of those that are fullest; 1 is all of it. Of more than 500 budgets only those of tenants with series of their own, or with an anomaly, are looked at.'),
-    (50, 'cost', 'costsim_cost_anomalies_open', 'gauge', 'anomaly_type, severity', 'Anomalies that are open or acknowledged.'),
-    (51, 'signal', 'costsim_pattern_open', 'gauge', 'pattern_type, severity', 'Patterns seen in the last 24 hours that nobody has acknowledged.'),
-    (52, 'signal', 'costsim_predictions_current', 'gauge', 'prediction_type', 'Predictions that hold now.'),
-    (53, 'signal', 'costsim_prediction_coverage_ratio', 'gauge', 'prediction_type', 'Of the predictions that expired in the last 30 days, or hold now, and could be compared with what came: how many covered it.'),
-    (54, 'audit', 'costsim_audit_failures_24h', 'gauge', '', 'Audit records that could not be written at first, in the last 24 hours.'),
-    (55, 'audit', 'costsim_audit_unreplayed', 'gauge', '', 'Audit records that wait to be written.'),
-    (56, 'audit', 'costsim_kill_switch_active', 'gauge', '', 'Whether the kill switch of coordination is active.'),
-    (57, 'audit', 'costsim_envelopes_active', 'gauge', 'envelope_class', 'Envelopes that are active, of all tenants.'),
-    (58, 'general', 'costsim_build_info', 'gauge', 'version, library_version', '1. The extension''s version in this database, and that of its library.'),
-    (59, 'general', 'costsim_status_healthy', 'gauge', '', '1 while no subsystem of costsim_status() is bad.'),
-    (60, 'general', 'costsim_subsystem_status', 'gauge', 'subsystem', 'How each subsystem of costsim_status() is: 0 ok, 1 warn, 2 bad, -1 off.');
+    (9, 'breaker', 'costsim_cb_disabled_1h', 'gauge', 'name', 'How often the breaker left the closed state within the last hour, whatever the cause.'),
+    (10, 'breaker', 'costsim_cb_last_change_timestamp_seconds', 'gauge', 'name', 'When the breaker last changed its state; absent while no change is on record.'),
+    (11, 'alert', 'costsim_cb_alert_queue_depth', 'gauge', '', 'Queued alerts that wait to be delivered.'),
+    (12, 'alert', 'costsim_alert_queue_rows', 'gauge', 'status', 'Rows of the alert queue.'),
+    (13, 'alert', 'costsim_alert_oldest_pending_seconds', 'gauge', '', 'How long the oldest alert has waited that no Alertmanager has heard of, queued or fired; 0 when none waits.'),
+    (14, 'alert', 'costsim_alert_firing', 'gauge', '', 'Fired alerts that are not resolved.'),
+    (15, 'alert', 'costsim_alert_unsent', 'gauge', '', 'Fired or resolved alerts that Alertmanager has not heard of.'),
+    (16, 'alert', 'costsim_alert_target_sent_total', 'counter', 'target', 'Alerts that an Alertmanager has accepted, every repetition counted.'),
+    (17, 'alert', 'costsim_cb_alert_send_failures_total', 'counter', 'target', 'Requests to an Alertmanager that failed.'),
+    (18, 'alert', 'costsim_alert_target_failures', 'gauge', 'target', 'Failed requests in a row.'),
+    (19, 'alert', 'costsim_alert_target_up', 'gauge', 'target', '0 while requests to an Alertmanager fail; 1 also before the first.'),
+    (20, 'alert', 'costsim_alert_target_wanted', 'gauge', '', 'Whether costsim.alertmanager_url names an Alertmanager; while none does, alerts wait and that is no fault.'),
+    (21, 'alert', 'costsim_alert_target_last_success_timestamp_seconds', 'gauge', 'target', 'When an Alertmanager last accepted a request; absent before the first.'),
+    (22, 'worker', 'costsim_worker_up', 'gauge', '', 'Whether the background worker of this database runs on this server.'),
+    (23, 'worker', 'costsim_worker_wanted', 'gauge', '', 'Whether it should: costsim.databases names the database, or it was started, or alerts wait. 0 on a standby.'),
+    (24, 'worker', 'costsim_worker_last_beat_timestamp_seconds', 'gauge', '', 'When the worker last said that it lives; absent without one.'),
+    (25, 'worker', 'costsim_task_last_run_timestamp_seconds', 'gauge', 'task', 'When a task of upkeep was last done.'),
+    (26, 'worker', 'costsim_task_failed', 'gauge', 'task', 'Whether its last run failed.'),
+    (27, 'worker', 'costsim_task_rows_total', 'counter', 'task', 'Rows, hours or tenants that the task has dealt with.'),
+    (28, 'leader', 'costsim_leader_held', 'gauge', 'lock_id, lock', 'Whether anybody leads.'),
+    (29, 'leader', 'costsim_leader_healthy', 'gauge', 'lock_id, lock', 'Whether the leader keeps to its lease and has a term; absent while nobody leads.'),
+    (30, 'leader', 'costsim_leader_terms_total', 'counter', 'lock_id, lock', 'Terms so far.'),
+    (31, 'leader', 'costsim_leader_lease_left_seconds', 'gauge', 'lock_id, lock', 'How long the lease lasts, negative when it is over; absent without a lease.'),
+    (32, 'leader', 'costsim_leader_waiting', 'gauge', 'lock_id, lock', 'Sessions of this server that wait to lead.'),
+    (33, 'leader', 'costsim_leader_events_total', 'counter', 'lock_id, lock, event', 'What became of terms.'),
+    (34, 'canary', 'costsim_v2_canary_runs_total', 'counter', 'status', 'Canary runs.'),
+    (35, 'canary', 'costsim_canary_last_run_timestamp_seconds', 'gauge', '', 'When the last run was begun, whatever became of it.'),
+    (36, 'canary', 'costsim_canary_last_passed_timestamp_seconds', 'gauge', '', 'When the last run was begun that passed.'),
+    (37, 'canary', 'costsim_canary_last_failed', 'gauge', '', 'Whether the last run that passed, failed or met an error did not pass.'),
+    (38, 'canary', 'costsim_canary_failed_in_a_row', 'gauge', '', 'Runs that failed or met an error since the last that passed.'),
+    (39, 'canary', 'costsim_canary_scheduled', 'gauge', '', 'Whether the canary has a schedule.'),
+    (40, 'canary', 'costsim_canary_overdue', 'gauge', '', 'Whether nobody keeps to it.'),
+    (41, 'canary', 'costsim_v2_kl_divergence', 'gauge', '', 'Divergence of the costs of V2 from those of V1 in the last run that has one, in nats.'),
+    (42, 'canary', 'costsim_canary_drift_score', 'gauge', '', 'Mean drift score of the last run that has one, 0 to 1.'),
+    (43, 'drift', 'costsim_v2_provenance_logs_total', 'counter', '', 'Provenance rows with the costs of both models, ever. Absent while most is not rolled up, as without a worker.'),
+    (44, 'drift', 'costsim_v2_drift_pairs', 'gauge', 'window', 'Provenance rows with the costs of both models, of the last 15m and 1h.'),
+    (45, 'drift', 'costsim_v2_cost_delta_cents', 'summary', 'window, quantile', 'Quantiles of |v2 - v1| in cents, over the window.'),
+    (46, 'drift', 'costsim_v2_drift_ratio', 'summary', 'window, quantile', 'Quantiles of |v2 - v1| / |v1|, over the window.'),
+    (47, 'cost', 'costsim_cost_today_cents', 'gauge', 'tenant_id', 'What a tenant has spent today, by its own time zone. Tenants that have spent most since yesterday, and (others).'),
+    (48, 'cost', 'costsim_cost_requests_today', 'gauge', 'tenant_id', 'Requests of a tenant today, likewise.'),
+    (49, 'cost', 'costsim_cost_month_cents', 'gauge', 'tenant_id', 'What a tenant has spent this month. The same tenants; of (others) it is not told.'),
+    (50, 'cost', 'costsim_cost_pending_rows', 'gauge', '', 'Changes of the cost records that are not in the roll-ups yet.'),
+    (51, 'cost', 'costsim_cost_budget_used_ratio', 'gauge', 'tenant_id, budget_type, entity_id, period', 'How much of a limit is spent, of those that are fullest; 1 is all of it. Of more than 500 budgets only those of tenants with series of their own, or with an anomaly, are looked at.'),
+    (52, 'cost', 'costsim_cost_anomalies_open', 'gauge', 'anomaly_type, severity', 'Anomalies that are open or acknowledged.'),
+    (53, 'signal', 'costsim_pattern_open', 'gauge', 'pattern_type, severity', 'Patterns seen in the last 24 hours that nobody has acknowledged.'),
+    (54, 'signal', 'costsim_predictions_current', 'gauge', 'prediction_type', 'Predictions that hold now.'),
+    (55, 'signal', 'costsim_prediction_coverage_ratio', 'gauge', 'prediction_type', 'Of the predictions that expired in the last 30 days, or hold now, and could be compared with what came: how many covered it.'),
+    (56, 'audit', 'costsim_audit_failures_24h', 'gauge', '', 'Audit records that could not be written at first, in the last 24 hours.'),
+    (57, 'audit', 'costsim_audit_unreplayed', 'gauge', '', 'Audit records that wait to be written.'),
+    (58, 'audit', 'costsim_kill_switch_active', 'gauge', '', 'Whether the kill switch of coordination is active.'),
+    (59, 'audit', 'costsim_envelopes_active', 'gauge', 'envelope_class', 'Envelopes that are active, of all tenants.'),
+    (60, 'general', 'costsim_build_info', 'gauge', 'version, library_version', '1. The extension''s version in this database, and that of its library.'),
+    (61, 'general', 'costsim_status_healthy', 'gauge', '', '1 while no subsystem of costsim_status() is bad.'),
+    (62, 'general', 'costsim_subsystem_status', 'gauge', 'subsystem', 'How each subsystem of costsim_status() is: 0 ok, 1 warn, 2 bad, -1 off.'),
+    (63, 'general', 'costsim_metrics_left_out', 'gauge', 'family', 'Breakers and locks that have no series, for there are too many.'),
+    (64, 'general', 'costsim_metrics_family_failed', 'gauge', 'family', '1 where a family of metrics could not be computed; its metrics are absent then, and the others are there.');
 END;
 
 COMMENT ON FUNCTION @extschema@._costsim_metrics_catalogue() IS 'What each metric of costsim_metrics is.';
 
 CREATE VIEW @extschema@.costsim_metrics AS
-    SELECT c.name, c.type, c.help, m.labels, m.value
+    SELECT c.name, c.type, c.help, m.labels::jsonb AS labels, m.value
       FROM @extschema@._costsim_metrics_catalogue() c
-      JOIN (SELECT * FROM @extschema@._costsim_metrics_breaker()
-            UNION ALL SELECT * FROM @extschema@._costsim_metrics_alert()
-            UNION ALL SELECT * FROM @extschema@._costsim_metrics_worker()
-            UNION ALL SELECT * FROM @extschema@._costsim_metrics_leader()
-            UNION ALL SELECT * FROM @extschema@._costsim_metrics_canary()
-            UNION ALL SELECT * FROM @extschema@._costsim_metrics_drift()
-            UNION ALL SELECT * FROM @extschema@._costsim_metrics_cost()
-            UNION ALL SELECT * FROM @extschema@._costsim_metrics_signal()
-            UNION ALL SELECT * FROM @extschema@._costsim_metrics_audit()
-            UNION ALL SELECT * FROM @extschema@._costsim_metrics_general()) m ON m.name = c.name
+      JOIN @extschema@._costsim_metrics_families() m ON m.name = c.name
      -- What is not known is not told.
      WHERE m.value <> 'NaN'::double precision;
 
-COMMENT ON VIEW @extschema@.costsim_metrics IS 'What a monitoring system reads, one row per series, computed from the tables at the moment. Counters do not fall by what is deleted. Families of one kind come from functions of their own, such as _costsim_metrics_breaker(), for whoever wants only those.';
+COMMENT ON VIEW @extschema@.costsim_metrics IS 'What a monitoring system reads, one row per series, computed from the tables at the moment. Counters do not fall by what is deleted. A family that fails is told of by costsim_metrics_family_failed and keeps no other from answering. Each comes from a function of its own, such as _costsim_metrics_breaker(), for whoever wants only that.';
 
 COMMENT ON COLUMN @extschema@.costsim_metrics.name IS 'The metric.';
 
@@ -1792,6 +1944,7 @@ REVOKE ALL PRIVILEGES ON FUNCTION @extschema@._costsim_metrics_keep(),
     @extschema@._costsim_metrics_audit(),
     @extschema@._costsim_metrics_general(),
     @extschema@._costsim_metrics_catalogue(),
+    @extschema@._costsim_metrics_families(),
     @extschema@.costsim_metrics_text() FROM PUBLIC;
 
 GRANT SELECT ON TABLE @extschema@.costsim_metrics TO pg_monitor;
@@ -1807,6 +1960,7 @@ GRANT EXECUTE ON FUNCTION @extschema@._costsim_metrics_breaker(),
     @extschema@._costsim_metrics_audit(),
     @extschema@._costsim_metrics_general(),
     @extschema@._costsim_metrics_catalogue(),
+    @extschema@._costsim_metrics_families(),
     @extschema@.costsim_metrics_text() TO pg_monitor;
 
 ALTER TABLE @extschema@.costsim_audit_records ENABLE ROW LEVEL SECURITY;
@@ -1903,9 +2057,9 @@ WITH listed (level, tenant_ok, privilege, names) AS (VALUES
         -- They read what marks the hours of all tenants.
         '_costsim_drift_pieces', 'costsim_drift_stats', 'costsim_drift_series', 'costsim_drift_plot',
         'costsim_status', 'costsim_health', '_costsim_retentions', 'costsim_metrics_text', '_costsim_metrics_breaker', '_costsim_metrics_alert', '_costsim_metrics_worker', '_costsim_metrics_leader', '_costsim_metrics_canary',
-        '_costsim_metrics_drift', '_costsim_metrics_cost', '_costsim_metrics_signal', '_costsim_metrics_audit', '_costsim_metrics_general', '_costsim_metrics_catalogue',
+        '_costsim_metrics_drift', '_costsim_metrics_cost', '_costsim_metrics_signal', '_costsim_metrics_audit', '_costsim_metrics_general', '_costsim_metrics_catalogue', '_costsim_metrics_families',
         'costsim_canary_report', 'costsim_query_canary_reports', 'costsim_count_canary_reports', 'costsim_backfill_verify',
-        '_costsim_objects', '_costsim_levels', '_costsim_condition']),
+        '_costsim_objects', '_costsim_levels', '_costsim_policy']),
     -- To lead, to ask and tell the breaker, to record what was computed, spent and run, and to say what one makes of what was found.
     ('app', true, 'EXECUTE', ARRAY[
         'costsim_try_leader', 'costsim_wait_leader', 'costsim_release_leader', 'costsim_is_leader', 'costsim_require_leader', 'costsim_fencing_token',
@@ -1950,13 +2104,13 @@ WITH listed (level, tenant_ok, privilege, names) AS (VALUES
         'costsim_audit_status', 'costsim_kill_switch_status', 'costsim_maintenance', 'costsim_access', 'costsim_grants',
         'costsim_retention', 'costsim_status_limits', 'costsim_metrics']),
     ('pg_monitor', false, 'EXECUTE', ARRAY[
-        '_costsim_leader_status', 'costsim_alert_queue_stats', 'costsim_worker_status', '_costsim_objects', '_costsim_levels', '_costsim_condition',
+        '_costsim_leader_status', 'costsim_alert_queue_stats', 'costsim_worker_status', '_costsim_objects', '_costsim_levels', '_costsim_policy',
         'costsim_version', 'costsim_status', 'costsim_health', '_costsim_retentions', 'costsim_metrics_text', '_costsim_metrics_breaker', '_costsim_metrics_alert', '_costsim_metrics_worker', '_costsim_metrics_leader', '_costsim_metrics_canary',
-        '_costsim_metrics_drift', '_costsim_metrics_cost', '_costsim_metrics_signal', '_costsim_metrics_audit', '_costsim_metrics_general', '_costsim_metrics_catalogue']),
+        '_costsim_metrics_drift', '_costsim_metrics_cost', '_costsim_metrics_signal', '_costsim_metrics_audit', '_costsim_metrics_general', '_costsim_metrics_catalogue', '_costsim_metrics_families']),
     -- Nobody but who may act as the owner.
-    ('owner', false, 'EXECUTE', ARRAY['costsim_grant', 'costsim_revoke', 'costsim_use_runs', '_costsim_require_utf8', '_costsim_timeline',
+    ('owner', false, 'EXECUTE', ARRAY['costsim_grant', 'costsim_revoke', '_costsim_held', 'costsim_use_runs', '_costsim_require_utf8', '_costsim_timeline',
         '_costsim_anomaly_asked', '_costsim_anomaly_budgets', '_costsim_anomaly_days', '_costsim_anomaly_due', '_costsim_anomaly_entities',
-        '_costsim_anomaly_pieces', '_costsim_anomaly_spenders', '_costsim_anomaly_tenants', '_costsim_anomaly_usage',
+        '_costsim_anomaly_pieces', '_costsim_anomaly_spenders', '_costsim_anomaly_tenants', '_costsim_anomaly_usage', '_costsim_many',
         'costsim_adopt', 'costsim_unadopt', '_costsim_is_jsonb', '_costsim_status_facts', '_costsim_status_worker', '_costsim_status_alerts',
         '_costsim_status_targets', '_costsim_status_breakers', '_costsim_status_leaders', '_costsim_status_canary', '_costsim_status_drift',
         '_costsim_status_costs', '_costsim_status_budgets', '_costsim_status_anomalies', '_costsim_status_signals', '_costsim_status_audit',
@@ -2007,66 +2161,101 @@ BEGIN ATOMIC
        AND ($2 OR a.tenant_ok);
 END;
 
--- The condition of a policy, as the server shows it.
-CREATE FUNCTION @extschema@._costsim_condition(tenant text) RETURNS text
+-- What a policy of costsim_grant is called: by the role and by what it admits, so that nobody has to read a condition to know it.
+CREATE FUNCTION @extschema@._costsim_policy(level text, role_id oid, tenant text) RETURNS name
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
-    SELECT CASE WHEN $1 IS NULL THEN '(tenant_id = NULLIF(current_setting(''costsim.tenant_id''::text, true), ''''::text))'::text
-                WHEN $1 = '*'::text THEN 'true'::text
-                ELSE pg_catalog.concat('(tenant_id = '''::text, pg_catalog.replace($1, ''''::text, ''''''::text), '''::text)'::text) END;
+    SELECT pg_catalog.concat('costsim_'::text, $1, '_'::text, $2, '_'::text,
+                             CASE WHEN $3 IS NULL THEN 'session'::text
+                                  WHEN $3 = '*'::text THEN 'every'::text
+                                  ELSE pg_catalog.left(pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to($3, 'UTF8'::name)), 'hex'::text), 24) END)::name;
 END;
 
-COMMENT ON FUNCTION @extschema@._costsim_condition(text) IS 'What a policy of costsim_grant says of a tenant (NULL: the session''s, *: every one), as pg_get_expr shows it.';
+COMMENT ON FUNCTION @extschema@._costsim_policy(text, oid, text) IS 'What the policies of costsim_grant are called: costsim_, the level, the role''s oid, and session, every, or a digest of the tenant.';
 
+-- A name alone may be another role's tomorrow, and so may a number: both stand here, and what does not fit both is nobody's.
 CREATE TABLE @extschema@.costsim_granted (
-    grantee    regrole PRIMARY KEY,
+    grantee    name        NOT NULL,
+    role_id    oid         NOT NULL,
     level      text        NOT NULL CHECK (level IN ('reader', 'app', 'operator', 'worker')),
     tenant     text        CHECK (tenant <> '' AND octet_length(tenant) <= 512),
     granted_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    granted_by text        NOT NULL DEFAULT session_user
+    granted_by text        NOT NULL DEFAULT session_user,
+    PRIMARY KEY (role_id, grantee)
 );
 
 COMMENT ON TABLE @extschema@.costsim_granted IS 'What costsim_grant has granted. Its rows are its own: costsim_grants shows them, with what is missing.';
 
+COMMENT ON COLUMN @extschema@.costsim_granted.grantee IS 'The role''s name when it was granted.';
+
+COMMENT ON COLUMN @extschema@.costsim_granted.role_id IS 'Its oid. A row whose name and oid are not those of one role (it was dropped or renamed) admits nothing; a dump leaves it out.';
+
 COMMENT ON COLUMN @extschema@.costsim_granted.tenant IS '* every tenant; NULL the one that costsim.tenant_id names; else that one.';
 
-SELECT pg_catalog.pg_extension_config_dump('@extschema@.costsim_granted', '');
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.costsim_granted',
+    'WHERE EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.oid OPERATOR(pg_catalog.=) role_id AND r.rolname OPERATOR(pg_catalog.=) grantee)');
 
 -- A restore brings privileges back by itself, and policies by this.
-CREATE TRIGGER costsim_granted_restored AFTER INSERT ON @extschema@.costsim_granted FOR EACH STATEMENT EXECUTE FUNCTION @extschema@._costsim_granted();
+CREATE TRIGGER costsim_granted_restored AFTER INSERT ON @extschema@.costsim_granted REFERENCING NEW TABLE AS costsim_new FOR EACH STATEMENT EXECUTE FUNCTION @extschema@._costsim_granted();
 
 ALTER TABLE @extschema@.costsim_granted ENABLE ALWAYS TRIGGER costsim_granted_restored;
 
-COMMENT ON TRIGGER costsim_granted_restored ON @extschema@.costsim_granted IS 'Makes the policies of what is inserted, in a restore.';
+COMMENT ON TRIGGER costsim_granted_restored ON @extschema@.costsim_granted IS 'Gives the rows of a restore to the roles of their names, and makes their policies.';
 
-COMMENT ON FUNCTION @extschema@._costsim_granted() IS 'Trigger function: makes the policies that are missing, if no other session uses the tables in this moment.';
+COMMENT ON FUNCTION @extschema@._costsim_granted() IS 'Trigger function: what a restore has inserted is given to the roles of these names, a WARNING for each that there is not, and the policies are made. Waits for who uses the tables.';
 
 CREATE VIEW @extschema@.costsim_grants AS
-SELECT g.grantee, g.level, g.tenant, m.missing, m.missing = 0::bigint AS is_complete
+SELECT r.oid::regrole AS grantee, g.level, g.tenant, m.missing + n.missing AS missing, m.missing + n.missing = 0::bigint AS is_complete
   FROM @extschema@.costsim_granted g
-  JOIN pg_catalog.pg_roles r ON r.oid = g.grantee::oid
+  JOIN pg_catalog.pg_roles r ON r.oid = g.role_id AND r.rolname = g.grantee
  CROSS JOIN LATERAL (
-    SELECT pg_catalog.count(*) FILTER (WHERE NOT CASE l.kind
-                                                 WHEN 'function'::text THEN pg_catalog.has_function_privilege(r.oid, l.object_id, l.privilege)
-                                                 WHEN 'sequence'::text THEN pg_catalog.has_sequence_privilege(r.oid, l.object_id, l.privilege)
-                                                 ELSE pg_catalog.has_table_privilege(r.oid, l.object_id, l.privilege) END)
+    SELECT pg_catalog.count(*) FILTER (
+               -- Its own, whatever it has by others: those may be taken from it.
+               WHERE NOT EXISTS (SELECT FROM pg_catalog.aclexplode(CASE l.kind
+                                                                   WHEN 'function'::text THEN (SELECT p.proacl FROM pg_catalog.pg_proc p WHERE p.oid = l.object_id)
+                                                                   ELSE (SELECT c.relacl FROM pg_catalog.pg_class c WHERE c.oid = l.object_id) END) a
+                                  WHERE a.grantee = r.oid AND a.privilege_type = l.privilege))
            + pg_catalog.count(DISTINCT l.object_id) FILTER (
                  WHERE o.kind = 'table'::text AND o.has_tenant
                    AND NOT EXISTS (SELECT FROM pg_catalog.pg_policy p
-                                    WHERE p.polrelid = l.object_id AND r.oid = ANY (p.polroles)
-                                      AND pg_catalog.pg_get_expr(p.polqual, p.polrelid) = @extschema@._costsim_condition(g.tenant)))
+                                    WHERE p.polrelid = l.object_id AND p.polname = @extschema@._costsim_policy(g.level, r.oid, g.tenant)
+                                      AND p.polroles = ARRAY[r.oid] AND p.polpermissive AND p.polcmd = '*'::"char"))
       FROM @extschema@._costsim_levels(g.level, coalesce(g.tenant = '*'::text, false)) l
-      JOIN @extschema@._costsim_objects() o ON o.object_id = l.object_id) AS m (missing);
+      JOIN @extschema@._costsim_objects() o ON o.object_id = l.object_id) AS m (missing)
+ CROSS JOIN LATERAL (
+    SELECT pg_catalog.count(*) FROM pg_catalog.pg_extension e
+     WHERE e.extname = 'costsim_pg'::name AND NOT pg_catalog.has_schema_privilege(r.oid, e.extnamespace, 'USAGE'::text)) AS n (missing);
 
 COMMENT ON VIEW @extschema@.costsim_grants IS 'What costsim_grant has granted: one row per role.';
 
 COMMENT ON COLUMN @extschema@.costsim_grants.tenant IS '* every tenant; NULL the one that costsim.tenant_id names; else that one.';
 
-COMMENT ON COLUMN @extschema@.costsim_grants.missing IS 'How many privileges and policies of the level the role does not have: an update of the extension may add objects, and somebody may have revoked something. costsim_grant again grants them.';
+COMMENT ON COLUMN @extschema@.costsim_grants.missing IS 'How many privileges and policies of the level the role itself does not have, whatever it has by others: an update of the extension may add objects, and somebody may have revoked something. costsim_grant again grants them.';
 
-REVOKE ALL PRIVILEGES ON FUNCTION @extschema@._costsim_objects(),
+-- What a role itself has on the extension's objects and their columns, and whether their owner gave it.
+CREATE FUNCTION @extschema@._costsim_held(role_id oid) RETURNS TABLE (kind text, object text, is_owners boolean)
+    LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT o.kind, o.object, a.grantor = p.proowner
+      FROM @extschema@._costsim_objects() o
+      JOIN pg_catalog.pg_proc p ON o.kind = 'function'::text AND p.oid = o.object_id
+     CROSS JOIN LATERAL pg_catalog.aclexplode(p.proacl) AS a
+     WHERE a.grantee = $1
+     UNION ALL
+    SELECT o.kind, o.object, a.grantor = c.relowner
+      FROM @extschema@._costsim_objects() o
+      JOIN pg_catalog.pg_class c ON o.kind <> 'function'::text AND c.oid = o.object_id
+     CROSS JOIN LATERAL (SELECT c.relacl AS acl UNION ALL SELECT t.attacl FROM pg_catalog.pg_attribute t WHERE t.attrelid = c.oid AND NOT t.attisdropped) AS l
+     CROSS JOIN LATERAL pg_catalog.aclexplode(l.acl) AS a
+     WHERE a.grantee = $1;
+END;
+
+COMMENT ON FUNCTION @extschema@._costsim_held(oid) IS 'What a role itself has been granted on the extension''s objects and their columns, and whether by their owner.';
+
+REVOKE ALL PRIVILEGES ON FUNCTION @extschema@._costsim_held(oid),
+    @extschema@._costsim_objects(),
     @extschema@._costsim_levels(text, boolean),
-    @extschema@._costsim_condition(text),
+    @extschema@._costsim_policy(text, oid, text),
     @extschema@._costsim_granted(),
     @extschema@.costsim_grant(regrole, text, text),
     @extschema@.costsim_revoke(regrole) FROM PUBLIC;
@@ -2088,19 +2277,27 @@ GRANT EXECUTE ON FUNCTION @extschema@._costsim_leader_status(),
     @extschema@.costsim_version(),
     @extschema@._costsim_objects(),
     @extschema@._costsim_levels(text, boolean),
-    @extschema@._costsim_condition(text) TO pg_monitor;
+    @extschema@._costsim_policy(text, oid, text) TO pg_monitor;
 
 COMMENT ON FUNCTION @extschema@._costsim_objects() IS 'The functions, tables, views and sequences of the extension.';
 
 COMMENT ON FUNCTION @extschema@._costsim_levels(text, boolean) IS 'What a level of costsim_access holds, with what the ones before hold: for every tenant, or for one.';
 
-COMMENT ON FUNCTION @extschema@.costsim_grant(regrole, text, text) IS 'Grants a role a level of costsim_access, with USAGE on the extension''s schema, and by policies of row-level security the rows of tenant: ''*'' of every tenant; NULL of the one that costsim.tenant_id names in the session or transaction, and none while it names none; a text: of that one only, whatever is set. Rows without a tenant are seen by roles of every tenant alone. level is reader, app, operator (each holds what the ones before hold, for every tenant only the last) or worker (what costsim.worker_role needs, for every tenant). Whether anything changed: what the role had of the extension''s objects before is replaced, in the transaction of the call. Takes ACCESS EXCLUSIVE locks on the tables that have a tenant. Only for who may act as the extension''s owner. Errors: 22004 grantee or level NULL; 22023 another level, an empty tenant, operator or worker for one tenant; 42704 no such role; 42501; 25006.';
+COMMENT ON FUNCTION @extschema@.costsim_grant(regrole, text, text) IS 'Grants a role a level of costsim_access, with USAGE on the extension''s schema, and by policies of row-level security the rows of tenant: ''*'' of every tenant; NULL of the one that costsim.tenant_id names in the session or transaction, and none while it names none; a text: of that one only, whatever is set. Rows without a tenant are seen by roles of every tenant alone. level is reader, app, operator (each holds what the ones before hold, for every tenant only the last) or worker (what costsim.worker_role needs, for every tenant). Whether anything changed: what the role had of the extension''s objects before is replaced, in the transaction of the call. Takes ACCESS EXCLUSIVE locks on the tables that have a tenant and whose policies change, and keeps them to the end of the transaction: while one is in use it lets go of all and begins again, so that no other session ends in a deadlock with it, and waits no longer than lock_timeout. That holds as far as the transaction held no locks before. Only for who may act as the extension''s owner. Errors: 22004 grantee or level NULL; 22023 another level, an empty tenant, operator or worker for one tenant, pg_monitor, the extension''s owner; 42704 no such role; 42501; 55P03 lock_timeout is over; 25006.';
 
-COMMENT ON FUNCTION @extschema@.costsim_revoke(regrole) IS 'Takes away all that a role has of the extension: privileges on its objects, by whomever they were granted as its owner, USAGE on its schema, and the policies of costsim_grant. Whether there was anything. Errors: 22004; 42704; 42501 for who may not act as the extension''s owner; 25006.';
+COMMENT ON FUNCTION @extschema@.costsim_revoke(regrole) IS 'Takes away all that a role has of the extension: privileges on its objects and their columns that the owner has granted it, with what the role has passed on of them, USAGE on its schema, and the policies of costsim_grant. What others have granted it is theirs to revoke: a WARNING names it. Whether anything was taken. Locks as costsim_grant does. Errors: 22004; 22023 pg_monitor, the extension''s owner; 42704; 42501 for who may not act as the extension''s owner; 55P03; 25006.';
 
 REVOKE ALL PRIVILEGES ON FUNCTION @extschema@.costsim_version() FROM PUBLIC;
 
+COMMENT ON FUNCTION @extschema@.costsim_purge_old_alerts(integer, text[]) IS 'Deletes queued alerts that were sent, failed or cancelled (statuses; NULL means all three) more than so many days ago, and, unless statuses leaves out sent, fired alerts resolved as long ago of which there is nothing left to tell, or that were not told within costsim.alert_retry_window (an hour at least) and that no Alertmanager believes to fire. Answers how many rows. What is pending or fires stays. The worker does the same by costsim.alert_retention. Errors: 22004; 22023 negative days, another word in statuses; 25006.';
+
 COMMENT ON FUNCTION @extschema@.costsim_version() IS 'The library that this session has loaded, the extension as it is installed in this database, and whether both are of one version. After ALTER EXTENSION UPDATE a session that began before, or a server that preloads the library, may have the one before: reconnect, or restart.';
+
+-- What was made is the owner's, and whoever must be granted what he had is named.
+CREATE FUNCTION @extschema@._costsim_end_update() RETURNS void LANGUAGE c AS 'MODULE_PATHNAME', '_costsim_end_update_wrapper';
+REVOKE ALL ON FUNCTION @extschema@._costsim_end_update() FROM PUBLIC;
+SELECT @extschema@._costsim_end_update();
+DROP FUNCTION @extschema@._costsim_end_update();
 
 -- Every session that has looked where the extension lives looks again, and finds its version.
 ALTER TABLE @extschema@.costsim_leaders SET (fillfactor = 50);

@@ -87,7 +87,7 @@ SELECT state, count(*) FROM costsim_backfill_staging GROUP BY 1 ORDER BY 1;
 
 -- Each is noted, with what went. Older than the calendar is nothing.
 SELECT costsim_purge_envelopes('170000000 years');
-SELECT task, last_rows, total_rows, last_error FROM costsim_maintenance
+SELECT task, last_rows, total_rows >= last_rows AS adds_up, last_error FROM costsim_maintenance
  WHERE task IN ('purge_leader_events', 'purge_breaker_events', 'purge_incidents', 'purge_golden_results', 'purge_anomalies', 'purge_envelopes',
                 'purge_audit_failures', 'purge_backfill') ORDER BY task;
 SELECT table_name, last_rows, oldest < now() AS has_old FROM costsim_retention WHERE table_name IN ('costsim_envelopes', 'costsim_leader_events');
