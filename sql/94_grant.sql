@@ -116,7 +116,8 @@ WITH listed (level, tenant_ok, privilege, names) AS (VALUES
         'costsim_golden_results', 'costsim_canary_reports', 'costsim_canary_samples', 'costsim_canary_schedule', 'costsim_cost_records',
         'costsim_cost_pending', 'costsim_cost_purged', 'costsim_cost_quarters', 'costsim_cost_daily', 'costsim_cost_detection',
         'costsim_cost_anomalies', 'costsim_cost_breaches', 'costsim_cost_drift', 'costsim_worker_runs', 'costsim_pattern_feedback',
-        'costsim_predictions', 'costsim_envelopes', 'costsim_audit_failures', 'costsim_backfill_staging']),
+        'costsim_predictions', 'costsim_envelopes', 'costsim_audit_failures', 'costsim_backfill_staging',
+        'costsim_metrics_kept']),
     ('worker', false, 'USAGE', ARRAY['costsim_alert_queue_id_seq']),
     -- At CREATE EXTENSION, to the server's own role for who watches.
     ('pg_monitor', false, 'SELECT', ARRAY[

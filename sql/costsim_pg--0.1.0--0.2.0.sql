@@ -169,6 +169,15 @@ VOLATILE PARALLEL UNSAFE
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'costsim_purge_backfill_wrapper';
 
+CREATE OR REPLACE FUNCTION @extschema@.costsim_update_feature_tag(
+    "tenant_id" TEXT,
+    "tag" TEXT,
+    "changes" jsonb
+) RETURNS @extschema@.costsim_feature_tags
+VOLATILE PARALLEL UNSAFE
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'costsim_update_feature_tag_wrapper';
+
 CREATE OR REPLACE FUNCTION @extschema@.costsim_set_cost_time_zone(
     "tenant_id" TEXT,
     "time_zone" TEXT
@@ -187,15 +196,6 @@ CREATE OR REPLACE FUNCTION @extschema@.costsim_create_feature_tag(
 VOLATILE PARALLEL UNSAFE
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'costsim_create_feature_tag_wrapper';
-
-CREATE OR REPLACE FUNCTION @extschema@.costsim_update_feature_tag(
-    "tenant_id" TEXT,
-    "tag" TEXT,
-    "changes" jsonb
-) RETURNS @extschema@.costsim_feature_tags
-VOLATILE PARALLEL UNSAFE
-LANGUAGE c
-AS 'MODULE_PATHNAME', 'costsim_update_feature_tag_wrapper';
 
 -- What a projection is made of, in one state of the data.
 CREATE OR REPLACE FUNCTION @extschema@._costsim_projection_facts(tenant_id text, lookback_days integer, as_of timestamptz)
@@ -235,13 +235,15 @@ COMMENT ON FUNCTION @extschema@._costsim_projection_facts(text, integer, timesta
 -- For the purge.
 CREATE INDEX costsim_cost_drift_ended_idx ON @extschema@.costsim_cost_drift (last_check_date) WHERE NOT is_active;
 
-CREATE OR REPLACE FUNCTION @extschema@.costsim_purge_anomalies(
-    "older_than" interval DEFAULT '400 days',
-    "max_rows" bigint DEFAULT 10000
-) RETURNS bigint
+CREATE OR REPLACE FUNCTION @extschema@.costsim_acknowledge_anomaly(
+    "tenant_id" TEXT,
+    "id" bigint,
+    "acknowledged_by" TEXT,
+    "note" TEXT DEFAULT NULL
+) RETURNS bool
 VOLATILE PARALLEL UNSAFE
 LANGUAGE c
-AS 'MODULE_PATHNAME', 'costsim_purge_anomalies_wrapper';
+AS 'MODULE_PATHNAME', 'costsim_acknowledge_anomaly_wrapper';
 
 CREATE OR REPLACE FUNCTION @extschema@.costsim_explain_anomaly(
     "tenant_id" TEXT,
@@ -264,6 +266,14 @@ STABLE PARALLEL UNSAFE
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'costsim_explain_anomaly_wrapper';
 
+CREATE OR REPLACE FUNCTION @extschema@.costsim_purge_anomalies(
+    "older_than" interval DEFAULT '400 days',
+    "max_rows" bigint DEFAULT 10000
+) RETURNS bigint
+VOLATILE PARALLEL UNSAFE
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'costsim_purge_anomalies_wrapper';
+
 CREATE OR REPLACE FUNCTION @extschema@.costsim_dismiss_anomaly(
     "tenant_id" TEXT,
     "id" bigint,
@@ -284,16 +294,6 @@ VOLATILE PARALLEL UNSAFE
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'costsim_resolve_anomaly_wrapper';
 
-CREATE OR REPLACE FUNCTION @extschema@.costsim_acknowledge_anomaly(
-    "tenant_id" TEXT,
-    "id" bigint,
-    "acknowledged_by" TEXT,
-    "note" TEXT DEFAULT NULL
-) RETURNS bool
-VOLATILE PARALLEL UNSAFE
-LANGUAGE c
-AS 'MODULE_PATHNAME', 'costsim_acknowledge_anomaly_wrapper';
-
 COMMENT ON FUNCTION @extschema@.costsim_purge_anomalies(interval, bigint) IS 'Deletes anomalies that have been over for longer than older_than, and breaches and ended drifts of days longer ago, the oldest first, at most max_rows: how many. What is open or acknowledged stays, and so does whatever is of a day or a month that is not over. Rows that somebody else is changing are passed over. The worker does the same by costsim.anomaly_retention. Runs with the rights of the tables'' owner, and is noted in costsim_maintenance. Errors: 22004; 22023 older_than negative, max_rows below 1; 25006 read-only.';
 
 -- For the purge.
@@ -301,6 +301,16 @@ CREATE INDEX costsim_audit_failures_replayed_at_idx ON @extschema@.costsim_audit
 
 -- For the purge.
 CREATE INDEX costsim_envelopes_ended_at_idx ON @extschema@.costsim_envelopes (ended_at) WHERE status <> 'active';
+
+CREATE OR REPLACE FUNCTION @extschema@.costsim_release_envelope(
+    "envelope_id" TEXT,
+    "tenant_id" TEXT DEFAULT NULL,
+    "released_by" TEXT DEFAULT NULL,
+    "reason" TEXT DEFAULT NULL
+) RETURNS bool
+VOLATILE PARALLEL UNSAFE
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'costsim_release_envelope_wrapper';
 
 CREATE FUNCTION @extschema@.costsim_purge_envelopes(
     "older_than" interval DEFAULT '90 days',
@@ -331,16 +341,6 @@ CREATE OR REPLACE FUNCTION @extschema@.costsim_coordinate(
 VOLATILE PARALLEL UNSAFE
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'costsim_coordinate_wrapper';
-
-CREATE OR REPLACE FUNCTION @extschema@.costsim_release_envelope(
-    "envelope_id" TEXT,
-    "tenant_id" TEXT DEFAULT NULL,
-    "released_by" TEXT DEFAULT NULL,
-    "reason" TEXT DEFAULT NULL
-) RETURNS bool
-VOLATILE PARALLEL UNSAFE
-LANGUAGE c
-AS 'MODULE_PATHNAME', 'costsim_release_envelope_wrapper';
 
 -- Plots for a terminal: what a tenant spends and how far V2 is from V1, as a few lines of text.
 --
@@ -2096,7 +2096,8 @@ WITH listed (level, tenant_ok, privilege, names) AS (VALUES
         'costsim_golden_results', 'costsim_canary_reports', 'costsim_canary_samples', 'costsim_canary_schedule', 'costsim_cost_records',
         'costsim_cost_pending', 'costsim_cost_purged', 'costsim_cost_quarters', 'costsim_cost_daily', 'costsim_cost_detection',
         'costsim_cost_anomalies', 'costsim_cost_breaches', 'costsim_cost_drift', 'costsim_worker_runs', 'costsim_pattern_feedback',
-        'costsim_predictions', 'costsim_envelopes', 'costsim_audit_failures', 'costsim_backfill_staging']),
+        'costsim_predictions', 'costsim_envelopes', 'costsim_audit_failures', 'costsim_backfill_staging',
+        'costsim_metrics_kept']),
     ('worker', false, 'USAGE', ARRAY['costsim_alert_queue_id_seq']),
     -- At CREATE EXTENSION, to the server's own role for who watches.
     ('pg_monitor', false, 'SELECT', ARRAY[

@@ -214,7 +214,7 @@ static COUNTED: [Counted; 8] = [
 fn _costsim_metrics_keep<'a>(
     trigger: &'a PgTrigger<'a>,
 ) -> std::result::Result<Option<PgHeapTuple<'a, AllocatedByPostgres>>, PgTriggerError> {
-    if let Err(error) = kept(trigger) {
+    if let Err(error) = db::as_servant(|| kept(trigger)) {
         ErrorReport::from(error).report(PgLogLevel::ERROR);
     }
     Ok(None)

@@ -101,14 +101,15 @@ fn rows_that_change_without_their_trigger_are_noticed_by_the_comparison_and_mend
 }
 
 /// As the extension makes them: a plain ENABLE would leave them silent for whoever is a replica.
-const ENABLE_ALWAYS: &str = "ALTER TABLE costsim_provenance ENABLE ALWAYS TRIGGER zz_costsim_provenance_row, ENABLE ALWAYS TRIGGER costsim_provenance_truncated";
+const ENABLE_ALWAYS: &str = "ALTER TABLE costsim_provenance ENABLE ALWAYS TRIGGER zz_costsim_provenance_row, ENABLE ALWAYS TRIGGER costsim_provenance_truncated,
+    ENABLE ALWAYS TRIGGER costsim_metrics_keep, ENABLE ALWAYS TRIGGER costsim_metrics_keep_changed";
 
 #[test]
-fn table_has_one_trigger_for_rows_and_one_for_truncation_and_both_fire_always() -> Result<()> {
+fn table_has_one_trigger_for_rows_and_the_others_for_statements_and_all_fire_always() -> Result<()> {
     let (_cluster, mut client) = database("triggers")?;
-    let are_there = "SELECT string_agg(format('%s %s', tgname, tgenabled), ', ' ORDER BY tgname)
+    let are_there = "SELECT string_agg(format('%s %s%s', tgname, tgenabled, CASE WHEN tgtype & 1 = 1 THEN ' row' END), ', ' ORDER BY tgname)
                        FROM pg_trigger WHERE tgrelid = 'costsim_provenance'::regclass";
-    let expected = "costsim_provenance_truncated A, zz_costsim_provenance_row A";
+    let expected = "costsim_metrics_keep A, costsim_metrics_keep_changed A, costsim_provenance_truncated A, zz_costsim_provenance_row A row";
     assert_eq!(one::<String>(&mut client, are_there)?, expected);
     // What puts them back names them all.
     client.batch_execute("ALTER TABLE costsim_provenance ENABLE TRIGGER ALL")?;
