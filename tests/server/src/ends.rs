@@ -213,6 +213,13 @@ const VALUES: &[(&str, &[&str])] = &[
     ("anyelement", &["1"]),
 ];
 
+/// Functions that answer only where their arguments belong together: what is ordinary for them.
+const ORDINARY: &[(&str, &[&str])] = &[
+    ("costsim_grant", &["'sweeper'", "'app'", "'acme'"]),
+    ("costsim_adopt", &["'old'", "true", "'copy'", "'1 hour'"]),
+    ("costsim_unadopt", &["'old'"]),
+];
+
 /// A function, as the catalog has it.
 pub struct Function {
     pub name: String,
@@ -252,7 +259,13 @@ impl Function {
             let (_, values) = found.with_context(missing)?;
             Ok(values.iter().map(|value| format!("({value})::{cast}")).collect())
         });
-        ends.collect()
+        let mut ends: Vec<Vec<String>> = ends.collect::<Result<_>>()?;
+        if let Some((_, ordinary)) = ORDINARY.iter().find(|(name, _)| *name == self.name) {
+            for ((values, cast), value) in ends.iter_mut().zip(&self.casts).zip(*ordinary) {
+                values.insert(0, format!("({value})::{cast}"));
+            }
+        }
+        Ok(ends)
     }
 
     fn call(&self, arguments: &[String]) -> String {
