@@ -51,6 +51,8 @@ fn pid(client: &mut Client) -> Result<i32> {
 fn most_memory(cluster: &Cluster, database: &str, query: &str) -> Result<i64> {
     let mut client = cluster.connect(database)?;
     let pid = pid(&mut client)?;
+    // The library and what it looks up once are no document's.
+    client.query_one("SELECT costsim_input_digest('{}'), costsim_jcs_digest('{}')", &[])?;
     client.query_one(query, &[])?;
     Ok(memory(pid, "VmHWM")? - memory(pid, "RssShmem")?)
 }
@@ -70,7 +72,7 @@ fn document_of_100_mb_is_hashed_in_less_than_twice_its_size() -> Result<()> {
              FROM generate_series(1, 5000) n;
            INSERT INTO documents SELECT 'hostile', ('[' || repeat('{"b":0,"a":0},', 7150000) || '0]')::json"#,
     )?;
-    for (name, most) in [("usual", 0.5), ("canonical", 0.15), ("hostile", 1.75)] {
+    for (name, most) in [("usual", 0.5), ("canonical", 0.1), ("hostile", 1.75)] {
         let from = format!("FROM documents WHERE name = '{name}'");
         let size: i32 = one(&mut client, &format!("SELECT octet_length(payload::text) {from}"))?;
         ensure!(size > 99_000_000, "{name} has {size} bytes");
