@@ -106,6 +106,8 @@ WITH listed (level, tenant_ok, privilege, names) AS (VALUES
         'costsim_purge_feedback', 'costsim_purge_predictions', 'costsim_set_kill_switch', 'costsim_purge_audit', 'costsim_replay_audit_failures',
         'costsim_purge_leader_events', 'costsim_purge_breaker_events', 'costsim_purge_incidents', 'costsim_purge_golden_results',
         'costsim_purge_envelopes', 'costsim_purge_audit_failures', 'costsim_purge_backfill']),
+    -- Dead letters: who has them written again sees what they say.
+    ('operator', false, 'SELECT', ARRAY['costsim_audit_failures']),
     ('operator', false, 'INSERT', ARRAY['costsim_locks', 'costsim_backfill_staging', 'costsim_cost_models', 'costsim_skill_costs', 'costsim_cost_budgets']),
     ('operator', false, 'UPDATE', ARRAY['costsim_locks', 'costsim_backfill_staging', 'costsim_cost_models', 'costsim_skill_costs', 'costsim_cost_budgets']),
     ('operator', false, 'DELETE', ARRAY['costsim_canary_reports', 'costsim_golden_results', 'costsim_locks', 'costsim_backfill_staging', 'costsim_cost_models', 'costsim_skill_costs', 'costsim_cost_budgets']),
@@ -137,7 +139,7 @@ WITH listed (level, tenant_ok, privilege, names) AS (VALUES
         '_costsim_status_costs', '_costsim_status_budgets', '_costsim_status_anomalies', '_costsim_status_signals', '_costsim_status_audit',
         '_costsim_status_coordination', '_costsim_status_retention', '_costsim_status_version']),
     ('owner', false, 'SELECT', ARRAY[
-        'costsim_audit_records', 'costsim_audit_purges', 'costsim_audit_failures', 'costsim_cost_detection', 'costsim_prediction_looks',
+        'costsim_audit_records', 'costsim_audit_purges', 'costsim_cost_detection', 'costsim_prediction_looks',
         'costsim_canary_schedule', 'costsim_granted', 'costsim_metrics_kept'])
 )
 SELECT l.level, o.kind, o.object, p.privilege, l.tenant_ok, o.object_id

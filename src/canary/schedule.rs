@@ -349,7 +349,7 @@ impl Run {
                 Some(Ending::Failed(format!("{sqlstate}: {message}")))
             }
             None => {
-                let why = format!("55P03: a lock was not to be had within {} s", PATIENCE.num_seconds());
+                let why = "55P03: a lock was not to be had in time".to_owned();
                 Some(match self.patience.again_at(clock::now()) {
                     Some(again_at) => Ending::PutOff { again_at, status: Status::Error, reason: why },
                     None => Ending::Failed(match self.patience.put_off {

@@ -10,7 +10,7 @@ use pgrx::prelude::*;
 use pgrx::{PgTryBuilder, pg_sys};
 
 use super::home::{begin_to_serve, end_serving, is_installed};
-use super::server::{has_lasting_snapshot, set_for_a_while};
+use super::server::{deadlock_timeout, has_lasting_snapshot, set_for_a_while};
 use crate::call::must;
 use crate::error::{Error, Result};
 
@@ -162,9 +162,11 @@ pub fn transaction<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     }
 }
 
-/// Runs `body` in a transaction of its own, as [`transaction`] does, in which no lock is waited for longer than `limit`: `None` when one
-/// would have been, and then nothing was done. Whatever goes wrong because the extension is being dropped is [`Error::NotInstalled`].
+/// Runs `body` in a transaction of its own, as [`transaction`] does, in which no lock is waited for longer than `limit`, nor than half of
+/// `deadlock_timeout`: of two who wait for each other the server would end the other one, be it a DROP EXTENSION. `None` when a lock
+/// was not to be had in time, and then nothing was done. Whatever goes wrong because the extension is being dropped is [`Error::NotInstalled`].
 pub fn transaction_within<T>(limit: TimeDelta, body: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
+    let limit = limit.min(deadlock_timeout() / 2);
     transaction(|| {
         in_subtransaction(AssertUnwindSafe(|| with_lock_timeout(limit, body).map(Some)), |caught| {
             match code_of(&caught) {

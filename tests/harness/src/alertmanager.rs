@@ -61,12 +61,16 @@ impl Alertmanager {
     }
 
     fn start_with_receiver(receivers: &str) -> Result<Self> {
-        let folder = tempfile::Builder::new().prefix("costsim_alertmanager.").tempdir()?;
         // Grouped by all labels, every alert is a group of its own; one second is the shortest interval there is.
-        let config = format!(
+        Self::start_with_config(&format!(
             "route: {{receiver: receiver, group_by: ['...'], group_wait: 0s, group_interval: 1s, \
              repeat_interval: 24h}}\nreceivers: {receivers}\n"
-        );
+        ))
+    }
+
+    /// One with this whole configuration.
+    pub fn start_with_config(config: &str) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("costsim_alertmanager.").tempdir()?;
         fs::write(folder.path().join("alertmanager.yml"), config)?;
         // Between choosing a free port and using it another process may take it.
         let mut failure = None;

@@ -25,6 +25,8 @@ fn builder_for(schedule: &str, url: &str) -> ClusterBuilder {
     Site::builder(url)
         .conf("costsim.worker_poll_interval", "1s")
         .conf("costsim.canary_schedule", schedule)
+        // Half of it is the most that a run waits for a lock: here it has all of its patience, and can be seen to wait.
+        .conf("deadlock_timeout", "10s")
         .conf("max_prepared_transactions", "5")
 }
 

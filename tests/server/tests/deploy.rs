@@ -403,6 +403,54 @@ fn whatever_goes_wrong_fires_and_arrives_and_every_panel_shows_it() -> Result<()
     Ok(())
 }
 
+/// `amtool`, which has to agree.
+fn amtool(arguments: &[&str]) -> Result<String> {
+    let output = Command::new("amtool").args(arguments).output().context("amtool")?;
+    let trouble = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "amtool {arguments:?}: {trouble}");
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+#[test]
+fn trip_that_comes_by_both_ways_calls_once() -> Result<()> {
+    let path = root().join("deploy/prometheus/alertmanager.yaml");
+    let file = path.to_str().context("the file's name")?;
+    amtool(&["check-config", file])?;
+    for (labels, receiver) in [
+        (["alertname=CostSimV2Disabled", "severity=p1"], "pager"),
+        (["alertname=CostSimAlertQueueStuck", "severity=p1"], "pager"),
+        (["alertname=CostSimBudgetExceeded", "severity=p2"], "team"),
+        (["alertname=CostSimCostAnomaly", "severity=high"], "team"),
+    ] {
+        let to = amtool(&["config", "routes", "test", "--config.file", file, labels[0], labels[1]])?;
+        assert_eq!(to, receiver, "{labels:?}");
+    }
+
+    let alertmanager = Alertmanager::start_with_config(&deployed("prometheus/alertmanager.yaml")?)?;
+    let site = Site::start(Site::builder(&alertmanager.url()))?;
+    let mut client = site.connect()?;
+    client.batch_execute("SELECT costsim_disable_v2('prices look wrong', 'ada')")?;
+    let state_of = |labels: &[(&str, &str)], wanted: &str| {
+        wait_until(LIMIT, &format!("{labels:?} to be {wanted}"), || {
+            let found = alertmanager.alert_state(labels)?;
+            ensure!(found.as_ref().is_some_and(|alert| alert.state == wanted), "{found:?}");
+            Ok(Some(()))
+        })
+    };
+    let of_the_database = [("alertname", "CostSimV2Disabled"), ("circuit_breaker", "costsim_v2")];
+    state_of(&of_the_database, "active")?;
+    // As the rule has them.
+    let url = format!("--alertmanager.url={}", alertmanager.url());
+    for breaker in ["costsim_v2", "another"] {
+        let labels = ["alertname=CostSimV2CircuitBreakerOpen", "severity=p1", &format!("circuit_breaker={breaker}")];
+        amtool(&[&["alert", "add", url.as_str()][..], &labels[..]].concat())?;
+    }
+    let of_prometheus = ("alertname", "CostSimV2CircuitBreakerOpen");
+    state_of(&[of_prometheus, ("circuit_breaker", "costsim_v2")], "suppressed")?;
+    state_of(&[of_prometheus, ("circuit_breaker", "another")], "active")?;
+    Ok(())
+}
+
 /// The panels of all dashboards, and the place of each.
 fn panels() -> Result<Vec<(String, Value)>> {
     let mut all = Vec::new();
@@ -489,6 +537,21 @@ fn runbooks() -> Result<Vec<String>> {
     Ok(own.lines().filter_map(|line| line.strip_prefix("### ")).map(|name| name.trim().to_owned()).collect())
 }
 
+/// Name, severity and `for` of each rule, as the table under "Runbooks" of docs/operations.md has them.
+fn listed_rules() -> Result<Vec<[String; 3]>> {
+    let text = fs::read_to_string(root().join("docs/operations.md")).context("docs/operations.md")?;
+    let (_, text) = text.split_once("\n## Runbooks\n").context("no runbooks in docs/operations.md")?;
+    let rows = text.lines().filter(|line| line.starts_with("| [")).map(|line| {
+        let cells: Vec<_> = line.split('|').map(str::trim).collect();
+        let [_, rule, severity, lasts, ..] = cells[..] else { bail!("no row: {line}") };
+        let (name, page) = rule.trim_start_matches('[').split_once("](#").context("no link")?;
+        assert_eq!(page, format!("{})", name.to_lowercase()), "{name} leads elsewhere");
+        let lasts = if lasts == "at once" { String::new() } else { lasts.replace(" min", "m") };
+        Ok([name.to_owned(), severity.replace('`', ""), lasts])
+    });
+    rows.collect()
+}
+
 /// Each of Prometheus' own checks, and what it may not do without.
 #[test]
 fn every_rule_is_checked_and_has_its_test_and_its_page() -> Result<()> {
@@ -504,7 +567,7 @@ fn every_rule_is_checked_and_has_its_test_and_its_page() -> Result<()> {
     }
     let rules = deployed("prometheus/rules.yaml")?;
     let tests = deployed("prometheus/rules_test.yaml")?;
-    let mut names = Vec::new();
+    let (mut names, mut lines) = (Vec::new(), Vec::new());
     for rule in rules.split("      - alert: ").skip(1) {
         let name = rule.lines().next().unwrap_or_default().trim();
         let page = format!("runbook_url: docs/operations.md#{}\n", name.to_lowercase());
@@ -517,8 +580,11 @@ fn every_rule_is_checked_and_has_its_test_and_its_page() -> Result<()> {
             tests.contains(&format!("alertname=\"{name}\", alertstate=\"firing\"")),
             "{name} has no test"
         );
+        let line = |key| rule.lines().find_map(|line| line.trim().strip_prefix(key)).unwrap_or_default();
+        lines.push([name.to_owned(), line("severity: ").to_owned(), line("for: ").to_owned()]);
         names.push(name.to_owned());
     }
     assert_eq!(runbooks()?, names, "one page for each, in the order of the rules");
+    assert_eq!(listed_rules()?, lines, "the table above the pages");
     Ok(())
 }
