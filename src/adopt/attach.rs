@@ -10,7 +10,8 @@ use pgrx::spi::quote_identifier;
 
 use super::run;
 use super::source::{Column, Found, Old, SUFFIX, Source};
-use super::table::{Table, rows};
+use super::judge::rows;
+use super::table::Table;
 use crate::db::{self, Statement, column, nullable};
 use crate::error::{Error, Result};
 

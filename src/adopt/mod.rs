@@ -7,9 +7,10 @@
 //!
 //! What it does not do: keep two sets of tables alike. After a copy each side goes its own way.
 //!
-//! `table` the five and how each is judged, `source` what is there, `attach` the views
+//! `table` the five, `judge` their rows, `source` what is there, `attach` the views
 
 mod attach;
+mod judge;
 mod source;
 mod table;
 
@@ -21,6 +22,7 @@ use pgrx::prelude::*;
 use crate::convert::{self, Jsonb};
 use crate::db::{self, Statement, column, nullable};
 use crate::error::{Answer, Error, Result, required};
+use judge::GREATEST_ID;
 use source::{Found, Source};
 use table::{TABLES, Table};
 
@@ -401,7 +403,7 @@ fn move_sequence(plan: &Plan<'_>, table: &Table, source: &Source) -> Result<()> 
     let theirs = source.sequence.as_deref();
     let last_drawn = match theirs {
         Some(theirs) => {
-            format!("(SELECT l.last_value FROM {theirs} l WHERE l.last_value <= {})", table::GREATEST_ID)
+            format!("(SELECT l.last_value FROM {theirs} l WHERE l.last_value <= {})", GREATEST_ID)
         }
         None => "0".to_owned(),
     };
@@ -411,7 +413,7 @@ fn move_sequence(plan: &Plan<'_>, table: &Table, source: &Source) -> Result<()> 
           WHERE t.target > o.last_value OR t.target = o.last_value AND NOT o.is_called",
         literal = pgrx::spi::quote_literal(&ours),
         name = source.name,
-        most = table::GREATEST_ID,
+        most = GREATEST_ID,
     ))
 }
 

@@ -7,7 +7,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 use super::spends::{self, Entity};
-use super::{detect, moment, name};
+use super::{detect, found, moment, name};
 use crate::access::scope;
 use crate::db;
 use crate::error::{Error, Result, required};
@@ -49,7 +49,7 @@ fn costsim_explain_anomaly(
     }
     let judgements = db::as_owner(|| judgements(&entity, as_of, floor))?;
     let numeric = |amount| {
-        AnyNumeric::try_from(detect::cents(amount).as_str())
+        AnyNumeric::try_from(found::cents(amount).as_str())
             .map_err(|error| Error::Internal(error.to_string()))
     };
     let rows: Result<Vec<_>> = judgements
@@ -111,7 +111,7 @@ fn judgements(entity: &Entity, as_of: DateTime<Utc>, floor: i128) -> Result<Vec<
             judgements.extend(detect::of_entity(&series, tenant, 0, floor));
         }
     }
-    let limits = spends::budgets(&ids, as_of)?.into_iter().map(detect::judged_budget);
+    let limits = spends::budgets(&ids, as_of)?.into_iter().map(found::judged_budget);
     judgements.extend(limits.filter(|judged| judged.entity == *entity).map(|judged| judged.judgement));
     Ok(judgements)
 }

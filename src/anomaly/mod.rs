@@ -10,6 +10,7 @@
 mod detect;
 mod due;
 mod explain;
+mod found;
 mod notice;
 mod operate;
 mod purge;

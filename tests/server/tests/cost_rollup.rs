@@ -189,12 +189,17 @@ fn every_snapshot_has_sums_that_are_what_its_records_come_to() -> Result<()> {
             .collect();
         let canceller = scope.spawn(|| -> Result<()> {
             let mut client = cluster.connect("postgres")?;
+            let ended = || done.load(Ordering::Relaxed) + taken_back.load(Ordering::Relaxed);
             while !is_over.load(Ordering::Relaxed) {
+                let seen = ended();
                 client.batch_execute(
                     "SELECT pg_cancel_backend(pid) FROM pg_stat_activity
-                      WHERE datname = 'sums' AND state = 'active' AND query LIKE 'BEGIN ISOLATION%' ORDER BY random() LIMIT 1;
-                     SELECT pg_sleep(0.05)",
+                      WHERE datname = 'sums' AND state = 'active' AND query LIKE 'BEGIN ISOLATION%' ORDER BY random() LIMIT 1",
                 )?;
+                // One in some.
+                wait_until(LIMIT, "some transactions more", || {
+                    Ok((ended() >= seen + 6 || is_over.load(Ordering::Relaxed)).then_some(()))
+                })?;
             }
             Ok(())
         });
