@@ -4,6 +4,7 @@
 //! each that stops a server, or sends its worker elsewhere, has its own.
 
 mod alert_load;
+mod application;
 mod asked;
 mod books;
 mod breaker;
@@ -20,6 +21,7 @@ mod site;
 mod standby;
 
 pub use alert_load::{AlertLoad, KEY, Ledger, Reckoning, enqueue};
+pub use application::Application;
 pub use asked::{Asked, sqlstate};
 pub use books::check_the_books;
 pub use breaker::{check_the_breakers, says};

@@ -2,11 +2,9 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use costsim_harness::{Cluster, Mode, Psql, wait_until};
-use costsim_server_tests::{LIMIT, Shared, crash, one, sqlstate_of};
+use costsim_server_tests::{Application, LIMIT, Shared, crash, one, sqlstate_of};
 use postgres::{Client, SimpleQueryMessage};
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 
 static CLUSTER: Shared<Cluster> = Shared::new();
@@ -22,38 +20,16 @@ const TABLES: [&str; 5] = [
 /// What a call says of each table but its sample.
 const SAID: &str = "SELECT coalesce(jsonb_agg(to_jsonb(a) - 'sample'), '[]') FROM costsim.costsim_adopt";
 
-/// The application: it does what it is told and says what came of it.
-struct Application {
-    child: Child,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
-}
+/// The application, and what it can be told.
+struct Orm(Application);
 
-impl Application {
+impl Orm {
     fn start(cluster: &Cluster, database: &str, role: &str) -> Result<Self> {
-        let folder = cluster.socket_dir().display();
-        let url = format!("postgresql:///{database}?host={folder}&port={}&user={role}", cluster.port());
-        let mut child = Command::new("/usr/bin/python3")
-            .args(["-I", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/adopt_orm.py")])
-            .env("DATABASE_URL", url)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("starting the application: is 'make setup' done?")?;
-        let input = child.stdin.take().context("its input")?;
-        let output = BufReader::new(child.stdout.take().context("its output")?);
-        Ok(Self { child, input, output })
+        Ok(Self(Application::start("adopt_orm.py", cluster, database, role)?))
     }
 
     fn tell(&mut self, command: &Value) -> Result<Value> {
-        writeln!(self.input, "{command}").context("telling the application")?;
-        let mut line = String::new();
-        ensure!(self.output.read_line(&mut line)? > 0, "the application ended at {command}");
-        let mut said: Value = serde_json::from_str(&line).with_context(|| line.clone())?;
-        if let Some(error) = said.get("error") {
-            bail!("{command}: {error}");
-        }
-        Ok(said["answer"].take())
+        self.0.tell(command)
     }
 
     fn sql(&mut self, statement: &str) -> Result<Value> {
@@ -71,15 +47,8 @@ impl Application {
     }
 }
 
-impl Drop for Application {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
-}
-
 /// A database without the extension, in which the role app has made its tables in schema public, and a superuser's session.
-fn scene(cluster: &Cluster, database: &str) -> Result<(Application, Client)> {
+fn scene(cluster: &Cluster, database: &str) -> Result<(Orm, Client)> {
     let mut admin = cluster.connect("postgres")?;
     admin.batch_execute(&format!("CREATE DATABASE {database}"))?;
     let mut client = cluster.connect(database)?;
@@ -87,7 +56,7 @@ fn scene(cluster: &Cluster, database: &str) -> Result<(Application, Client)> {
         "CREATE ROLE app_{database} LOGIN; GRANT CREATE ON SCHEMA public TO app_{database};
          CREATE ROLE reader_{database}; SET lock_timeout = '10 s'"
     ))?;
-    let mut application = Application::start(cluster, database, &format!("app_{database}"))?;
+    let mut application = Orm::start(cluster, database, &format!("app_{database}"))?;
     application.tell(&json!({"do": "create_all"}))?;
     application.tell(&json!({"do": "seed"}))?;
     Ok((application, client))
@@ -267,7 +236,7 @@ fn a_crash_in_the_middle_leaves_nothing_half_done() -> Result<()> {
     cluster.restart(Mode::Immediate)?;
     let mut client = cluster.connect("adopt_crash")?;
     assert_eq!(one::<i64>(&mut client, "SELECT count(*) FROM costsim.costsim_provenance")?, 0);
-    let mut application = Application::start(&cluster, "adopt_crash", "app_adopt_crash")?;
+    let mut application = Orm::start(&cluster, "adopt_crash", "app_adopt_crash")?;
     assert_eq!(application.all()?, before);
     let attached = adopt(&mut client, "'public', false, 'attach'")?;
     assert_eq!(each(&attached, "copied"), [2, 3, 21, 4, 3]);

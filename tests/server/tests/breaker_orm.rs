@@ -1,14 +1,12 @@
 //! An application whose own breaker writes the two tables by an ORM, and the extension's functions beside it: each sees what the
 //! other did, at once, and goes on from there.
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use costsim_harness::{Cluster, wait_until};
-use costsim_server_tests::{LIMIT, Shared, one};
+use costsim_server_tests::{Application, LIMIT, Shared, one};
 use postgres::Client;
 use postgres::fallible_iterator::FallibleIterator;
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::thread;
 
@@ -18,39 +16,17 @@ static CLUSTER: Shared<Cluster> = Shared::new();
 const TRIP: &str =
     "SELECT costsim_report_drift(0.9), costsim_report_drift(0.9), costsim_report_drift(0.9, 12)";
 
-/// The application: it does what it is told and says what came of it.
-struct Application {
-    child: Child,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
-}
+/// The application, and what it can be told.
+struct Orm(Application);
 
-impl Application {
+impl Orm {
     fn start(cluster: &Cluster, database: &str) -> Result<Self> {
-        let folder = cluster.socket_dir().display();
-        let url = format!("postgresql:///{database}?host={folder}&port={}&user=postgres", cluster.port());
-        let mut child = Command::new("/usr/bin/python3")
-            .args(["-I", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/breaker_orm.py")])
-            .env("DATABASE_URL", url)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("starting the application: is 'make setup' done?")?;
-        let input = child.stdin.take().context("its input")?;
-        let output = BufReader::new(child.stdout.take().context("its output")?);
-        Ok(Self { child, input, output })
+        Ok(Self(Application::start("breaker_orm.py", cluster, database, "postgres")?))
     }
 
     /// Does a command in a transaction of its own, or in the one that goes on.
     fn tell(&mut self, command: &Value) -> Result<Value> {
-        writeln!(self.input, "{command}").context("telling the application")?;
-        let mut line = String::new();
-        ensure!(self.output.read_line(&mut line)? > 0, "the application ended at {command}");
-        let mut said: Value = serde_json::from_str(&line).with_context(|| line.clone())?;
-        if let Some(error) = said.get("error") {
-            bail!("{command}: {error}");
-        }
-        Ok(said["answer"].take())
+        self.0.tell(command)
     }
 
     /// The incident of a report that trips.
@@ -92,20 +68,13 @@ impl Application {
     }
 }
 
-impl Drop for Application {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
-}
-
 /// A database of the test's own, with the application on it, and a session of ours.
-fn scene(database: &str) -> Result<(Arc<Cluster>, Application, Client)> {
+fn scene(database: &str) -> Result<(Arc<Cluster>, Orm, Client)> {
     let cluster = CLUSTER.get(|| Cluster::builder().conf("autovacuum", "off").start())?;
     let mut client = cluster.create_database_with_extension(database)?;
     client.batch_execute("SET lock_timeout = '10 s'")?;
     says(&mut client, false)?;
-    let application = Application::start(&cluster, database)?;
+    let application = Orm::start(&cluster, database)?;
     Ok((cluster, application, client))
 }
 
