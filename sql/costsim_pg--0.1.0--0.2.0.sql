@@ -169,23 +169,6 @@ VOLATILE PARALLEL UNSAFE
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'costsim_purge_backfill_wrapper';
 
-CREATE OR REPLACE FUNCTION @extschema@.costsim_update_feature_tag(
-    "tenant_id" TEXT,
-    "tag" TEXT,
-    "changes" jsonb
-) RETURNS @extschema@.costsim_feature_tags
-VOLATILE PARALLEL UNSAFE
-LANGUAGE c
-AS 'MODULE_PATHNAME', 'costsim_update_feature_tag_wrapper';
-
-CREATE OR REPLACE FUNCTION @extschema@.costsim_set_cost_time_zone(
-    "tenant_id" TEXT,
-    "time_zone" TEXT
-) RETURNS bool
-VOLATILE PARALLEL UNSAFE
-LANGUAGE c
-AS 'MODULE_PATHNAME', 'costsim_set_cost_time_zone_wrapper';
-
 CREATE OR REPLACE FUNCTION @extschema@.costsim_create_feature_tag(
     "tenant_id" TEXT,
     "tag" TEXT,
@@ -196,6 +179,23 @@ CREATE OR REPLACE FUNCTION @extschema@.costsim_create_feature_tag(
 VOLATILE PARALLEL UNSAFE
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'costsim_create_feature_tag_wrapper';
+
+CREATE OR REPLACE FUNCTION @extschema@.costsim_set_cost_time_zone(
+    "tenant_id" TEXT,
+    "time_zone" TEXT
+) RETURNS bool
+VOLATILE PARALLEL UNSAFE
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'costsim_set_cost_time_zone_wrapper';
+
+CREATE OR REPLACE FUNCTION @extschema@.costsim_update_feature_tag(
+    "tenant_id" TEXT,
+    "tag" TEXT,
+    "changes" jsonb
+) RETURNS @extschema@.costsim_feature_tags
+VOLATILE PARALLEL UNSAFE
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'costsim_update_feature_tag_wrapper';
 
 -- What a projection is made of, in one state of the data.
 CREATE OR REPLACE FUNCTION @extschema@._costsim_projection_facts(tenant_id text, lookback_days integer, as_of timestamptz)
@@ -235,16 +235,6 @@ COMMENT ON FUNCTION @extschema@._costsim_projection_facts(text, integer, timesta
 -- For the purge.
 CREATE INDEX costsim_cost_drift_ended_idx ON @extschema@.costsim_cost_drift (last_check_date) WHERE NOT is_active;
 
-CREATE OR REPLACE FUNCTION @extschema@.costsim_acknowledge_anomaly(
-    "tenant_id" TEXT,
-    "id" bigint,
-    "acknowledged_by" TEXT,
-    "note" TEXT DEFAULT NULL
-) RETURNS bool
-VOLATILE PARALLEL UNSAFE
-LANGUAGE c
-AS 'MODULE_PATHNAME', 'costsim_acknowledge_anomaly_wrapper';
-
 CREATE OR REPLACE FUNCTION @extschema@.costsim_explain_anomaly(
     "tenant_id" TEXT,
     "entity_type" TEXT DEFAULT 'tenant',
@@ -266,13 +256,15 @@ STABLE PARALLEL UNSAFE
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'costsim_explain_anomaly_wrapper';
 
-CREATE OR REPLACE FUNCTION @extschema@.costsim_purge_anomalies(
-    "older_than" interval DEFAULT '400 days',
-    "max_rows" bigint DEFAULT 10000
-) RETURNS bigint
+CREATE OR REPLACE FUNCTION @extschema@.costsim_acknowledge_anomaly(
+    "tenant_id" TEXT,
+    "id" bigint,
+    "acknowledged_by" TEXT,
+    "note" TEXT DEFAULT NULL
+) RETURNS bool
 VOLATILE PARALLEL UNSAFE
 LANGUAGE c
-AS 'MODULE_PATHNAME', 'costsim_purge_anomalies_wrapper';
+AS 'MODULE_PATHNAME', 'costsim_acknowledge_anomaly_wrapper';
 
 CREATE OR REPLACE FUNCTION @extschema@.costsim_dismiss_anomaly(
     "tenant_id" TEXT,
@@ -283,6 +275,14 @@ CREATE OR REPLACE FUNCTION @extschema@.costsim_dismiss_anomaly(
 VOLATILE PARALLEL UNSAFE
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'costsim_dismiss_anomaly_wrapper';
+
+CREATE OR REPLACE FUNCTION @extschema@.costsim_purge_anomalies(
+    "older_than" interval DEFAULT '400 days',
+    "max_rows" bigint DEFAULT 10000
+) RETURNS bigint
+VOLATILE PARALLEL UNSAFE
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'costsim_purge_anomalies_wrapper';
 
 CREATE OR REPLACE FUNCTION @extschema@.costsim_resolve_anomaly(
     "tenant_id" TEXT,
@@ -302,6 +302,14 @@ CREATE INDEX costsim_audit_failures_replayed_at_idx ON @extschema@.costsim_audit
 -- For the purge.
 CREATE INDEX costsim_envelopes_ended_at_idx ON @extschema@.costsim_envelopes (ended_at) WHERE status <> 'active';
 
+CREATE FUNCTION @extschema@.costsim_purge_envelopes(
+    "older_than" interval DEFAULT '90 days',
+    "max_rows" bigint DEFAULT 10000
+) RETURNS bigint
+VOLATILE PARALLEL UNSAFE
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'costsim_purge_envelopes_wrapper';
+
 CREATE OR REPLACE FUNCTION @extschema@.costsim_release_envelope(
     "envelope_id" TEXT,
     "tenant_id" TEXT DEFAULT NULL,
@@ -311,14 +319,6 @@ CREATE OR REPLACE FUNCTION @extschema@.costsim_release_envelope(
 VOLATILE PARALLEL UNSAFE
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'costsim_release_envelope_wrapper';
-
-CREATE FUNCTION @extschema@.costsim_purge_envelopes(
-    "older_than" interval DEFAULT '90 days',
-    "max_rows" bigint DEFAULT 10000
-) RETURNS bigint
-VOLATILE PARALLEL UNSAFE
-LANGUAGE c
-AS 'MODULE_PATHNAME', 'costsim_purge_envelopes_wrapper';
 
 CREATE OR REPLACE FUNCTION @extschema@.costsim_coordinate(
     "envelope_id" TEXT,
@@ -655,6 +655,18 @@ COMMENT ON FUNCTION @extschema@._costsim_retentions() IS 'What is purged by the 
 
 -- Rows of a database that the reference's ORM made: costsim_adopt and costsim_unadopt are in the library.
 
+CREATE FUNCTION @extschema@.costsim_unadopt(
+    "source_schema" TEXT
+) RETURNS TABLE (
+    "table_name" TEXT,
+    "written" bigint,
+    "removed" bigint
+)
+VOLATILE PARALLEL UNSAFE
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'costsim_unadopt_wrapper';
+
 CREATE FUNCTION @extschema@.costsim_adopt(
     "source_schema" TEXT,
     "dry_run" bool DEFAULT true,
@@ -674,18 +686,6 @@ VOLATILE PARALLEL UNSAFE
 SET search_path TO pg_catalog, pg_temp
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'costsim_adopt_wrapper';
-
-CREATE FUNCTION @extschema@.costsim_unadopt(
-    "source_schema" TEXT
-) RETURNS TABLE (
-    "table_name" TEXT,
-    "written" bigint,
-    "removed" bigint
-)
-VOLATILE PARALLEL UNSAFE
-SET search_path TO pg_catalog, pg_temp
-LANGUAGE c
-AS 'MODULE_PATHNAME', 'costsim_unadopt_wrapper';
 
 -- Who may call what of adoption, and what each function means.
 
@@ -2086,6 +2086,8 @@ WITH listed (level, tenant_ok, privilege, names) AS (VALUES
         'costsim_purge_feedback', 'costsim_purge_predictions', 'costsim_set_kill_switch', 'costsim_purge_audit', 'costsim_replay_audit_failures',
         'costsim_purge_leader_events', 'costsim_purge_breaker_events', 'costsim_purge_incidents', 'costsim_purge_golden_results',
         'costsim_purge_envelopes', 'costsim_purge_audit_failures', 'costsim_purge_backfill']),
+    -- Dead letters: who has them written again sees what they say.
+    ('operator', false, 'SELECT', ARRAY['costsim_audit_failures']),
     ('operator', false, 'INSERT', ARRAY['costsim_locks', 'costsim_backfill_staging', 'costsim_cost_models', 'costsim_skill_costs', 'costsim_cost_budgets']),
     ('operator', false, 'UPDATE', ARRAY['costsim_locks', 'costsim_backfill_staging', 'costsim_cost_models', 'costsim_skill_costs', 'costsim_cost_budgets']),
     ('operator', false, 'DELETE', ARRAY['costsim_canary_reports', 'costsim_golden_results', 'costsim_locks', 'costsim_backfill_staging', 'costsim_cost_models', 'costsim_skill_costs', 'costsim_cost_budgets']),
@@ -2117,7 +2119,7 @@ WITH listed (level, tenant_ok, privilege, names) AS (VALUES
         '_costsim_status_costs', '_costsim_status_budgets', '_costsim_status_anomalies', '_costsim_status_signals', '_costsim_status_audit',
         '_costsim_status_coordination', '_costsim_status_retention', '_costsim_status_version']),
     ('owner', false, 'SELECT', ARRAY[
-        'costsim_audit_records', 'costsim_audit_purges', 'costsim_audit_failures', 'costsim_cost_detection', 'costsim_prediction_looks',
+        'costsim_audit_records', 'costsim_audit_purges', 'costsim_cost_detection', 'costsim_prediction_looks',
         'costsim_canary_schedule', 'costsim_granted', 'costsim_metrics_kept'])
 )
 SELECT l.level, o.kind, o.object, p.privilege, l.tenant_ok, o.object_id

@@ -8,9 +8,9 @@ use pgrx::pg_sys;
 use pgrx::pg_sys::BuiltinOid::{OIDOID, TEXTOID};
 use pgrx::spi::quote_identifier;
 
+use super::judge::rows;
 use super::run;
 use super::source::{Column, Found, Old, SUFFIX, Source};
-use super::judge::rows;
 use super::table::Table;
 use crate::db::{self, Statement, column, nullable};
 use crate::error::{Error, Result};

@@ -15,7 +15,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use costsim_core::anomaly::{
-    self, CENT, ENTITY_DAYS, Judgement, Mean, Micros, Series, Severity, TENANT_DAYS,
+    self, CENT, ENTITY_DAYS, Judgement, Mean, Micros, Rule, Series, Severity, TENANT_DAYS,
 };
 use pgrx::prelude::*;
 use serde_json::{Value, json};
