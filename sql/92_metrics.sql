@@ -219,17 +219,25 @@ BEGIN ATOMIC
            (w.is_configured
             OR NOT w.is_standby
                -- A server that came back without the library starts no worker, and its setting still says what was wanted.
-               AND ((SELECT f.is_listed FROM _costsim_status_facts() f)
-                    OR EXISTS (SELECT FROM costsim_alert_queue q WHERE q.status = 'pending')
-                    OR EXISTS (SELECT FROM costsim_alerts a WHERE a.next_send_at IS NOT NULL AND a.sent_revision < a.revision)))::integer::double precision
-      FROM worker w
+               AND (f.is_listed
+                    -- Without an address nobody has promised to deliver what waits.
+                    OR f.has_target AND (EXISTS (SELECT FROM costsim_alert_queue q WHERE q.status = 'pending')
+                                         OR EXISTS (SELECT FROM costsim_alerts a WHERE a.next_send_at IS NOT NULL AND a.sent_revision < a.revision))))
+           ::integer::double precision
+      FROM worker w CROSS JOIN _costsim_status_facts() f
     UNION ALL
     SELECT 'costsim_worker_last_beat_timestamp_seconds', '{}'::jsonb, extract(epoch FROM w.last_beat)::double precision FROM worker w
     UNION ALL
     SELECT 'costsim_task_last_run_timestamp_seconds', jsonb_build_object('task', m.task), extract(epoch FROM m.last_run_at)::double precision
       FROM costsim_maintenance m
     UNION ALL
-    SELECT 'costsim_task_failed', jsonb_build_object('task', m.task), (m.last_error IS NOT NULL)::integer::double precision FROM costsim_maintenance m
+    -- What is switched off is not tried again: its error would stay for ever.
+    SELECT 'costsim_task_failed', jsonb_build_object('task', m.task),
+           (m.last_error IS NOT NULL
+            AND CASE WHEN r.task IS NOT NULL THEN r.keeps IS NOT NULL
+                     WHEN m.task = 'detect_anomalies' THEN coalesce(current_setting('costsim.detect_interval'::text, true), '0'::text) <> '0'
+                     ELSE true END)::integer::double precision
+      FROM costsim_maintenance m LEFT JOIN _costsim_retentions() r ON r.task = m.task
     UNION ALL
     SELECT 'costsim_task_rows_total', jsonb_build_object('task', m.task), sum(m.n)::double precision
       FROM (SELECT m.task, m.total_rows AS n FROM costsim_maintenance m
@@ -537,10 +545,10 @@ BEGIN ATOMIC
     (20, 'alert', 'costsim_alert_target_wanted', 'gauge', '', 'Whether costsim.alertmanager_url names an Alertmanager; while none does, alerts wait and that is no fault.'),
     (21, 'alert', 'costsim_alert_target_last_success_timestamp_seconds', 'gauge', 'target', 'When an Alertmanager last accepted a request; absent before the first.'),
     (22, 'worker', 'costsim_worker_up', 'gauge', '', 'Whether the background worker of this database runs on this server.'),
-    (23, 'worker', 'costsim_worker_wanted', 'gauge', '', 'Whether it should: costsim.databases names the database, or it was started, or alerts wait. 0 on a standby.'),
+    (23, 'worker', 'costsim_worker_wanted', 'gauge', '', 'Whether it should: costsim.databases names the database, or it was started, or alerts wait for an Alertmanager that is named. 0 on a standby.'),
     (24, 'worker', 'costsim_worker_last_beat_timestamp_seconds', 'gauge', '', 'When the worker last said that it lives; absent without one.'),
     (25, 'worker', 'costsim_task_last_run_timestamp_seconds', 'gauge', 'task', 'When a task of upkeep was last done.'),
-    (26, 'worker', 'costsim_task_failed', 'gauge', 'task', 'Whether its last run failed.'),
+    (26, 'worker', 'costsim_task_failed', 'gauge', 'task', 'Whether its last run failed; 0 once it is switched off.'),
     (27, 'worker', 'costsim_task_rows_total', 'counter', 'task', 'Rows, hours or tenants that the task has dealt with.'),
     (28, 'leader', 'costsim_leader_held', 'gauge', 'lock_id, lock', 'Whether anybody leads.'),
     (29, 'leader', 'costsim_leader_healthy', 'gauge', 'lock_id, lock', 'Whether the leader keeps to its lease and has a term; absent while nobody leads.'),

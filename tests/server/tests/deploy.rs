@@ -442,8 +442,8 @@ fn trip_that_comes_by_both_ways_calls_once() -> Result<()> {
     // As the rule has them.
     let url = format!("--alertmanager.url={}", alertmanager.url());
     for breaker in ["costsim_v2", "another"] {
-        let labels =
-            ["alertname=CostSimV2CircuitBreakerOpen", "severity=p1", &format!("circuit_breaker={breaker}")];
+        let breaker = format!("circuit_breaker={breaker}");
+        let labels = ["alertname=CostSimV2CircuitBreakerOpen", "severity=p1", "instance=postgres", &breaker];
         amtool(&[&["alert", "add", url.as_str()][..], &labels[..]].concat())?;
     }
     let of_prometheus = ("alertname", "CostSimV2CircuitBreakerOpen");

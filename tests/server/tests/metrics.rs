@@ -9,14 +9,16 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 use costsim_harness::{Cluster, Mode};
 use costsim_server_tests::drift::setting;
-use costsim_server_tests::{Shared, Standby, one, set, wait_for};
+use costsim_server_tests::{Shared, Standby, one, set, set_everywhere, wait_for};
 use fastrand::Rng;
 use postgres::Client;
 
 static CLUSTER: Shared<Cluster> = Shared::new();
 
 fn cluster() -> Result<Arc<Cluster>> {
-    CLUSTER.get(|| Cluster::builder().conf("wal_keep_size", "1GB").start())
+    // Nobody is there, and no worker asks.
+    let target = "http://127.0.0.1:9";
+    CLUSTER.get(|| Cluster::builder().conf("wal_keep_size", "1GB").conf("costsim.alertmanager_url", target).start())
 }
 
 /// What names and addresses may hold, to make a line of text go wrong.
@@ -372,6 +374,11 @@ fn worker_is_wanted_by_a_server_that_came_back_without_the_library() -> Result<(
     assert!(one::<bool>(&mut client, up)?);
     let mut other = cluster.create_database_with_extension("other")?;
     assert!(!one::<bool>(&mut other, wanted)?);
+    // What waits there wants one as soon as there is somewhere to send it.
+    other.batch_execute("SELECT costsim_disable_v2('prices look wrong', 'ada')")?;
+    assert!(!one::<bool>(&mut other, wanted)?);
+    set_everywhere(&cluster, "costsim.alertmanager_url", "http://127.0.0.1:9")?;
+    assert!(one::<bool>(&mut other, wanted)?);
     Ok(())
 }
 
