@@ -33,7 +33,7 @@ pub use site::{Site, WorkerStatus};
 pub use standby::{Standby, crash};
 
 use anyhow::{Context, Result, ensure};
-use costsim_harness::{Cluster, wait_until};
+use costsim_harness::{Cluster, Signal, wait_until};
 use postgres::Client;
 use postgres::types::FromSqlOwned;
 use std::path::PathBuf;
@@ -51,6 +51,14 @@ pub fn one<T: FromSqlOwned>(client: &mut Client, query: &str) -> Result<T> {
 /// Waits until a query that asks yes or no answers yes.
 pub fn wait_for(client: &mut Client, what: &str, question: &str) -> Result<()> {
     wait_until(LIMIT, what, || Ok(one::<bool>(client, question)?.then_some(())))
+}
+
+/// kill -9 of a backend, which makes the server end all sessions and recover: a session of it afterwards. It takes new ones for a moment before, which
+/// end as well, so that an older one has to have ended first.
+pub fn kill_and_reconnect(cluster: &Cluster, pid: i32, session: &mut Client, database: &str) -> Result<Client> {
+    cluster.kill_backend(pid, Signal::KILL)?;
+    wait_until(LIMIT, "the server to notice", || Ok(session.simple_query("SELECT 1").is_err().then_some(())))?;
+    wait_until(LIMIT, "the server to be back", || cluster.connect(database).map(Some))
 }
 
 /// The SQLSTATE with which a statement fails.

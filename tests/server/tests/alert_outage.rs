@@ -1,8 +1,8 @@
 //! Alertmanager is down, the worker is killed: every alert arrives, and none is said to be sent before it did.
 
 use anyhow::{Result, bail, ensure};
-use costsim_harness::{Alertmanager, HangingEndpoint, Listed, RecordingEndpoint, Signal, wait_until};
-use costsim_server_tests::{LIMIT, Site, one, set, set_for_the_next_start, wait_for};
+use costsim_harness::{Alertmanager, HangingEndpoint, Listed, RecordingEndpoint, wait_until};
+use costsim_server_tests::{LIMIT, Site, kill_and_reconnect, one, set, set_for_the_next_start, wait_for};
 use postgres::Client;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -119,13 +119,6 @@ fn wait_for_the_middle(client: &mut Client, endpoint: &HangingEndpoint) -> Resul
     Ok(pid)
 }
 
-/// The server ends all its sessions when one process is killed, and starts again by itself.
-fn kill_and_reconnect(site: &Site, pid: i32, mut client: Client) -> Result<Client> {
-    site.cluster.kill_backend(pid, Signal::KILL)?;
-    wait_until(LIMIT, "the server to notice", || Ok(client.simple_query("SELECT 1").is_err().then_some(())))?;
-    wait_until(LIMIT, "the server to be back", || site.connect().map(Some))
-}
-
 #[test]
 fn worker_killed_between_reading_and_settling_loses_nothing_and_marks_nothing() -> Result<()> {
     let endpoint = HangingEndpoint::start()?;
@@ -136,7 +129,7 @@ fn worker_killed_between_reading_and_settling_loses_nothing_and_marks_nothing() 
     raise_all(&mut client)?;
     client.batch_execute("COMMIT")?;
     let pid = wait_for_the_middle(&mut client, &endpoint)?;
-    let mut client = kill_and_reconnect(&site, pid, client)?;
+    let mut client = kill_and_reconnect(&site.cluster, pid, &mut client, "app")?;
     nothing_is_sent(&mut client)?;
 
     // The next worker tries the same address once more before it hears of the other.
@@ -157,7 +150,7 @@ fn next_worker_sends_at_once_what_the_killed_one_had_in_flight() -> Result<()> {
     client.batch_execute("COMMIT")?;
     endpoint.wait_for_held(LIMIT)?;
     let pid = Site::wait_for_request(&mut client)?;
-    let mut client = kill_and_reconnect(&site, pid, client)?;
+    let mut client = kill_and_reconnect(&site.cluster, pid, &mut client, "app")?;
     nothing_is_sent(&mut client)?;
     let killed_at = Instant::now();
     endpoint.release();

@@ -1,8 +1,8 @@
 //! Anomalies are found once, whoever looks and however often, and told once.
 
 use anyhow::{Context, Result, ensure};
-use costsim_harness::{Alertmanager, Cluster, Signal, wait_until};
-use costsim_server_tests::{LIMIT, Shared, Site, one, wait_for};
+use costsim_harness::{Alertmanager, Cluster, wait_until};
+use costsim_server_tests::{LIMIT, Shared, Site, kill_and_reconnect, one, wait_for};
 use postgres::Client;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -232,9 +232,7 @@ fn worker_leaves_it_to_who_leads_the_lock_and_goes_on_after_a_crash() -> Result<
         )? == 4
     );
     let worker = Site::worker_pid(&mut client)?;
-    site.cluster.kill_backend(worker, Signal::KILL)?;
-    wait_until(LIMIT, "the server to notice", || Ok(client.simple_query("SELECT 1").is_err().then_some(())))?;
-    let mut client = wait_until(LIMIT, "the server to be back", || site.connect().map(Some))?;
+    let mut client = kill_and_reconnect(&site.cluster, worker, &mut client, "app")?;
     wait_for(
         &mut client,
         "all tenants to be looked at",

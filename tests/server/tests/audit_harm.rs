@@ -2,8 +2,8 @@
 //! on, and the record is among the dead letters or in the log.
 
 use anyhow::{Context, Result, ensure};
-use costsim_harness::{Cluster, Signal, wait_until};
-use costsim_server_tests::{LIMIT, Shared, Standby, one, sqlstate_of, wait_for};
+use costsim_harness::{Cluster, wait_until};
+use costsim_server_tests::{LIMIT, Shared, Standby, kill_and_reconnect, one, sqlstate_of, wait_for};
 use postgres::Client;
 use postgres::error::SqlState;
 use std::io::{Read as _, Write as _};
@@ -302,11 +302,7 @@ fn record_is_there_if_its_transaction_is() -> Result<()> {
     let mut victim = cluster.connect("harm_crash")?;
     let pid: i32 = one(&mut victim, "SELECT pg_backend_pid()")?;
     victim.batch_execute(&format!("BEGIN; {PERSIST}; SELECT costsim_persist_audit_record('bad'); SELECT costsim_purge_audit('0', 10, 'me', 'r')"))?;
-    cluster.kill_backend(pid, Signal::KILL)?;
-    wait_until(LIMIT, "the server to have ended all sessions", || {
-        Ok(client.simple_query("SELECT 1").err().map(drop))
-    })?;
-    let mut client = wait_until(LIMIT, "the server to be back", || Ok(cluster.connect("harm_crash").ok()))?;
+    let mut client = kill_and_reconnect(&cluster, pid, &mut client, "harm_crash")?;
     client.batch_execute("COMMIT PREPARED 'kept'")?;
     client.batch_execute("ROLLBACK PREPARED 'dropped'")?;
     assert_eq!(count(&mut client, "costsim_audit_records")?, 2);

@@ -1,8 +1,8 @@
 //! Canaries by schedule: caught up once, never lost in the middle, never in the way of an administrator.
 
 use anyhow::{Context, Result, ensure};
-use costsim_harness::{ClusterBuilder, HangingEndpoint, Mode, RecordingEndpoint, Signal, wait_until};
-use costsim_server_tests::{LIMIT, Site, Standby, crash, one, set, set_for_the_next_start, wait_for};
+use costsim_harness::{ClusterBuilder, HangingEndpoint, Mode, RecordingEndpoint, wait_until};
+use costsim_server_tests::{LIMIT, Site, Standby, crash, kill_and_reconnect, one, set, set_for_the_next_start, wait_for};
 use postgres::Client;
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -109,9 +109,7 @@ fn let_go(client: &mut Client) -> Result<()> {
 
 /// kill -9 of a worker, and a session of the server that has recovered from it.
 fn kill(site: &Site, worker: i32, client: &mut Client) -> Result<Client> {
-    site.cluster.kill_backend(worker, Signal::KILL)?;
-    wait_until(LIMIT, "the server to notice", || Ok(client.simple_query("SELECT 1").is_err().then_some(())))?;
-    wait_until(LIMIT, "the server to be back", || site.connect().map(Some))
+    kill_and_reconnect(&site.cluster, worker, client, "app")
 }
 
 fn is_cut_off(report: &Report, run_id: &str) -> bool {

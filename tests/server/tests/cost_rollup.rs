@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use anyhow::{Context, Result, anyhow, ensure};
-use costsim_harness::{Cluster, Signal, wait_until};
+use costsim_harness::{Cluster, wait_until};
 use costsim_server_tests::drift::{seed, setting};
-use costsim_server_tests::{LIMIT, Shared, one, run_tool, sqlstate_of, wait_for};
+use costsim_server_tests::{LIMIT, Shared, kill_and_reconnect, one, run_tool, sqlstate_of, wait_for};
 use fastrand::Rng;
 use postgres::Client;
 
@@ -251,8 +251,8 @@ fn every_snapshot_has_sums_that_are_what_its_records_come_to() -> Result<()> {
     victim.batch_execute(
         "BEGIN; INSERT INTO costsim_cost_records (tenant_id, model, cost_cents) VALUES ('t1', 'killed', 1); SELECT costsim_refresh_costs(20)",
     )?;
-    cluster.kill_backend(one::<i32>(&mut victim, "SELECT pg_backend_pid()")?, Signal::KILL)?;
-    let mut client = wait_until(LIMIT, "the server to be back", || Ok(cluster.connect("sums").ok()))?;
+    let pid = one(&mut victim, "SELECT pg_backend_pid()")?;
+    let mut client = kill_and_reconnect(&cluster, pid, &mut client, "sums")?;
     assert_eq!(check(&mut client)?, rows);
     client.batch_execute("SELECT costsim_refresh_costs()")?;
     assert_eq!(check(&mut client)?, rows);

@@ -7,8 +7,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use costsim_harness::{Cluster, Signal, wait_until};
-use costsim_server_tests::{LIMIT, one, set, wait_for};
+use costsim_harness::{Cluster, wait_until};
+use costsim_server_tests::{LIMIT, kill_and_reconnect, one, set, wait_for};
 use postgres::Client;
 
 /// Of each table that ends something that is of long ago and over, something that is not over, and something of yesterday.
@@ -197,11 +197,8 @@ fn purge_that_is_killed_in_the_middle_leaves_nothing_half_done() -> Result<()> {
     set(&mut client, "costsim.databases", "kept")?;
     wait_for_the_middle(&mut client, rows)?;
     let worker = worker_pid(&mut client)?;
-    cluster.kill_backend(worker, Signal::KILL)?;
-    // The server ends every session, recovers, and the next worker goes on.
-    let mut client = wait_until(LIMIT, "the server to be back", || {
-        Ok(cluster.connect("kept").ok().and_then(|mut client| books(&mut client).is_ok().then_some(client)))
-    })?;
+    // The next worker goes on.
+    let mut client = kill_and_reconnect(&cluster, worker, &mut client, "kept")?;
     wait_until(LIMIT, "the purge to end", || {
         let (left, gone) = books(&mut client)?;
         ensure!(left + gone == rows, "{left} are left and {gone} noted, of {rows}");

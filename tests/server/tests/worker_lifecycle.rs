@@ -2,8 +2,8 @@
 //! deliver. And the deliverers of others, which take its place.
 
 use anyhow::{Context, Result, ensure};
-use costsim_harness::{Alertmanager, Cluster, HangingEndpoint, RecordingEndpoint, Signal, wait_until};
-use costsim_server_tests::{LIMIT, Site, is_running, one, set, sqlstate_of, wait_for};
+use costsim_harness::{Alertmanager, Cluster, HangingEndpoint, RecordingEndpoint, wait_until};
+use costsim_server_tests::{LIMIT, Site, is_running, kill_and_reconnect, one, set, sqlstate_of, wait_for};
 use fastrand::Rng;
 use postgres::{Client, NoTls};
 use std::collections::HashMap;
@@ -222,9 +222,7 @@ fn worker_comes_back_by_itself_after_a_signal_and_after_a_crash() -> Result<()> 
     assert!(!one::<bool>(&mut client, START)?, "it counts as the one that was started");
 
     let worker = Site::worker_pid(&mut client)?;
-    site.cluster.kill_backend(worker, Signal::KILL)?;
-    wait_until(LIMIT, "the server to notice", || Ok(client.simple_query("SELECT 1").is_err().then_some(())))?;
-    let mut client = wait_until(LIMIT, "the server to be back", || site.connect().map(Some))?;
+    let mut client = kill_and_reconnect(&site.cluster, worker, &mut client, "app")?;
     // How long the server takes to recover is not the question.
     let back_at = Instant::now();
     Site::worker_pid(&mut client)?;
