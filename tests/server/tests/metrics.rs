@@ -180,8 +180,8 @@ fn series_are_no_more_however_many_names_there_are() -> Result<()> {
         }
         counts.push(one(&mut client, count)?);
     }
-    // More names than in the first round add no series; of the first, most have none.
-    ensure!(counts[0] < 8_000 && counts[1..] == [counts[0], counts[0]], "{counts:?}");
+    // A breaker or a lock has many series, and a hundred of each are shown; what comes later adds none.
+    ensure!(counts[0] < 4_000 && counts.is_sorted_by(|before, after| before >= after), "{counts:?}");
     let failed =
         "SELECT count(*) FROM costsim_metrics WHERE name = 'costsim_metrics_family_failed' AND value = 1";
     assert_eq!(one::<i64>(&mut client, failed)?, 0);
