@@ -265,13 +265,14 @@ BEGIN ATOMIC
      CROSS JOIN LATERAL (
             -- A mark without an hour stands for all of them, from the first row on: an installation begins with one. One of an old hour may have been
             -- made just now. And whoever has just started has not come to it yet.
-            SELECT coalesce(least((SELECT c.hour FROM costsim_drift_changes c WHERE c.hour IS NOT NULL ORDER BY c.hour LIMIT 1),
+            -- What lies before all time is never rolled up.
+            SELECT coalesce(least((SELECT c.hour FROM costsim_drift_changes c WHERE c.hour > TIMESTAMPTZ '-infinity' ORDER BY c.hour LIMIT 1),
                                   (SELECT p.first_at FROM costsim_drift_changes c WHERE c.hour IS NULL LIMIT 1)) < n.moment - l.drift_late, false)
                    AND coalesce(greatest(m.last_run_at, w.started_at) < n.moment - l.drift_late, true) AS is_late) c
      CROSS JOIN LATERAL (
             SELECT s.total, s.p90_rel_delta
               FROM (SELECT costsim_drift_merge(u.summary) AS summary FROM costsim_drift_rollups u
-                     WHERE u.hours = 1::smallint AND u.is_total AND u.bucket_start >= n.moment - INTERVAL '24 hours') u
+                     WHERE u.hours = 1::smallint AND u.is_total AND u.bucket_start >= n.moment - INTERVAL '24 hours' AND u.bucket_start <= n.moment) u
              CROSS JOIN LATERAL costsim_drift_report(u.summary) s) s
      CROSS JOIN LATERAL (VALUES
             (1, NOT p.is_used, 'off', NULL::timestamptz, 'no provenance', NULL::text),

@@ -85,22 +85,30 @@ BEGIN ATOMIC
           FROM breakers b
          CROSS JOIN LATERAL costsim_cb_get_state(b.name) g
     ), incidents AS MATERIALIZED (
-        SELECT i.circuit_breaker_name AS name, i.severity, count(*)::numeric AS n, count(*) FILTER (WHERE NOT i.resolved) AS open
-          FROM costsim_cb_incidents i GROUP BY i.circuit_breaker_name, i.severity
-        UNION ALL
-        SELECT k.labels ->> 'name'::text, k.labels ->> 'severity'::text, sum(k.value), 0
-          FROM costsim_metrics_kept k WHERE k.name = 'costsim_cb_incidents_total' GROUP BY 1, 2
+        -- No CHECK keeps severities and causes, below, from being anything: what is none of ours is one label.
+        SELECT i.name, CASE WHEN i.severity IN ('P1', 'P2', 'P3') THEN i.severity ELSE '(others)' END AS severity, sum(i.n) AS n, sum(i.open) AS open
+          FROM (SELECT c.circuit_breaker_name AS name, c.severity, count(*)::numeric AS n, count(*) FILTER (WHERE NOT c.resolved) AS open
+                  FROM costsim_cb_incidents c GROUP BY c.circuit_breaker_name, c.severity
+                UNION ALL
+                SELECT k.labels ->> 'name'::text, k.labels ->> 'severity'::text, k.value::numeric, 0
+                  FROM costsim_metrics_kept k WHERE k.name = 'costsim_cb_incidents_total') i
+         GROUP BY 1, 2
         UNION ALL
         SELECT b.name, s.severity, 0, 0 FROM breakers b CROSS JOIN (VALUES ('P1'), ('P2'), ('P3')) s (severity)
     ), moves AS MATERIALIZED (
-        SELECT CASE WHEN e.to_state = 'closed' THEN 'costsim_cb_enabled_total' ELSE 'costsim_cb_disabled_total' END AS metric,
-               e.circuit_breaker_name AS name, e.cause AS reason, count(*)::numeric AS n
-          FROM costsim_cb_events e
-         WHERE (e.from_state = 'closed') <> (e.to_state = 'closed')
+        SELECT m.metric, m.name,
+               CASE WHEN m.reason IN ('drift', 'judged', 'schema_errors', 'manual', 'outside', 'ttl_passed', 'probes_passed') THEN m.reason
+                    ELSE '(others)' END AS reason,
+               sum(m.n) AS n
+          FROM (SELECT CASE WHEN e.to_state = 'closed' THEN 'costsim_cb_enabled_total' ELSE 'costsim_cb_disabled_total' END AS metric,
+                       e.circuit_breaker_name AS name, e.cause AS reason, count(*)::numeric AS n
+                  FROM costsim_cb_events e
+                 WHERE (e.from_state = 'closed') <> (e.to_state = 'closed')
+                 GROUP BY 1, 2, 3
+                UNION ALL
+                SELECT k.name, k.labels ->> 'name'::text, k.labels ->> 'reason'::text, k.value::numeric
+                  FROM costsim_metrics_kept k WHERE k.name IN ('costsim_cb_disabled_total', 'costsim_cb_enabled_total')) m
          GROUP BY 1, 2, 3
-        UNION ALL
-        SELECT k.name, k.labels ->> 'name'::text, k.labels ->> 'reason'::text, sum(k.value)
-          FROM costsim_metrics_kept k WHERE k.name IN ('costsim_cb_disabled_total', 'costsim_cb_enabled_total') GROUP BY 1, 2, 3
         UNION ALL
         SELECT r.metric, b.name, r.reason, 0
           FROM breakers b
@@ -228,6 +236,8 @@ BEGIN ATOMIC
     UNION ALL
     SELECT 'costsim_worker_last_beat_timestamp_seconds', '{}'::jsonb, extract(epoch FROM w.last_beat)::double precision FROM worker w
     UNION ALL
+    SELECT 'costsim_worker_poll_interval_seconds', '{}'::jsonb, extract(epoch FROM f.poll_interval)::double precision FROM _costsim_status_facts() f
+    UNION ALL
     SELECT 'costsim_task_last_run_timestamp_seconds', jsonb_build_object('task', m.task), extract(epoch FROM m.last_run_at)::double precision
       FROM costsim_maintenance m
     UNION ALL
@@ -350,14 +360,18 @@ BEGIN ATOMIC
           FROM (VALUES ('15m', INTERVAL '15 minutes'), ('1h', INTERVAL '1 hour')) w (label, length)
          CROSS JOIN LATERAL costsim_drift_stats(now() - w.length, now()) s
     ), changed AS MATERIALIZED (
-        SELECT count(*) AS hours, coalesce(bool_or(c.hour IS NULL), false) AS is_all
+        -- Hours to come are never many of these: whoever writes rows chooses their time, and seven would take the counter away from everybody.
+        SELECT count(*) FILTER (WHERE c.hour > TIMESTAMPTZ '-infinity' AND c.hour <= now()) AS hours, coalesce(bool_or(c.hour IS NULL), false) AS is_all
           FROM (SELECT DISTINCT c.hour FROM costsim_drift_changes c) c
     )
-    -- Of the roll-ups, and of the rows of what has changed since: few hours, while somebody rolls up. Else it is not told.
+    -- Of the roll-ups, and of the rows of what has changed since: few hours, while somebody rolls up. Else it is not told. Rows of hours to come count as
+    -- soon as they are there, so nothing changes when their hour has come. What no roll-up can have, of infinite moments and of the calendar's last
+    -- day, never counts, and is not kept when it goes: it would be read from the rows each time, for ever.
     SELECT 'costsim_v2_provenance_logs_total', '{}'::jsonb,
            CASE WHEN NOT c.is_all AND c.hours <= 6
                 THEN (SELECT coalesce(sum(costsim_drift_count(p.summary) + costsim_drift_not_finite(p.summary)), 0::numeric)
-                        FROM _costsim_drift_pieces(NULL::timestamptz, NULL::timestamptz, NULL::text, NULL::text, 24) p)
+                        FROM _costsim_drift_pieces(TIMESTAMPTZ '4714-11-24 00:00:00+00 BC', TIMESTAMPTZ '294276-12-30 23:59:59.999999+00',
+                                                   NULL::text, NULL::text, 24) p)
                      + (SELECT coalesce(sum(k.value), 0::numeric) FROM costsim_metrics_kept k WHERE k.name = 'costsim_v2_provenance_logs_total')
                 END::double precision
       FROM changed c
@@ -470,15 +484,18 @@ BEGIN ATOMIC
      WHERE p.is_current AND NOT p.acknowledged AND p.last_seen > now() - INTERVAL '24 hours'
      GROUP BY p.pattern_type, p.severity
     UNION ALL
-    SELECT 'costsim_predictions_current', jsonb_build_object('prediction_type', p.prediction_type), count(*)::double precision
-      FROM costsim_predictions p
-     WHERE p.superseded_at IS NULL AND p.expires_at > now()
-     GROUP BY p.prediction_type
+    -- An application may call its own predictions anything, and as many things as it likes: they are one label. Not so patterns, by a CHECK.
+    SELECT 'costsim_predictions_current', jsonb_build_object('prediction_type', c.prediction_type), count(*)::double precision
+      FROM (SELECT CASE WHEN p.prediction_type IN ('failure_likelihood', 'cost_overrun') THEN p.prediction_type ELSE '(others)' END
+              FROM costsim_predictions p
+             WHERE p.superseded_at IS NULL AND p.expires_at > now()) c (prediction_type)
+     GROUP BY c.prediction_type
     UNION ALL
-    SELECT 'costsim_prediction_coverage_ratio', jsonb_build_object('prediction_type', p.prediction_type), avg(p.was_covered::integer)::double precision
-      FROM costsim_predictions p
-     WHERE p.was_covered IS NOT NULL AND p.expires_at > now() - INTERVAL '30 days'
-     GROUP BY p.prediction_type;
+    SELECT 'costsim_prediction_coverage_ratio', jsonb_build_object('prediction_type', c.prediction_type), avg(c.was_covered)::double precision
+      FROM (SELECT CASE WHEN p.prediction_type IN ('failure_likelihood', 'cost_overrun') THEN p.prediction_type ELSE '(others)' END, p.was_covered::integer
+              FROM costsim_predictions p
+             WHERE p.was_covered IS NOT NULL AND p.expires_at > now() - INTERVAL '30 days') c (prediction_type, was_covered)
+     GROUP BY c.prediction_type;
 END;
 COMMENT ON FUNCTION _costsim_metrics_signal() IS 'Patterns and predictions, for costsim_metrics.';
 
@@ -520,7 +537,7 @@ COMMENT ON FUNCTION _costsim_metrics_general() IS 'What is installed, and whethe
 
 -- What each metric is, in the order of the text format. A quantile is a label of summaries alone, says the format.
 CREATE FUNCTION _costsim_metrics_catalogue() RETURNS TABLE (place integer, family text, name text, type text, labels text, help text)
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 60
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 65
 BEGIN ATOMIC
     VALUES
     (1, 'breaker', 'costsim_breaker_state', 'gauge', 'name, state', '1 for the state in which the breaker is: closed, open or half_open.'),
@@ -547,46 +564,47 @@ BEGIN ATOMIC
     (22, 'worker', 'costsim_worker_up', 'gauge', '', 'Whether the background worker of this database runs on this server.'),
     (23, 'worker', 'costsim_worker_wanted', 'gauge', '', 'Whether it should: costsim.databases names the database, or it was started, or alerts wait for an Alertmanager that is named. 0 on a standby.'),
     (24, 'worker', 'costsim_worker_last_beat_timestamp_seconds', 'gauge', '', 'When the worker last said that it lives; absent without one.'),
-    (25, 'worker', 'costsim_task_last_run_timestamp_seconds', 'gauge', 'task', 'When a task of upkeep was last done.'),
-    (26, 'worker', 'costsim_task_failed', 'gauge', 'task', 'Whether its last run failed; 0 once it is switched off.'),
-    (27, 'worker', 'costsim_task_rows_total', 'counter', 'task', 'Rows, hours or tenants that the task has dealt with.'),
-    (28, 'leader', 'costsim_leader_held', 'gauge', 'lock_id, lock', 'Whether anybody leads.'),
-    (29, 'leader', 'costsim_leader_healthy', 'gauge', 'lock_id, lock', 'Whether the leader keeps to its lease and has a term; absent while nobody leads.'),
-    (30, 'leader', 'costsim_leader_terms_total', 'counter', 'lock_id, lock', 'Terms so far.'),
-    (31, 'leader', 'costsim_leader_lease_left_seconds', 'gauge', 'lock_id, lock', 'How long the lease lasts, negative when it is over; absent without a lease.'),
-    (32, 'leader', 'costsim_leader_waiting', 'gauge', 'lock_id, lock', 'Sessions of this server that wait to lead.'),
-    (33, 'leader', 'costsim_leader_events_total', 'counter', 'lock_id, lock, event', 'What became of terms.'),
-    (34, 'canary', 'costsim_v2_canary_runs_total', 'counter', 'status', 'Canary runs.'),
-    (35, 'canary', 'costsim_canary_last_run_timestamp_seconds', 'gauge', '', 'When the last run was begun, whatever became of it.'),
-    (36, 'canary', 'costsim_canary_last_passed_timestamp_seconds', 'gauge', '', 'When the last run was begun that passed.'),
-    (37, 'canary', 'costsim_canary_last_failed', 'gauge', '', 'Whether the last run that passed, failed or met an error did not pass.'),
-    (38, 'canary', 'costsim_canary_failed_in_a_row', 'gauge', '', 'Runs that failed or met an error since the last that passed.'),
-    (39, 'canary', 'costsim_canary_scheduled', 'gauge', '', 'Whether the canary has a schedule.'),
-    (40, 'canary', 'costsim_canary_overdue', 'gauge', '', 'Whether nobody keeps to it.'),
-    (41, 'canary', 'costsim_v2_kl_divergence', 'gauge', '', 'Divergence of the costs of V2 from those of V1 in the last run that has one, in nats.'),
-    (42, 'canary', 'costsim_canary_drift_score', 'gauge', '', 'Mean drift score of the last run that has one, 0 to 1.'),
-    (43, 'drift', 'costsim_v2_provenance_logs_total', 'counter', '', 'Provenance rows with the costs of both models, ever. Absent while most is not rolled up, as without a worker.'),
-    (44, 'drift', 'costsim_v2_drift_pairs', 'gauge', 'window', 'Provenance rows with the costs of both models, of the last 15m and 1h.'),
-    (45, 'drift', 'costsim_v2_cost_delta_cents', 'summary', 'window, quantile', 'Quantiles of |v2 - v1| in cents, over the window.'),
-    (46, 'drift', 'costsim_v2_drift_ratio', 'summary', 'window, quantile', 'Quantiles of |v2 - v1| / |v1|, over the window.'),
-    (47, 'cost', 'costsim_cost_today_cents', 'gauge', 'tenant_id', 'What a tenant has spent today, by its own time zone. Tenants that have spent most since yesterday, and (others).'),
-    (48, 'cost', 'costsim_cost_requests_today', 'gauge', 'tenant_id', 'Requests of a tenant today, likewise.'),
-    (49, 'cost', 'costsim_cost_month_cents', 'gauge', 'tenant_id', 'What a tenant has spent this month. The same tenants; of (others) it is not told.'),
-    (50, 'cost', 'costsim_cost_pending_rows', 'gauge', '', 'Changes of the cost records that are not in the roll-ups yet.'),
-    (51, 'cost', 'costsim_cost_budget_used_ratio', 'gauge', 'tenant_id, budget_type, entity_id, period', 'How much of a limit is spent, of those that are fullest; 1 is all of it. Of more than 500 budgets only those of tenants with series of their own, or with an anomaly, are looked at.'),
-    (52, 'cost', 'costsim_cost_anomalies_open', 'gauge', 'anomaly_type, severity', 'Anomalies that are open or acknowledged.'),
-    (53, 'signal', 'costsim_pattern_open', 'gauge', 'pattern_type, severity', 'Patterns seen in the last 24 hours that nobody has acknowledged.'),
-    (54, 'signal', 'costsim_predictions_current', 'gauge', 'prediction_type', 'Predictions that hold now.'),
-    (55, 'signal', 'costsim_prediction_coverage_ratio', 'gauge', 'prediction_type', 'Of the predictions that expired in the last 30 days, or hold now, and could be compared with what came: how many covered it.'),
-    (56, 'audit', 'costsim_audit_failures_24h', 'gauge', '', 'Audit records that could not be written at first, in the last 24 hours.'),
-    (57, 'audit', 'costsim_audit_unreplayed', 'gauge', '', 'Audit records that wait to be written.'),
-    (58, 'audit', 'costsim_kill_switch_active', 'gauge', '', 'Whether the kill switch of coordination is active.'),
-    (59, 'audit', 'costsim_envelopes_active', 'gauge', 'envelope_class', 'Envelopes that are active, of all tenants.'),
-    (60, 'general', 'costsim_build_info', 'gauge', 'version, library_version', '1. The extension''s version in this database, and that of its library.'),
-    (61, 'general', 'costsim_status_healthy', 'gauge', '', '1 while no subsystem of costsim_status() is bad.'),
-    (62, 'general', 'costsim_subsystem_status', 'gauge', 'subsystem', 'How each subsystem of costsim_status() is: 0 ok, 1 warn, 2 bad, -1 off.'),
-    (63, 'general', 'costsim_metrics_left_out', 'gauge', 'family', 'Breakers and locks that have no series, for there are too many.'),
-    (64, 'general', 'costsim_metrics_family_failed', 'gauge', 'family', '1 where a family of metrics could not be computed; its metrics are absent then, and the others are there.');
+    (25, 'worker', 'costsim_worker_poll_interval_seconds', 'gauge', '', 'How often the worker gives a sign at the least: costsim.worker_poll_interval.'),
+    (26, 'worker', 'costsim_task_last_run_timestamp_seconds', 'gauge', 'task', 'When a task of upkeep was last done.'),
+    (27, 'worker', 'costsim_task_failed', 'gauge', 'task', 'Whether its last run failed; 0 once it is switched off.'),
+    (28, 'worker', 'costsim_task_rows_total', 'counter', 'task', 'Rows, hours or tenants that the task has dealt with.'),
+    (29, 'leader', 'costsim_leader_held', 'gauge', 'lock_id, lock', 'Whether anybody leads.'),
+    (30, 'leader', 'costsim_leader_healthy', 'gauge', 'lock_id, lock', 'Whether the leader keeps to its lease and has a term; absent while nobody leads.'),
+    (31, 'leader', 'costsim_leader_terms_total', 'counter', 'lock_id, lock', 'Terms so far.'),
+    (32, 'leader', 'costsim_leader_lease_left_seconds', 'gauge', 'lock_id, lock', 'How long the lease lasts, negative when it is over; absent without a lease.'),
+    (33, 'leader', 'costsim_leader_waiting', 'gauge', 'lock_id, lock', 'Sessions of this server that wait to lead.'),
+    (34, 'leader', 'costsim_leader_events_total', 'counter', 'lock_id, lock, event', 'What became of terms.'),
+    (35, 'canary', 'costsim_v2_canary_runs_total', 'counter', 'status', 'Canary runs.'),
+    (36, 'canary', 'costsim_canary_last_run_timestamp_seconds', 'gauge', '', 'When the last run was begun, whatever became of it.'),
+    (37, 'canary', 'costsim_canary_last_passed_timestamp_seconds', 'gauge', '', 'When the last run was begun that passed.'),
+    (38, 'canary', 'costsim_canary_last_failed', 'gauge', '', 'Whether the last run that passed, failed or met an error did not pass.'),
+    (39, 'canary', 'costsim_canary_failed_in_a_row', 'gauge', '', 'Runs that failed or met an error since the last that passed.'),
+    (40, 'canary', 'costsim_canary_scheduled', 'gauge', '', 'Whether the canary has a schedule.'),
+    (41, 'canary', 'costsim_canary_overdue', 'gauge', '', 'Whether nobody keeps to it.'),
+    (42, 'canary', 'costsim_v2_kl_divergence', 'gauge', '', 'Divergence of the costs of V2 from those of V1 in the last run that has one, in nats.'),
+    (43, 'canary', 'costsim_canary_drift_score', 'gauge', '', 'Mean drift score of the last run that has one, 0 to 1.'),
+    (44, 'drift', 'costsim_v2_provenance_logs_total', 'counter', '', 'Provenance rows with the costs of both models, ever, those of hours to come too. Absent while most is not rolled up, as without a worker.'),
+    (45, 'drift', 'costsim_v2_drift_pairs', 'gauge', 'window', 'Provenance rows with the costs of both models, of the last 15m and 1h.'),
+    (46, 'drift', 'costsim_v2_cost_delta_cents', 'summary', 'window, quantile', 'Quantiles of |v2 - v1| in cents, over the window.'),
+    (47, 'drift', 'costsim_v2_drift_ratio', 'summary', 'window, quantile', 'Quantiles of |v2 - v1| / |v1|, over the window.'),
+    (48, 'cost', 'costsim_cost_today_cents', 'gauge', 'tenant_id', 'What a tenant has spent today, by its own time zone. Tenants that have spent most since yesterday, and (others).'),
+    (49, 'cost', 'costsim_cost_requests_today', 'gauge', 'tenant_id', 'Requests of a tenant today, likewise.'),
+    (50, 'cost', 'costsim_cost_month_cents', 'gauge', 'tenant_id', 'What a tenant has spent this month. The same tenants; of (others) it is not told.'),
+    (51, 'cost', 'costsim_cost_pending_rows', 'gauge', '', 'Changes of the cost records that are not in the roll-ups yet.'),
+    (52, 'cost', 'costsim_cost_budget_used_ratio', 'gauge', 'tenant_id, budget_type, entity_id, period', 'How much of a limit is spent, of those that are fullest; 1 is all of it. Of more than 500 budgets only those of tenants with series of their own, or with an anomaly, are looked at.'),
+    (53, 'cost', 'costsim_cost_anomalies_open', 'gauge', 'anomaly_type, severity', 'Anomalies that are open or acknowledged.'),
+    (54, 'signal', 'costsim_pattern_open', 'gauge', 'pattern_type, severity', 'Patterns seen in the last 24 hours that nobody has acknowledged.'),
+    (55, 'signal', 'costsim_predictions_current', 'gauge', 'prediction_type', 'Predictions that hold now: failure_likelihood, cost_overrun, and an application''s own together as (others).'),
+    (56, 'signal', 'costsim_prediction_coverage_ratio', 'gauge', 'prediction_type', 'Of the predictions that expired in the last 30 days, or hold now, and could be compared with what came: how many covered it. Types likewise.'),
+    (57, 'audit', 'costsim_audit_failures_24h', 'gauge', '', 'Audit records that could not be written at first, in the last 24 hours.'),
+    (58, 'audit', 'costsim_audit_unreplayed', 'gauge', '', 'Audit records that wait to be written.'),
+    (59, 'audit', 'costsim_kill_switch_active', 'gauge', '', 'Whether the kill switch of coordination is active.'),
+    (60, 'audit', 'costsim_envelopes_active', 'gauge', 'envelope_class', 'Envelopes that are active, of all tenants.'),
+    (61, 'general', 'costsim_build_info', 'gauge', 'version, library_version', '1. The extension''s version in this database, and that of its library.'),
+    (62, 'general', 'costsim_status_healthy', 'gauge', '', '1 while no subsystem of costsim_status() is bad.'),
+    (63, 'general', 'costsim_subsystem_status', 'gauge', 'subsystem', 'How each subsystem of costsim_status() is: 0 ok, 1 warn, 2 bad, -1 off.'),
+    (64, 'general', 'costsim_metrics_left_out', 'gauge', 'family', 'Breakers and locks that have no series, for there are too many.'),
+    (65, 'general', 'costsim_metrics_family_failed', 'gauge', 'family', '1 where a family of metrics could not be computed; its metrics are absent then, and the others are there.');
 END;
 COMMENT ON FUNCTION _costsim_metrics_catalogue() IS 'What each metric of costsim_metrics is.';
 

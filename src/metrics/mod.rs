@@ -70,7 +70,7 @@ fn _costsim_metrics_families() -> std::result::Result<
 /// so: what others hold is left to them. By an index, so it costs the same however many counters there are; by chance, so that a transaction of very
 /// many statements does not read all that it has folded again with each.
 macro_rules! keeping {
-    ($($rows:literal),+) => {
+    ($($rows:expr),+) => {
         Statement::deciding(
             concat!(
                 "WITH written AS (
@@ -159,10 +159,27 @@ static TASKS: Statement = deleted!(
     "r.task"
 );
 
+/// Whether a row of provenance counts: as the query of the counter has it.
+macro_rules! is_pair {
+    ($row:literal) => {
+        concat!(
+            $row,
+            ".v1_cost IS NOT NULL AND ",
+            $row,
+            ".v2_cost IS NOT NULL AND ",
+            $row,
+            ".created_at > TIMESTAMPTZ '-infinity' AND ",
+            $row,
+            ".created_at < TIMESTAMPTZ '294276-12-31 00:00:00+00'"
+        )
+    };
+}
+
 static PROVENANCE: Statement = keeping!(
     "SELECT 'costsim_v2_provenance_logs_total', '{}'::jsonb, p.pairs
-       FROM (SELECT count(*) AS pairs FROM removed r WHERE r.v1_cost IS NOT NULL AND r.v2_cost IS NOT NULL) p
-      WHERE p.pairs > 0"
+       FROM (SELECT count(*) AS pairs FROM removed r WHERE ",
+    is_pair!("r"),
+    ") p WHERE p.pairs > 0"
 );
 
 /// What an incident was of and is no more. Not by a join: its plan is kept, and what suits one row would take for ever with many.
@@ -177,10 +194,11 @@ static INCIDENTS_CHANGED: Statement = keeping!(
 static PROVENANCE_CHANGED: Statement = keeping!(
     "SELECT 'costsim_v2_provenance_logs_total', '{}'::jsonb, c.pairs
        FROM (SELECT count(*) AS pairs
-               FROM (SELECT r.id FROM removed r WHERE r.v1_cost IS NOT NULL AND r.v2_cost IS NOT NULL
-                     EXCEPT ALL
-                     SELECT a.id FROM added a WHERE a.v1_cost IS NOT NULL AND a.v2_cost IS NOT NULL) p) c
-      WHERE c.pairs > 0"
+               FROM (SELECT r.id FROM removed r WHERE ",
+    is_pair!("r"),
+    " EXCEPT ALL SELECT a.id FROM added a WHERE ",
+    is_pair!("a"),
+    ") p) c WHERE c.pairs > 0"
 );
 
 static TARGETS_FAILED: Statement = keeping!(

@@ -1,8 +1,9 @@
 //! Roll-ups of drift: a summary for each hour, and each day, of a tenant, a variant and a source, so that any range is answered from a
 //! few of them and the rows at its edges.
 //!
-//! Only hours that are over are rolled up, behind the back of whoever writes: see `changes` for what makes that right. A day's roll-up is
-//! made of its hours', in the transaction that changes one of them.
+//! Every hour but the present one is rolled up, behind the back of whoever writes: see `changes` for what makes that right. Hours to come are
+//! too, for whoever writes rows chooses their time, and a mark of the year 2300 would stay. A day's roll-up is made of its hours', in the
+//! transaction that changes one of them.
 
 use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys::BuiltinOid::{TIMESTAMPTZARRAYOID, TIMESTAMPTZOID};
@@ -15,11 +16,12 @@ use crate::error::{Answer, Error, Result, required};
 use crate::lock;
 use crate::maintenance::{self, Task};
 
-/// Hours that have changed and are over; the present one is left to the readers, and so is what has no end. More than one call takes: some
-/// may be held for long.
+/// Hours that have changed; the present one is left to the readers, and so is what has no end, as the calendar's last day. More than one call
+/// takes: some may be held for long.
 static DUE: Statement = Statement::current(
     "SELECT DISTINCT hour FROM @schema@.costsim_drift_changes
-      WHERE hour > $1 AND hour <= pg_catalog.clock_timestamp() - INTERVAL '1 hour'
+      WHERE hour > $1 AND hour < TIMESTAMPTZ '294276-12-31 00:00:00+00'
+        AND (hour <= pg_catalog.clock_timestamp() - INTERVAL '1 hour' OR hour > pg_catalog.clock_timestamp())
       ORDER BY hour LIMIT 10000",
     &[TIMESTAMPTZOID],
 );
@@ -90,7 +92,7 @@ static MARK_WHAT_THERE_IS: Statement = Statement::current(
     &[],
 );
 
-/// Rolls up hours that are over and have changed, at most so many, the oldest first: how many. With `rebuild` everything is rolled up
+/// Rolls up hours that have changed, but for the present one, at most so many, the oldest first: how many. With `rebuild` everything is rolled up
 /// anew. Waits for another refresh to end, and for no writer: an hour that an open transaction has written into is left for the next time.
 #[pg_extern(volatile, parallel_unsafe, security_definer)]
 #[search_path(pg_catalog, pg_temp)]

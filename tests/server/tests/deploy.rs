@@ -443,7 +443,7 @@ fn trip_that_comes_by_both_ways_calls_once() -> Result<()> {
     let url = format!("--alertmanager.url={}", alertmanager.url());
     for breaker in ["costsim_v2", "another"] {
         let breaker = format!("circuit_breaker={breaker}");
-        let labels = ["alertname=CostSimV2CircuitBreakerOpen", "severity=p1", "instance=postgres", &breaker];
+        let labels = ["alertname=CostSimV2CircuitBreakerOpen", "severity=p1", "instance=app", &breaker];
         amtool(&[&["alert", "add", url.as_str()][..], &labels[..]].concat())?;
     }
     let of_prometheus = ("alertname", "CostSimV2CircuitBreakerOpen");

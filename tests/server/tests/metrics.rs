@@ -18,7 +18,9 @@ static CLUSTER: Shared<Cluster> = Shared::new();
 fn cluster() -> Result<Arc<Cluster>> {
     // Nobody is there, and no worker asks.
     let target = "http://127.0.0.1:9";
-    CLUSTER.get(|| Cluster::builder().conf("wal_keep_size", "1GB").conf("costsim.alertmanager_url", target).start())
+    CLUSTER.get(|| {
+        Cluster::builder().conf("wal_keep_size", "1GB").conf("costsim.alertmanager_url", target).start()
+    })
 }
 
 /// What names and addresses may hold, to make a line of text go wrong.
@@ -114,6 +116,80 @@ fn promtool_finds_nothing_whatever_the_labels_hold() -> Result<()> {
     Ok(())
 }
 
+/// Names that nobody has used before, in everything that an application may write as it likes.
+const APP_WRITES: &str = "
+    SELECT costsim_record_cost('TAG ' || n, 'model TAG ' || n, 5, feature_tag => 'feature TAG ' || n, user_id => 'user TAG ' || n) FROM generate_series(1, 300) n;
+    INSERT INTO costsim_cost_records (tenant_id, model, cost_cents) SELECT 'inserted TAG ' || n, 'm', 7 FROM generate_series(1, 300) n;
+    SELECT costsim_create_feature_tag('t TAG', 'TAG.x' || n) FROM generate_series(1, 300) n;
+    SELECT costsim_emit_prediction('TAG', 'type TAG ' || n, 'run', 'r', 0.5, '1') FROM generate_series(1, 300) n;
+    UPDATE costsim_predictions SET observed_at = now(), observed = '{}', was_covered = true;
+    SELECT costsim_record_run('TAG', 'worker TAG ' || n, 'failed', error => 'error TAG ' || n) FROM generate_series(1, 300) n;
+    INSERT INTO costsim_pattern_feedback (tenant_id, pattern_type, severity, description, signature)
+    SELECT 'TAG', (ARRAY['failure_pattern', 'cost_spike'])[1 + n % 2], (ARRAY['info', 'warning', 'critical'])[1 + n % 3], 'd', 's TAG ' || n FROM generate_series(1, 300) n;
+    INSERT INTO costsim_provenance (run_id, tenant_id, variant_slug, source, model_version, v1_cost, v2_cost)
+    SELECT 'run TAG ' || n, 't TAG ' || n, 'variant TAG ' || n, 'source TAG ' || n, 'version TAG ' || n, 1, 2 FROM generate_series(1, 300) n;
+    SELECT costsim_coordinate('e TAG ' || n, (ARRAY['SAFETY', 'RELIABILITY', 'COST', 'PERFORMANCE'])[1 + n % 4], 'subsystem TAG ' || n, 'parameter TAG ' || n, tenant_id => 't' || n)
+      FROM generate_series(1, 300) n;
+    SELECT costsim_try_lease(hashtext('TAG ' || n), 'node TAG ' || n, '1 h') FROM generate_series(1, 300) n;
+    SELECT costsim_report_drift(0.9), costsim_report_schema_error(9);";
+
+/// The same of an application of one tenant.
+const TENANT_WRITES: &str = "
+    SELECT costsim_emit_prediction('TENANT', 'its type TAG ' || n, 'run', 'r', 0.5, '1') FROM generate_series(1, 300) n;
+    SELECT costsim_record_cost('TENANT', 'model TAG ' || n, 5, user_id => 'user TAG ' || n) FROM generate_series(1, 300) n;
+    SELECT costsim_write_provenance('r', 'TENANT', 'variant TAG ' || n, 'source TAG ' || n, v1_cost => 1, v2_cost => 2) FROM generate_series(1, 300) n;
+    SELECT costsim_coordinate('its TAG ' || n, 'COST', 'subsystem TAG ' || n, 'parameter TAG ' || n, tenant_id => 'TENANT') FROM generate_series(1, 300) n;
+    SELECT costsim_try_lease(hashtext('its TAG ' || n), 'node TAG ' || n, '1 h') FROM generate_series(1, 300) n;";
+
+/// The same of an application of all tenants alone: what it sends.
+const APP_SENDS: &str = "
+    SELECT costsim_fire_alert(jsonb_build_object('alertname', 'TAG ' || n, 'severity', 'TAG ' || n)) FROM generate_series(1, 300) n;
+    SELECT costsim_enqueue_alert('[{\"labels\": {\"a\": \"b\"}}]', 'type TAG ' || n, 'breaker TAG ' || n) FROM generate_series(1, 300) n;
+    SELECT costsim_persist_audit_record('a TAG ' || n, 'e TAG', (ARRAY['COST', 'class TAG ' || n])[1 + n % 2], 'REJECTED', 'reason TAG ' || n, now()) FROM generate_series(1, 300) n;";
+
+/// The same of an operator.
+const OPERATOR_WRITES: &str = "
+    SELECT costsim_disable_v2('reason TAG ' || n, 'actor TAG ' || n, name => (costsim_configure_breaker('breaker TAG ' || n)).name) FROM generate_series(1, 300) n;
+    SELECT costsim_set_budget('TAG ' || n, 'feature', 'entity TAG ' || n, daily_limit_cents => 5) FROM generate_series(1, 300) n;
+    SELECT costsim_refresh_costs(), costsim_detect_anomalies();
+    SELECT costsim_set_kill_switch(n % 2 = 0, 'actor TAG ' || n, 'reason TAG ' || n) FROM generate_series(1, 20) n;";
+
+#[test]
+fn series_are_no_more_however_many_names_there_are() -> Result<()> {
+    let cluster = cluster()?;
+    let mut client = cluster.create_database_with_extension("names")?;
+    client.batch_execute(
+        "CREATE ROLE metrics_app; CREATE ROLE metrics_tenant; CREATE ROLE metrics_operator;
+         SELECT costsim_grant('metrics_app', 'app'), costsim_grant('metrics_tenant', 'app', 'TENANT'), costsim_grant('metrics_operator', 'operator');
+         SET client_min_messages = error",
+    )?;
+    let count = "SELECT count(*) FROM costsim_metrics";
+    let mut counts: Vec<i64> = Vec::new();
+    for round in ["one", "two", "three"] {
+        for (role, statements) in [
+            ("app", APP_WRITES),
+            ("app", APP_SENDS),
+            ("tenant", TENANT_WRITES),
+            ("operator", OPERATOR_WRITES),
+        ] {
+            for statement in statements.replace("TAG", round).split(";\n") {
+                client
+                    .batch_execute(&format!("SET ROLE metrics_{role}; {statement}; RESET ROLE"))
+                    .with_context(|| format!("{role}: {statement}"))?;
+            }
+        }
+        counts.push(one(&mut client, count)?);
+    }
+    // A breaker or a lock has many series, and a hundred of each are shown; what comes later adds none.
+    ensure!(counts[0] < 4_000 && counts.is_sorted_by(|before, after| before >= after), "{counts:?}");
+    let failed =
+        "SELECT count(*) FROM costsim_metrics WHERE name = 'costsim_metrics_family_failed' AND value = 1";
+    assert_eq!(one::<i64>(&mut client, failed)?, 0);
+    let full = text(&mut client)?;
+    assert_eq!(promtool(&full)?, "", "{full}");
+    Ok(())
+}
+
 /// What does not depend on the server that is asked: everything but its own worker, its own sessions and how old something is.
 const SHARED_SERIES: &str = "SELECT string_agg(format('%s %s %s', name, labels, value), E'\\n' ORDER BY name, labels::text) FROM costsim_metrics
     WHERE name !~ '^costsim_(worker|leader_(held|healthy|waiting|lease_left_seconds)|alert_oldest_pending_seconds|v2_drift_|v2_cost_delta)'";
@@ -168,7 +244,7 @@ fn counters(client: &mut Client) -> Result<Counters> {
 fn step(rng: &mut Rng) -> String {
     let name = rng.choice(["costsim_v2", "b", "c"]).unwrap_or("b");
     let n = rng.u32(1..1_000_000);
-    let statement = match rng.u32(0..19) {
+    let statement = match rng.u32(0..21) {
         0 => format!("SELECT costsim_report_drift(0.9, name => '{name}') FROM generate_series(1, 3)"),
         1 => format!("SELECT costsim_enable_v2('me', name => '{name}')"),
         2 => format!("SELECT costsim_disable_v2('why', 'me', name => '{name}')"),
@@ -188,6 +264,9 @@ fn step(rng: &mut Rng) -> String {
         15 => "SELECT costsim_purge_canary_reports('90 days', 3), costsim_purge_old_alerts(0, NULL)".to_owned(),
         16 => "INSERT INTO costsim_provenance (run_id, v1_cost, v2_cost) SELECT 'r', 1, nullif(n, 3) FROM generate_series(1, 5) n".to_owned(),
         17 => "DELETE FROM costsim_provenance WHERE id % 3 = 0; UPDATE costsim_provenance SET v1_cost = NULL WHERE id % 7 = 0".to_owned(),
+        18 => format!("INSERT INTO costsim_provenance (run_id, v1_cost, v2_cost, created_at) SELECT 'r', 1, 2, m + g * interval '1 hour'
+                         FROM generate_series(1, 7) g, (VALUES (timestamptz '2300-01-01 UTC' + interval '{} hours'), ('infinity'), ('-infinity')) v (m)", n % 9),
+        19 => "UPDATE costsim_provenance SET created_at = (ARRAY['2300-01-01 UTC', 'infinity', '2020-01-01 UTC'])[1 + id % 3]::timestamptz WHERE id % 5 = 0".to_owned(),
         _ => "SELECT costsim_purge_runs('0'), costsim_purge_provenance('0', 2), costsim_refresh_drift(); DELETE FROM costsim_maintenance".to_owned(),
     };
     match rng.u32(0..8) {

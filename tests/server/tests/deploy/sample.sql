@@ -32,7 +32,8 @@ SELECT costsim_coordinate('limit-rate', 'SAFETY', 'router', 'rate', '{"rps": 10}
 SELECT costsim_set_kill_switch(true, 'ada', 'incident 12');
 
 -- A task that fails; alerts that wait, and one that was given up.
-INSERT INTO costsim_maintenance (task, last_rows, total_rows, last_error) VALUES ('purge_runs', 0, 7, 'no disk');
+INSERT INTO costsim_maintenance (task, last_rows, total_rows, last_error) VALUES ('purge_backfill', 0, 7, 'no disk')
+    ON CONFLICT (task) DO UPDATE SET last_error = excluded.last_error;
 INSERT INTO costsim_alert_queue (payload, alert_type, created_at)
 SELECT jsonb_build_array(jsonb_build_object('labels', jsonb_build_object('alertname', 'Queued', 'n', n::text))), 'test', now() - interval '20 minutes'
   FROM generate_series(1, 11) n;
