@@ -39,12 +39,15 @@ fn costsim_purge_provenance(
     })?)
 }
 
-/// Deletes some of what is too old, unless another session archives: how many rows.
+/// Deletes some of what is too old: how many rows. Where another session archives, or whoever holds the lock, that is noted.
 pub fn purge_some(step: Step) -> Result<i64> {
     db::check_deferred_constraints()?;
     match turn::take(ARCHIVER) {
         Ok(()) => PURGE.purge(step),
-        Err(Error::LockHeld { .. }) => Ok(0),
+        Err(Error::LockHeld { lock_id, detail, .. }) => {
+            maintenance::note_failure(PURGE.task, &format!("55P03: lock {lock_id} is held: {detail}"))?;
+            Ok(0)
+        }
         Err(error) => Err(error),
     }
 }
