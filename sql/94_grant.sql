@@ -163,15 +163,22 @@ COMMENT ON VIEW costsim_access IS 'Who may do what: one row per level, object an
 COMMENT ON COLUMN costsim_access.level IS 'reader, app, operator (each holds what the ones before hold); worker, for costsim.worker_role; pg_monitor, granted by CREATE EXTENSION; owner: nobody else.';
 COMMENT ON COLUMN costsim_access.kind IS 'function, table, view or sequence.';
 COMMENT ON COLUMN costsim_access.privilege IS 'SELECT, INSERT, UPDATE, DELETE, EXECUTE, USAGE.';
-COMMENT ON COLUMN costsim_access.tenant_ok IS 'Whether it is granted for one tenant, too: what shows nothing of other tenants then.';
+COMMENT ON COLUMN costsim_access.tenant_ok IS 'Whether it is granted for one tenant, too: what shows nothing of other tenants then. INSERT and UPDATE are granted by column there, all but the id, where that alone is the key and drawn from a sequence.';
 COMMENT ON COLUMN costsim_access.object_id IS 'Its oid.';
 
--- What a level holds, for every tenant or for one.
+-- What a level holds, for every tenant or for one. Ids that come from a sequence are one row of numbers for all tenants: who is bound to one names none, so that
+-- nobody takes those ahead that others are to have.
 CREATE FUNCTION _costsim_levels(level text, is_every boolean)
-    RETURNS TABLE (kind text, object text, object_id oid, privilege text)
+    RETURNS TABLE (kind text, object text, object_id oid, privilege text, columns name[])
     LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
-    SELECT DISTINCT a.kind, a.object, a.object_id, a.privilege
+    SELECT DISTINCT a.kind, a.object, a.object_id, a.privilege,
+           CASE WHEN NOT $2 AND a.privilege IN ('INSERT'::text, 'UPDATE'::text) THEN (
+               SELECT pg_catalog.array_agg(c.attname ORDER BY c.attnum)
+                 FROM pg_catalog.pg_index i
+                 JOIN pg_catalog.pg_attribute k ON k.attrelid = i.indrelid AND k.attnum = i.indkey[0] AND k.attidentity <> ''::"char"
+                 JOIN pg_catalog.pg_attribute c ON c.attrelid = i.indrelid AND c.attnum > 0::smallint AND NOT c.attisdropped AND c.attnum <> k.attnum
+                WHERE i.indrelid = a.object_id AND i.indisprimary AND i.indnkeyatts = 1::smallint) END
       FROM costsim_access a
      WHERE CASE WHEN $1 = 'worker'::text THEN a.level = 'worker'::text
                 ELSE pg_catalog.array_position(ARRAY['reader', 'app', 'operator'], a.level) <= pg_catalog.array_position(ARRAY['reader', 'app', 'operator'], $1) END
@@ -213,16 +220,21 @@ COMMENT ON TRIGGER costsim_granted_restored ON costsim_granted IS 'Gives the row
 COMMENT ON FUNCTION _costsim_granted() IS 'Trigger function: what a restore has inserted is given to the roles of these names, a WARNING for each that there is not, and the policies are made. Waits for who uses the tables.';
 
 CREATE VIEW costsim_grants AS
-SELECT r.oid::regrole AS grantee, g.level, g.tenant, m.missing + n.missing AS missing, m.missing + n.missing = 0::bigint AS is_complete
+SELECT r.oid::regrole AS grantee, g.level, g.tenant, m.missing + n.missing AS missing, m.missing + n.missing = 0::bigint AS is_complete, u.unbound_by
   FROM costsim_granted g
   JOIN pg_catalog.pg_roles r ON r.oid = g.role_id AND r.rolname = g.grantee
  CROSS JOIN LATERAL (
     SELECT pg_catalog.count(*) FILTER (
                -- Its own, whatever it has by others: those may be taken from it.
-               WHERE NOT EXISTS (SELECT FROM pg_catalog.aclexplode(CASE l.kind
+               WHERE CASE WHEN l.columns IS NULL
+                          THEN NOT EXISTS (SELECT FROM pg_catalog.aclexplode(CASE l.kind
                                                                    WHEN 'function'::text THEN (SELECT p.proacl FROM pg_catalog.pg_proc p WHERE p.oid = l.object_id)
                                                                    ELSE (SELECT c.relacl FROM pg_catalog.pg_class c WHERE c.oid = l.object_id) END) a
-                                  WHERE a.grantee = r.oid AND a.privilege_type = l.privilege))
+                                            WHERE a.grantee = r.oid AND a.privilege_type = l.privilege)
+                          ELSE EXISTS (SELECT FROM pg_catalog.pg_attribute t
+                                        WHERE t.attrelid = l.object_id AND t.attname = ANY (l.columns)
+                                          AND NOT EXISTS (SELECT FROM pg_catalog.aclexplode(t.attacl) a
+                                                           WHERE a.grantee = r.oid AND a.privilege_type = l.privilege)) END)
            + pg_catalog.count(DISTINCT l.object_id) FILTER (
                  WHERE o.kind = 'table'::text AND o.has_tenant
                    AND NOT EXISTS (SELECT FROM pg_catalog.pg_policy p
@@ -232,10 +244,22 @@ SELECT r.oid::regrole AS grantee, g.level, g.tenant, m.missing + n.missing AS mi
       JOIN _costsim_objects() o ON o.object_id = l.object_id) AS m (missing)
  CROSS JOIN LATERAL (
     SELECT pg_catalog.count(*) FROM pg_catalog.pg_extension e
-     WHERE e.extname = 'costsim_pg'::name AND NOT pg_catalog.has_schema_privilege(r.oid, e.extnamespace, 'USAGE'::text)) AS n (missing);
+     WHERE e.extname = 'costsim_pg'::name AND NOT pg_catalog.has_schema_privilege(r.oid, e.extnamespace, 'USAGE'::text)) AS n (missing)
+ CROSS JOIN LATERAL (
+    SELECT CASE WHEN g.tenant = '*'::text THEN NULL::text
+                WHEN r.rolsuper THEN 'SUPERUSER'::text
+                ELSE pg_catalog.concat_ws(', '::text, CASE WHEN r.rolbypassrls THEN 'BYPASSRLS'::text END, (
+                    SELECT 'member of '::text || pg_catalog.string_agg(w.oid::regrole::text, ', '::text ORDER BY w.rolname)
+                      FROM pg_catalog.pg_roles w
+                     WHERE w.oid <> r.oid AND pg_catalog.pg_has_role(r.oid, w.oid, 'USAGE'::text)
+                       AND (EXISTS (SELECT FROM pg_catalog.pg_extension e WHERE e.extname = 'costsim_pg'::name AND e.extowner = w.oid)
+                            OR EXISTS (SELECT FROM costsim_granted h
+                                        WHERE h.role_id = w.oid AND h.grantee = w.rolname AND h.tenant IS DISTINCT FROM g.tenant)))) END) AS s (reasons)
+ CROSS JOIN LATERAL (SELECT nullif(s.reasons, ''::text)) AS u (unbound_by);
 COMMENT ON VIEW costsim_grants IS 'What costsim_grant has granted: one row per role.';
 COMMENT ON COLUMN costsim_grants.tenant IS '* every tenant; NULL the one that costsim.tenant_id names; else that one.';
 COMMENT ON COLUMN costsim_grants.missing IS 'How many privileges and policies of the level the role itself does not have, whatever it has by others: an update of the extension may add objects, and somebody may have revoked something. costsim_grant again grants them.';
+COMMENT ON COLUMN costsim_grants.unbound_by IS 'Why the role sees rows of other tenants than its own all the same: SUPERUSER, BYPASSRLS, or the roles that it is a member of, be it the extension''s owner or one that was granted another tenant. NULL: nothing.';
 
 -- What a role itself has on the extension's objects and their columns, and whether their owner gave it.
 CREATE FUNCTION _costsim_held(role_id oid) RETURNS TABLE (kind text, object text, is_owners boolean)
@@ -272,6 +296,6 @@ GRANT EXECUTE ON FUNCTION _costsim_leader_status(), costsim_alert_queue_stats(),
     TO pg_monitor;
 
 COMMENT ON FUNCTION _costsim_objects() IS 'The functions, tables, views and sequences of the extension.';
-COMMENT ON FUNCTION _costsim_levels(text, boolean) IS 'What a level of costsim_access holds, with what the ones before hold: for every tenant, or for one.';
-COMMENT ON FUNCTION costsim_grant(regrole, text, text) IS 'Grants a role a level of costsim_access, with USAGE on the extension''s schema, and by policies of row-level security the rows of tenant: ''*'' of every tenant; NULL of the one that costsim.tenant_id names in the session or transaction, and none while it names none; a text: of that one only, whatever is set. Rows without a tenant are seen by roles of every tenant alone. level is reader, app, operator (each holds what the ones before hold, for every tenant only the last) or worker (what costsim.worker_role needs, for every tenant). Whether anything changed: what the role had of the extension''s objects before is replaced, in the transaction of the call. Takes ACCESS EXCLUSIVE locks on the tables that have a tenant and whose policies change, and keeps them to the end of the transaction: while one is in use it lets go of all and begins again, so that no other session ends in a deadlock with it, and waits no longer than lock_timeout. That holds as far as the transaction held no locks before. Only for who may act as the extension''s owner. Errors: 22004 grantee or level NULL; 22023 another level, an empty tenant, operator or worker for one tenant, pg_monitor, the extension''s owner; 42704 no such role; 42501; 55P03 lock_timeout is over; 25006.';
+COMMENT ON FUNCTION _costsim_levels(text, boolean) IS 'What a level of costsim_access holds, with what the ones before hold: for every tenant, or for one. columns: on which alone; NULL on the whole object.';
+COMMENT ON FUNCTION costsim_grant(regrole, text, text) IS 'Grants a role a level of costsim_access, with USAGE on the extension''s schema, and by policies of row-level security the rows of tenant: ''*'' of every tenant; NULL of the one that costsim.tenant_id names in the session or transaction, and none while it names none; a text: of that one only, whatever is set. Rows without a tenant are seen by roles of every tenant alone. A WARNING says what a role has that no tenant binds (costsim_grants.unbound_by). level is reader, app, operator (each holds what the ones before hold, for every tenant only the last) or worker (what costsim.worker_role needs, for every tenant). Whether anything changed: what the role had of the extension''s objects before is replaced, in the transaction of the call. Takes ACCESS EXCLUSIVE locks on the tables that have a tenant and whose policies change, and keeps them to the end of the transaction: while one is in use it lets go of all and begins again, so that no other session ends in a deadlock with it, and waits no longer than lock_timeout. That holds as far as the transaction held no locks before. Only for who may act as the extension''s owner. Errors: 22004 grantee or level NULL; 22023 another level, an empty tenant, operator or worker for one tenant, pg_monitor, the extension''s owner; 42704 no such role; 42501; 55P03 lock_timeout is over; 25006.';
 COMMENT ON FUNCTION costsim_revoke(regrole) IS 'Takes away all that a role has of the extension: privileges on its objects and their columns that the owner has granted it, with what the role has passed on of them, USAGE on its schema, and the policies of costsim_grant. What others have granted it is theirs to revoke: a WARNING names it. Whether anything was taken. Locks as costsim_grant does. Errors: 22004; 22023 pg_monitor, the extension''s owner; 42704; 42501 for who may not act as the extension''s owner; 55P03; 25006.';

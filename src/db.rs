@@ -37,7 +37,7 @@ pub use statement::{Row, Statement, column, nullable, rows_once, rows_once_now, 
 pub use transaction::{
     Refusal, attempt, catch, check_deferred_constraints, contain, contain_within, current_subtransaction,
     has_written, lasting_transaction, make_commit_durable, rehearse, subtransaction, transaction,
-    transaction_within, wait_at_most, watch_ends, with_latest_snapshot, with_lock_timeout,
+    transaction_within, wait_at_most, was_denied, watch_ends, with_latest_snapshot, with_lock_timeout,
     with_statement_timeout_for_locks, with_transaction_snapshot,
 };
 pub use version::{LIBRARY_VERSION, installed_version, is_known, is_newer, version_trouble};

@@ -62,6 +62,12 @@ static GRANTED: Statement = Statement::current(
     &[OIDOID],
 );
 
+/// Why policies do not bind a role that was granted one tenant, or that of the session.
+static UNBOUND: Statement = Statement::current(
+    "SELECT g.unbound_by FROM @schema@.costsim_grants g WHERE g.grantee::oid = $1",
+    &[OIDOID],
+);
+
 static NOTE: Statement = Statement::current(
     "INSERT INTO @schema@.costsim_granted (grantee, role_id, level, tenant) SELECT r.rolname, r.oid, $2, $3 FROM pg_roles r WHERE r.oid = $1",
     &[OIDOID, TEXTOID, TEXTOID],
@@ -108,11 +114,11 @@ static GRANTING: Statement = Statement::current(
     "SELECT format('GRANT USAGE ON SCHEMA %s TO %s', e.extnamespace::regnamespace, $2) FROM pg_extension e
       WHERE e.extname = 'costsim_pg' AND NOT has_schema_privilege($1, e.extnamespace, 'USAGE')
       UNION ALL
-     SELECT format('GRANT %s ON %s %s TO %s', l.privilege,
+     SELECT format('GRANT %s %s ON %s %s TO %s', l.privilege, (SELECT '(' || string_agg(quote_ident(c), ', ') || ')' FROM unnest(l.columns) c),
                    CASE l.kind WHEN 'function' THEN 'ROUTINE' WHEN 'sequence' THEN 'SEQUENCE' ELSE 'TABLE' END,
                    string_agg(l.object, ', ' ORDER BY l.object), $2)
        FROM @schema@._costsim_levels($3, $4) l
-      GROUP BY l.privilege, CASE l.kind WHEN 'function' THEN 'ROUTINE' WHEN 'sequence' THEN 'SEQUENCE' ELSE 'TABLE' END",
+      GROUP BY l.privilege, l.columns, CASE l.kind WHEN 'function' THEN 'ROUTINE' WHEN 'sequence' THEN 'SEQUENCE' ELSE 'TABLE' END",
     &[OIDOID, TEXTOID, TEXTOID, BOOLOID],
 );
 
@@ -226,6 +232,7 @@ fn costsim_grant(
         SWEEP.run(&[])?;
         let wanted = Grant { level: level.to_owned(), tenant: tenant.map(str::to_owned), missing: 0 };
         if granted(grantee)?.as_ref() == Some(&wanted) {
+            warn_of_unbound(grantee, &name)?;
             return Ok(false);
         }
         FORGET.run(&[grantee.into()])?;
@@ -236,8 +243,22 @@ fn costsim_grant(
         make_policies(Some(grantee))?;
         run_all(&REVOKING, &[grantee.into(), name.as_str().into()])?;
         run_all(&GRANTING, &[grantee.into(), name.as_str().into(), level.into(), is_every.into()])?;
+        warn_of_unbound(grantee, &name)?;
         Ok(true)
     })?)
+}
+
+/// Says that a role sees more than the tenant that it is granted, and why.
+fn warn_of_unbound(grantee: pg_sys::Oid, name: &str) -> Result<()> {
+    if let Some(why) = UNBOUND.row(&[grantee.into()], |row| nullable::<String>(row, 1))?.flatten() {
+        ereport!(
+            PgLogLevel::WARNING,
+            PgSqlErrorCode::ERRCODE_WARNING,
+            format!("role {name} is not bound to the tenant it is granted: {why}"),
+            "Grant the tenant to a role that has nothing else: costsim_grants.unbound_by says when it is bound."
+        );
+    }
+    Ok(())
 }
 
 /// Takes away all that a role has of the extension: whether there was anything.

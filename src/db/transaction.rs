@@ -17,6 +17,12 @@ use crate::error::{Error, Result};
 thread_local! {
     static MUST_BE_DURABLE: Cell<bool> = const { Cell::new(false) };
     static IS_WATCHING_COMMITS: Cell<bool> = const { Cell::new(false) };
+    static WAS_DENIED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether a right was missing (42501) in what was caught since this was asked last.
+pub fn was_denied() -> bool {
+    WAS_DENIED.take()
 }
 
 /// Has the server call these at the ends of transactions and subtransactions, for the life of the backend.
@@ -369,6 +375,9 @@ fn in_subtransaction<T>(
             Err(caught) => {
                 pg_sys::RollbackAndReleaseCurrentSubTransaction();
                 restore();
+                if code_of(&caught) == Some(PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE) {
+                    WAS_DENIED.set(true);
+                }
                 handle(caught)
             }
         }

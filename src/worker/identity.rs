@@ -44,7 +44,8 @@ impl Identity {
     /// Takes the role on that the settings name: what stands in the way, if something does.
     pub fn take(&mut self) -> Result<Option<String>> {
         let version = process::settings_version();
-        let is_known = self.settings_version == Some(version);
+        // Where anything was denied since, somebody may have revoked.
+        let is_known = !db::was_denied() && self.settings_version == Some(version);
         if is_known && self.looked_at.is_some_and(|at| at.elapsed() < GLANCE) {
             return Ok(None);
         }
@@ -75,6 +76,11 @@ impl Identity {
         }
         self.remember(version);
         Ok(None)
+    }
+
+    /// Whether the role may work is to be asked again.
+    pub fn doubt(&mut self) {
+        self.settings_version = None;
     }
 
     /// Ends a process that has worked as another role: what triggers of that one's have left in the session (temporary tables, prepared statements) is

@@ -15,7 +15,7 @@ use pgrx::prelude::*;
 use super::process;
 use super::upkeep::{BREATH, Due, HOURLY, SETBACK, contained};
 use crate::alert::store::upkeep;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::maintenance::{self, Step, Task};
 use crate::{
     anomaly, audit, breaker, canary, clock, convert, coordination, cost, golden, guc, leader, pattern,
@@ -247,12 +247,20 @@ impl Round {
         let (kind, cleared_to) = (self.kind, &mut self.cleared_to);
         let has_more = contained(|| match kind.way {
             // Until the extension is updated nothing goes that its version would have kept.
-            Way::Purge(_) if !kind.task.is_known()? => Ok(false),
-            Way::Purge(purge) => Ok(purge(step)? >= step.max_rows),
-            Way::Alerts => clear_alerts(step, cleared_to),
+            Way::Purge(_) if !kind.task.is_known()? => Ok(Some(false)),
+            Way::Purge(purge) => match purge(step) {
+                // Somebody else has its turn: who it is stands where the purge is noted.
+                Err(Error::LockHeld { lock_id, detail, .. }) => {
+                    let why = format!("55P03: lock {lock_id} is held: {detail}");
+                    maintenance::note_failure(kind.task, &why).map(|()| None)
+                }
+                rows => Ok(Some(rows? >= step.max_rows)),
+            },
+            Way::Alerts => clear_alerts(step, cleared_to).map(Some),
         })?;
         match has_more {
-            Some(Ok(has_more)) => {
+            Some(Ok(None)) => Ok(SETBACK),
+            Some(Ok(Some(has_more))) => {
                 self.due.trouble = None;
                 self.goes_on = has_more;
                 Ok(if self.goes_on { BREATH } else { HOURLY })

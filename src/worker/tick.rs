@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::ffi::CString;
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -194,7 +195,7 @@ fn run(post: &Post) {
         upkeep: Upkeep::after(GLANCE),
     };
     loop {
-        match round(post, &mut memory) {
+        match permitted_round(post, &mut memory) {
             Ok(None) => {
                 process::stay_or_leave();
                 process::obey();
@@ -263,17 +264,42 @@ fn glance(post: &Post, memory: &mut Memory) {
     }
 }
 
-/// Does what is due: answers how long there is nothing to do, or nothing when there is.
-fn round(post: &Post, memory: &mut Memory) -> Result<Option<Rest>> {
+/// Does what is due, if the role may work. Where a right is missing in the middle the role is asked after again: one that may not work waits, and what
+/// one is refused that may is an error like others.
+fn permitted_round(post: &Post, memory: &mut Memory) -> Result<Option<Rest>> {
     glance(post, memory);
     if let Some(trouble) = memory.identity.take()? {
-        // Whatever it had in flight is sent again by whoever comes next.
-        memory.delivery = Delivery::default();
-        lock::stop_being_the_only_deliverer();
-        post.leave_to_another();
-        post.say(State::Blocked, Some(&trouble), None);
-        return Ok(Some(Rest { least: LOOK_AGAIN, most: LOOK_AGAIN }));
+        return Ok(Some(wait_for_rights(post, memory, &trouble)));
     }
+    let outcome = PgTryBuilder::new(AssertUnwindSafe(|| Ok(round(post, memory))))
+        .catch_when(PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, Err)
+        .execute();
+    match outcome {
+        Ok(outcome) => outcome,
+        Err(refusal) => {
+            // SAFETY: ends the transaction in which it was raised, as the server's own loops do.
+            unsafe { pg_sys::AbortCurrentTransaction() };
+            memory.identity.doubt();
+            match memory.identity.take()? {
+                Some(trouble) => Ok(Some(wait_for_rights(post, memory, &trouble))),
+                None => refusal.rethrow(),
+            }
+        }
+    }
+}
+
+/// The role may not work: somebody has to mend that.
+fn wait_for_rights(post: &Post, memory: &mut Memory, trouble: &str) -> Rest {
+    // Whatever it had in flight is sent again by whoever comes next.
+    memory.delivery = Delivery::default();
+    lock::stop_being_the_only_deliverer();
+    post.leave_to_another();
+    post.say(State::Blocked, Some(trouble), None);
+    Rest { least: LOOK_AGAIN, most: LOOK_AGAIN }
+}
+
+/// Does what is due: answers how long there is nothing to do, or nothing when there is.
+fn round(post: &Post, memory: &mut Memory) -> Result<Option<Rest>> {
     if memory.is_woken {
         memory.delivery.wake();
     }

@@ -25,14 +25,15 @@ SELECT costsim_grant('costsim_regress_reader', 'reader'), costsim_grant('costsim
        costsim_grant('costsim_regress_app_of_session', 'app', NULL),
        costsim_grant('costsim_regress_operator', 'operator'), costsim_grant('costsim_regress_worker', 'worker');
 SELECT grantee, level, coalesce(tenant, '(session)') AS tenant, missing, is_complete FROM costsim_grants WHERE grantee::text LIKE 'costsim_regress_%' ORDER BY grantee::text;
--- x may be called; r(ead), a(dd), w(rite), d(elete), t(runcate), m(ake references), g (triggers); u(se).
+-- x may be called; r(ead), a(dd), w(rite), d(elete), t(runcate), m(ake references), g (triggers); u(se). Behind a letter: - some columns alone.
 CREATE FUNCTION pg_temp.may(role text, kind text, object oid) RETURNS text LANGUAGE sql AS $$
     SELECT CASE kind WHEN 'function' THEN CASE WHEN has_function_privilege(role, object, 'EXECUTE') THEN 'x' ELSE '.' END
                      WHEN 'sequence' THEN CASE WHEN has_sequence_privilege(role, object, 'USAGE, SELECT, UPDATE') THEN 'u' ELSE '.' END
-                     ELSE coalesce((SELECT string_agg(letter, '' ORDER BY place)
+                     ELSE coalesce((SELECT string_agg(letter || CASE WHEN has_table_privilege(role, object, privilege) THEN '' ELSE '-' END, '' ORDER BY place)
                                       FROM (VALUES (1, 'r', 'SELECT'), (2, 'a', 'INSERT'), (3, 'w', 'UPDATE'), (4, 'd', 'DELETE'), (5, 't', 'TRUNCATE'),
                                                    (6, 'm', 'REFERENCES'), (7, 'g', 'TRIGGER')) v (place, letter, privilege)
-                                     WHERE has_table_privilege(role, object, privilege)), '.') END $$;
+                                     WHERE CASE WHEN place IN (1, 2, 3, 6) THEN has_any_column_privilege(role, object, privilege)
+                                                ELSE has_table_privilege(role, object, privilege) END), '.') END $$;
 \pset format unaligned
 \pset fieldsep ' '
 SELECT pg_temp.may('costsim_regress_nobody', kind, object_id) AS nobody,
@@ -46,6 +47,17 @@ SELECT pg_temp.may('costsim_regress_nobody', kind, object_id) AS nobody,
   FROM _costsim_objects()
  WHERE NOT (is_inner AND name LIKE '\_%')
  ORDER BY kind, object COLLATE "C";
+-- Of what is granted by column a role that is bound to a tenant has all but the id that a sequence gives, and one of every tenant has that, too.
+SELECT c.table_name, c.privilege, string_agg(a.attname, ', ' ORDER BY a.attnum) FILTER (WHERE NOT has_column_privilege('costsim_regress_app_of_one', c.table_name, a.attname, c.privilege)) AS not_of_one,
+       string_agg(a.attname, ', ' ORDER BY a.attnum) FILTER (WHERE NOT has_column_privilege('costsim_regress_app_of_session', c.table_name, a.attname, c.privilege)) AS not_of_session,
+       bool_and(has_column_privilege('costsim_regress_app', c.table_name, a.attname, c.privilege)) AS all_of_all
+  FROM (SELECT object AS table_name, privilege FROM costsim_access WHERE level = 'app' AND privilege IN ('INSERT', 'UPDATE')) c
+  JOIN pg_attribute a ON a.attrelid = c.table_name::regclass AND a.attnum > 0 AND NOT a.attisdropped
+ GROUP BY 1, 2 ORDER BY 1, 2;
+-- No unique key of a table that a role of one tenant writes is without the tenant, but for such ids.
+SELECT i.indexrelid::regclass AS key_of_all FROM pg_index i
+ WHERE i.indisunique AND pg_get_indexdef(i.indexrelid) !~ 'tenant_id'
+   AND i.indrelid IN (SELECT object_id FROM costsim_access WHERE tenant_ok AND privilege IN ('INSERT', 'UPDATE')) ORDER BY 1;
 -- What the server alone calls is nobody's.
 SELECT object, role FROM _costsim_objects(), unnest(ARRAY['costsim_regress_operator', 'costsim_regress_worker', 'pg_monitor']) AS role
  WHERE is_inner AND name LIKE '\_%' AND pg_temp.may(role, kind, object_id) <> '.';

@@ -20,6 +20,22 @@ REVOKE EXECUTE ON FUNCTION costsim_is_open(text) FROM "costsim_regress Odd ""nam
 SELECT * FROM pg_temp.known;
 SELECT costsim_grant('"costsim_regress Odd ""name"""', 'operator') AS changed;
 SELECT * FROM pg_temp.known;
+-- By column, too: what an update adds, and what somebody has taken away.
+BEGIN;
+SELECT costsim_grant('"costsim_regress Odd ""name"""', 'app', 'acme');
+ALTER TABLE costsim_predictions ADD COLUMN later text;
+SELECT missing FROM pg_temp.known;
+SELECT costsim_grant('"costsim_regress Odd ""name"""', 'app', 'acme') AS changed;
+SELECT missing, has_column_privilege('costsim_regress Odd "name"', 'costsim_predictions', 'later', 'UPDATE') AS has_it FROM pg_temp.known;
+REVOKE INSERT (run_id) ON costsim_provenance FROM "costsim_regress Odd ""name""";
+SELECT missing FROM pg_temp.known;
+SELECT costsim_grant('"costsim_regress Odd ""name"""', 'app', 'acme') AS changed;
+SELECT is_complete FROM pg_temp.known;
+-- What a role of every tenant had of a table is not left to it.
+SELECT costsim_grant('"costsim_regress Odd ""name"""', 'app'), costsim_grant('"costsim_regress Odd ""name"""', 'app', 'acme');
+SELECT has_column_privilege('costsim_regress Odd "name"', 'costsim_provenance', 'id', 'INSERT') AS names_ids;
+SELECT costsim_revoke('"costsim_regress Odd ""name"""'), has_any_column_privilege('costsim_regress Odd "name"', 'costsim_provenance', 'INSERT') AS still;
+ROLLBACK;
 -- In one transaction: rolled back, the old level is there.
 BEGIN;
 SELECT costsim_grant('"costsim_regress Odd ""name"""', 'reader', 'x');

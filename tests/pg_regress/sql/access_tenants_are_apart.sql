@@ -2,6 +2,7 @@
 SET client_min_messages = warning;
 \set ON_ERROR_ROLLBACK on
 BEGIN;
+SET LOCAL costsim.sandbox_enabled = on;
 CREATE ROLE costsim_regress_acme;
 CREATE ROLE costsim_regress_session;
 CREATE ROLE costsim_regress_both;
@@ -53,6 +54,30 @@ SELECT costsim_release_envelope('of-zebra', 'zebra'), costsim_release_envelope('
 SET costsim.tenant_id = 'zebra';
 SELECT DISTINCT tenant_id FROM costsim_provenance;
 SELECT costsim_resolve_anomaly('zebra', :zebra, 'ann');
+-- Ids are the sequence's: none is taken ahead of others, nor moved out of the way.
+SELECT max(id) AS last FROM costsim_provenance \gset
+INSERT INTO costsim_provenance (id, tenant_id) SELECT g, 'acme' FROM generate_series(:last + 1, :last + 100) g;
+\echo :LAST_ERROR_SQLSTATE
+INSERT INTO costsim_pattern_feedback (id, tenant_id, pattern_type, description, signature) VALUES (1, 'acme', 'cost_spike', 'd', 's');
+\echo :LAST_ERROR_SQLSTATE
+INSERT INTO costsim_predictions (id, tenant_id, prediction_type, subject_type, subject_id, confidence_score, prediction_value) VALUES (1, 'acme', 'own', 'worker', 'w', 0.5, '1');
+\echo :LAST_ERROR_SQLSTATE
+UPDATE costsim_pattern_feedback SET id = id + 1;
+\echo :LAST_ERROR_SQLSTATE
+UPDATE costsim_predictions SET id = id + 1;
+\echo :LAST_ERROR_SQLSTATE
+SELECT nextval('costsim_provenance_id_seq');
+\echo :LAST_ERROR_SQLSTATE
+-- All else it writes by hand, and by our functions, which take the next.
+INSERT INTO costsim_provenance (tenant_id, run_id, created_at) VALUES ('acme', 'by hand', now());
+INSERT INTO costsim_pattern_feedback (tenant_id, pattern_type, description, signature) VALUES ('acme', 'cost_spike', 'd', 's');
+UPDATE costsim_pattern_feedback SET note = 'seen';
+SELECT costsim_emit_prediction('acme', 'own', 'worker', 'w', 0.5, '1') < costsim_emit_prediction('acme', 'own', 'worker', 'w', 0.6, '1') AS one_by_one;
+UPDATE costsim_predictions SET notes = 'seen';
+SELECT costsim_write_provenance('by function', 'acme') IS NOT NULL AS is_written;
+SELECT costsim_acknowledge_feedback('acme', max(id), 'ann') FROM costsim_pattern_feedback;
+SELECT provenance_id AS written FROM costsim_sandbox('[{"skill": "llm_invoke"}]', tenant_id => 'acme', run_id => 'by the sandbox') \gset
+SELECT tenant_id, run_id FROM costsim_provenance WHERE id = :written;
 
 -- The session's tenant.
 SET ROLE costsim_regress_session;
@@ -85,7 +110,8 @@ RESET costsim.tenant_id;
 
 -- Every tenant, and rows of none.
 SET ROLE costsim_regress_all;
-SELECT run_id, tenant_id FROM costsim_provenance ORDER BY run_id;
+SELECT run_id, tenant_id FROM costsim_provenance WHERE run_id IN ('a', 'n', 'z') ORDER BY run_id;
+INSERT INTO costsim_provenance (id, tenant_id) VALUES (-1, 'zebra');
 SELECT decision FROM costsim_coordinate('of-all', 'COST', 's', 'q');
 SELECT costsim_release_envelope('of-all');
 SELECT status FROM costsim_record_cost('zebra', 'm', 5, enforce => true);

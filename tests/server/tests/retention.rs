@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use costsim_harness::{Cluster, wait_until};
 use costsim_server_tests::{LIMIT, kill_and_reconnect, one, set, wait_for};
-use postgres::Client;
+use postgres::{Client, NoTls};
 
 /// Of each table that ends something that is of long ago and over, something that is not over, and something of yesterday.
 const FILL: &str = "
@@ -284,6 +284,35 @@ fn what_somebody_holds_or_refuses_keeps_nothing_else_waiting() -> Result<()> {
             AND NOT EXISTS (SELECT FROM costsim_maintenance WHERE last_error IS NOT NULL)",
     )
     .with_context(|| dump(&mut client))
+}
+
+#[test]
+fn purge_whose_lock_somebody_holds_says_so_and_goes_on_when_it_is_free() -> Result<()> {
+    let cluster = cluster(&[("costsim.provenance_retention", "7d")])?;
+    let mut client = cluster.create_database_with_extension("app")?;
+    client.batch_execute(
+        "INSERT INTO costsim_provenance (run_id, created_at) VALUES ('old', now() - interval '9 days'), ('new', now()); CREATE ROLE nobody LOGIN",
+    )?;
+    // Any role may take any advisory lock.
+    let mut nobody = cluster.config("app").user("nobody").connect(NoTls)?;
+    nobody.batch_execute("SELECT pg_advisory_lock(7003)")?;
+    let pid: i32 = one(&mut nobody, "SELECT pg_backend_pid()")?;
+    set(&mut client, "costsim.databases", "app")?;
+    let noted = "SELECT last_error FROM costsim_maintenance WHERE task = 'purge_provenance'";
+    let error = wait_until(LIMIT, "the purge to be noted", || {
+        Ok(client.query_opt(noted, &[])?.and_then(|row| row.get::<_, Option<String>>(0)))
+    })?;
+    assert_eq!(error, format!("55P03: lock 7003 is held: Process {pid} holds it."));
+    assert_eq!(one::<i64>(&mut client, "SELECT count(*) FROM costsim_provenance")?, 2);
+    nobody.batch_execute("SELECT pg_advisory_unlock(7003)")?;
+    set(&mut client, "costsim.provenance_retention", "8d")?;
+    wait_for(
+        &mut client,
+        "the purge",
+        "SELECT last_error IS NULL AND last_rows = 1 FROM costsim_maintenance WHERE task = 'purge_provenance'",
+    )?;
+    assert_eq!(one::<String>(&mut client, "SELECT string_agg(run_id, ',') FROM costsim_provenance")?, "new");
+    Ok(())
 }
 
 #[test]

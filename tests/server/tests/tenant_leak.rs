@@ -103,6 +103,11 @@ const ATTACKS: &[&str] = &[
     "SELECT decision FROM costsim_coordinate('x', 'SAFETY', 's', 'p$N', tenant_id => '$WHOSE')",
     "SELECT costsim_release_envelope('$WHOSE-e$N', '$WHOSE')",
     "INSERT INTO costsim_provenance (tenant_id, run_id) VALUES ('$WHOSE', 'x')",
+    // Ids that others are to have: where one could be taken, what these write of their own would be refused.
+    "INSERT INTO costsim_provenance (id, tenant_id) SELECT max(id) + g, '$OWN' FROM costsim_provenance, generate_series(1, 50) g GROUP BY g",
+    "INSERT INTO costsim_predictions (id, tenant_id, prediction_type, subject_type, subject_id, confidence_score, prediction_value)
+     SELECT 1000 + g, '$OWN', 'ahead', 'worker', g::text, 0.5, '1' FROM generate_series(1, 50) g",
+    "UPDATE costsim_predictions SET id = id + 1",
     "INSERT INTO costsim_cost_records (tenant_id, model, cost_cents, request_id) VALUES ('$WHOSE', 'm', 1, 'shared-request-$N') ON CONFLICT DO NOTHING",
     "INSERT INTO costsim_worker_runs (tenant_id, id, worker_id, status) VALUES ('$WHOSE', 'shared-run-$N', 'w', 'failed') ON CONFLICT (tenant_id, id) DO UPDATE SET error = 'x'",
     "UPDATE costsim_worker_runs SET worker_id = 'x' WHERE tenant_id = '$WHOSE' RETURNING *",

@@ -167,6 +167,63 @@ fn role_that_is_missing_or_lacks_rights_is_a_trouble_and_no_loop_in_the_log() ->
 }
 
 #[test]
+fn role_that_loses_its_rights_stops_at_the_first_refusal_and_goes_on_when_they_are_back() -> Result<()> {
+    let endpoint = RecordingEndpoint::start()?;
+    let cluster = cluster(&endpoint.url())?;
+    let mut client = cluster.create_database_with_extension("app")?;
+    client.batch_execute("CREATE ROLE clerk NOLOGIN; SELECT costsim_grant('clerk', 'worker')")?;
+    set(&mut client, "costsim.databases", "app")?;
+    let fire = |client: &mut Client, name: &str| {
+        client.batch_execute(&format!(r#"SELECT costsim_fire_alert('{{"alertname": "{name}"}}')"#))
+    };
+    let delivered = "SELECT unsent = 0 FROM costsim_alert_queue_stats()";
+    let stops = |client: &mut Client| {
+        wait_until(LIMIT, "the worker to say what it lacks", || {
+            Ok(trouble(client)?.filter(|trouble| {
+                trouble.contains("lacks rights") && trouble.contains("costsim_grant('clerk'")
+            }))
+        })
+    };
+    fire(&mut client, "A")?;
+    wait_for(&mut client, "the alert to be delivered", delivered)?;
+    let pid = Site::worker_pid(&mut client)?;
+    // All of it, and then one right that a task of its own is refused for, where nothing is to be delivered.
+    client.batch_execute("DROP OWNED BY clerk")?;
+    fire(&mut client, "B")?;
+    stops(&mut client)?;
+    assert_eq!(one::<i64>(&mut client, "SELECT unsent FROM costsim_alert_queue_stats()")?, 1);
+    client.batch_execute("SELECT costsim_grant('clerk', 'worker')")?;
+    wait_for(&mut client, "the alert to be delivered", delivered)?;
+    client.batch_execute("REVOKE DELETE ON costsim_cost_pending FROM clerk")?;
+    client.batch_execute(
+        "INSERT INTO costsim_cost_records (tenant_id, model, cost_cents) VALUES ('acme', 'm', 1)",
+    )?;
+    stops(&mut client)?;
+    fire(&mut client, "C")?;
+    assert_eq!(one::<i64>(&mut client, "SELECT unsent FROM costsim_alert_queue_stats()")?, 1);
+    client.batch_execute("SELECT costsim_grant('clerk', 'worker')")?;
+    wait_for(&mut client, "the alert to be delivered", delivered)?;
+    // The same process all the while.
+    assert_eq!(Site::worker_pid(&mut client)?, pid, "{}", log_of(&cluster));
+    assert_eq!(trouble(&mut client)?, None);
+    // What is refused for another reason is an error as before: the role may work.
+    client.batch_execute(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             IF current_setting('application_name') = '' THEN RAISE insufficient_privilege USING MESSAGE = 'not on a sunday'; END IF; RETURN NULL; END $$;
+         CREATE TRIGGER aaa_refuses AFTER UPDATE ON costsim_alerts FOR EACH STATEMENT EXECUTE FUNCTION refuse()",
+    )?;
+    fire(&mut client, "D")?;
+    wait_for(
+        &mut client,
+        "the refusal to be told",
+        "SELECT coalesce(bool_or(last_error LIKE '%not on a sunday%'), false) FROM costsim_worker_status() WHERE database = current_database()",
+    )?;
+    client.batch_execute("DROP TRIGGER aaa_refuses ON costsim_alerts")?;
+    wait_for(&mut client, "the alert to be delivered", delivered)?;
+    Ok(())
+}
+
+#[test]
 fn only_a_superuser_says_as_whom_the_worker_works() -> Result<()> {
     let cluster = Cluster::builder().preload(true).start()?;
     let mut client = cluster.create_database_with_extension("app")?;
