@@ -20,6 +20,7 @@ pub struct Source {
     pub is_owned: bool,
     /// The sequence of its ids, quoted with its schema.
     pub sequence: Option<String>,
+    /// The same by what stays when names change hands.
     pub sequence_oid: Option<pg_sys::Oid>,
 }
 
