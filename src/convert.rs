@@ -21,6 +21,12 @@ pub use walk::JsonbWalk;
 /// Seconds from 1970-01-01 (chrono's epoch) to 2000-01-01 (the server's).
 const SERVER_EPOCH: i64 = 946_684_800;
 
+/// An SQL expression for the word of an enum, or of a domain over one, as a text. It is no cast: whoever owns the type may define one, which would run as whoever
+/// reads. The NULL makes the enum of a domain without naming it.
+pub fn spelled(expression: &str) -> String {
+    format!("pg_catalog.textin(pg_catalog.enum_out(COALESCE({expression}, NULL)))")
+}
+
 /// A moment from the server's count of microseconds; `None` outside what a calendar holds.
 pub fn moment(micros: pg_sys::TimestampTz) -> Option<DateTime<Utc>> {
     DateTime::from_timestamp_micros(micros.checked_add(SERVER_EPOCH * 1_000_000)?)

@@ -16,6 +16,7 @@
 //! None assigns a transaction id by itself, so all work on a standby when the text only reads.
 
 mod home;
+mod names;
 mod server;
 mod statement;
 mod transaction;
@@ -29,9 +30,10 @@ pub use home::{
     accept_changes, as_owner, as_owner_of, as_servant, is_at_least, relation, serve_as, tell_of_change,
     watch_relations,
 };
+pub use names::{hold_relation, hold_schema};
 pub use server::{
     database_name, deadlock_timeout, has_lasting_snapshot, is_read_only, is_replicating, is_serializable,
-    is_standby, lock_timeout, require_primary, require_writable, strong_random, timeline,
+    lock_timeout, require_primary, require_writable, strong_random, timeline,
 };
 pub use statement::{Row, Statement, column, nullable, rows_once, rows_once_now, run_command, run_once};
 pub use transaction::{

@@ -16,7 +16,7 @@ mod table;
 
 use chrono::TimeDelta;
 use pgrx::iter::TableIterator;
-use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::pg_sys::{self, BuiltinOid, panic::ErrorReport};
 use pgrx::prelude::*;
 
 use crate::convert::{self, Jsonb};
@@ -62,8 +62,11 @@ struct Verdict {
     sample: Option<Jsonb>,
 }
 
+static SCHEMA: Statement =
+    Statement::deciding("SELECT oid FROM pg_namespace WHERE nspname = $1", &[BuiltinOid::TEXTOID]);
+
 static HOME: Statement = Statement::deciding(
-    "SELECT n.nspname::pg_catalog.text, pg_catalog.quote_ident(n.nspname::pg_catalog.text), pg_catalog.pg_has_role(e.extowner, 'USAGE')
+    "SELECT n.nspname::pg_catalog.text, pg_catalog.quote_ident(n.nspname::pg_catalog.text), pg_catalog.pg_has_role(e.extowner, 'USAGE'), n.oid
        FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) e.extnamespace
       WHERE e.extname OPERATOR(pg_catalog.=) 'costsim_pg'::pg_catalog.name",
     &[],
@@ -111,7 +114,9 @@ fn costsim_adopt(
     if deliver_within < TimeDelta::zero() {
         return Err(Error::invalid("deliver_within must not be negative", "Leave it out for an hour.").into());
     }
-    if !is_dry {
+    if is_dry {
+        db::require_primary(c"costsim_adopt()");
+    } else {
         require_run(c"costsim_adopt()")?;
     }
     let home = require_home(schema)?;
@@ -198,12 +203,12 @@ fn require_run(function: &'static std::ffi::CStr) -> Result<()> {
     Ok(())
 }
 
-/// The extension's schema, quoted, for whoever may act as its owner.
+/// The extension's schema, quoted, for whoever may act as its owner. It keeps its name, and so does the application's.
 fn require_home(schema: &str) -> Result<String> {
     let home = HOME.row(&[], |row| {
-        Ok((column::<String>(row, 1)?, column::<String>(row, 2)?, column::<bool>(row, 3)?))
+        Ok((column::<String>(row, 1)?, column::<String>(row, 2)?, column::<bool>(row, 3)?, column(row, 4)?))
     })?;
-    let (name, quoted, may_act) = home.ok_or(Error::NotInstalled)?;
+    let (name, quoted, may_act, oid) = home.ok_or(Error::NotInstalled)?;
     if !may_act {
         return Err(Error::NotAllowed {
             what: "taking over tables is for the owner of the extension".into(),
@@ -216,7 +221,26 @@ fn require_home(schema: &str) -> Result<String> {
             "Pass the schema of the application's tables.",
         ));
     }
+    hold(&name, oid)?;
+    if let Some(theirs) = schema_oid(schema)? {
+        hold(schema, theirs)?;
+    }
     Ok(quoted)
+}
+
+fn schema_oid(name: &str) -> Result<Option<pg_sys::Oid>> {
+    SCHEMA.row(&[name.into()], |row| column(row, 1))
+}
+
+/// From here on the name of this schema is its own: what has been looked at and is locked is what a name finds.
+fn hold(name: &str, schema: pg_sys::Oid) -> Result<()> {
+    if db::hold_schema(schema) && schema_oid(name)? == Some(schema) {
+        return Ok(());
+    }
+    Err(Error::Stays {
+        what: format!("schema {} has changed meanwhile", pgrx::spi::quote_identifier(name)).into(),
+        hint: "Call the function again.",
+    })
 }
 
 fn require_owned(sources: &[Source]) -> Result<()> {
@@ -245,8 +269,7 @@ fn require_same(locked: &[Source], sources: &[Source]) -> Result<()> {
 /// Keeps everybody from changing what the old tables are made of; writers go on. Nobody can put an index on one between the look at it and the reading.
 fn keep_as_they_are(sources: &[Source]) -> Result<()> {
     let names = tables(sources);
-    // A standby takes no such lock, and what comes to it has been there for a while.
-    if names.is_empty() || db::is_standby() {
+    if names.is_empty() {
         return Ok(());
     }
     run(&format!("LOCK TABLE {} IN SHARE UPDATE EXCLUSIVE MODE", names.join(", ")))
@@ -400,10 +423,13 @@ fn move_sequence(plan: &Plan<'_>, table: &Table, source: &Source) -> Result<()> 
     let Some(sequence) = table.sequence else { return Ok(()) };
     let room = if plan.mode == Mode::Copy { ROOM } else { 0 };
     let ours = format!("{}.{sequence}", plan.home);
-    let theirs = source.sequence.as_deref();
-    let last_drawn = match theirs {
+    // By its oid: nobody keeps its owner from giving its name to a view.
+    let last_drawn = match source.sequence_oid {
         Some(theirs) => {
-            format!("(SELECT l.last_value FROM {theirs} l WHERE l.last_value <= {})", GREATEST_ID)
+            format!(
+                "(SELECT l.id FROM pg_sequence_last_value({}::oid) l (id) WHERE l.id <= {GREATEST_ID})",
+                theirs.to_u32()
+            )
         }
         None => "0".to_owned(),
     };

@@ -20,6 +20,8 @@ pub struct Source {
     pub is_owned: bool,
     /// The sequence of its ids, quoted with its schema.
     pub sequence: Option<String>,
+    /// The same by what stays when names change hands.
+    pub sequence_oid: Option<pg_sys::Oid>,
 }
 
 pub enum Found {
@@ -53,12 +55,14 @@ pub struct Column {
 static RELATION: Statement = Statement::deciding(
     "SELECT c.oid, c.relkind::text, c.relpersistence = 't', pg_has_role(c.relowner, 'USAGE'),
             quote_ident(n.nspname) || '.' || quote_ident(c.relname),
-            (SELECT quote_ident(m.nspname) || '.' || quote_ident(s.relname)
-               FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S' JOIN pg_namespace m ON m.oid = s.relnamespace
-               JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = d.refobjsubid AND a.attname = 'id'
-              WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid AND d.deptype IN ('a', 'i')
-              ORDER BY s.oid LIMIT 1)
+            s.name, s.oid
        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+       LEFT JOIN LATERAL (
+            SELECT s.oid, quote_ident(m.nspname) || '.' || quote_ident(s.relname) AS name
+              FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S' JOIN pg_namespace m ON m.oid = s.relnamespace
+              JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = d.refobjsubid AND a.attname = 'id'
+             WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid AND d.deptype IN ('a', 'i')
+             ORDER BY s.oid LIMIT 1) s ON true
       WHERE n.nspname = $1 AND c.relname = $2",
     &[TEXTOID, TEXTOID],
 );
@@ -129,6 +133,7 @@ struct Relation {
     is_owned: bool,
     name: String,
     sequence: Option<String>,
+    sequence_oid: Option<pg_sys::Oid>,
 }
 
 fn relation(schema: &str, name: &str) -> Result<Option<Relation>> {
@@ -140,6 +145,7 @@ fn relation(schema: &str, name: &str) -> Result<Option<Relation>> {
             is_owned: column(row, 4)?,
             name: column(row, 5)?,
             sequence: nullable(row, 6)?,
+            sequence_oid: nullable(row, 7)?,
         })
     })
 }
@@ -180,6 +186,7 @@ pub fn find(schema: &str) -> Result<Vec<Source>> {
                 oid: pg_sys::InvalidOid,
                 is_owned: true,
                 sequence: None,
+                sequence_oid: None,
             };
             let Some(it) = relation(schema, table.name)? else { return Ok(nothing) };
             let old =
@@ -208,7 +215,8 @@ pub fn find(schema: &str) -> Result<Vec<Source>> {
                 ("f", _) => not_a_table("a foreign table"),
                 _ => not_a_table("something else"),
             };
-            Ok(Source { name: it.name, found, oid: it.oid, is_owned, sequence: it.sequence })
+            let (sequence, sequence_oid) = (it.sequence, it.sequence_oid);
+            Ok(Source { name: it.name, found, oid: it.oid, is_owned, sequence, sequence_oid })
         })
         .collect()
 }

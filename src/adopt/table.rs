@@ -4,6 +4,7 @@ use pgrx::pg_sys::BuiltinOid;
 use pgrx::spi::quote_identifier;
 
 use super::source::Column as Theirs;
+use crate::convert::spelled;
 
 /// The longest text, in bytes, that an index takes for sure.
 const LONGEST_KEY: i32 = 2600;
@@ -199,7 +200,8 @@ pub struct Reading {
     is_alike: bool,
 }
 
-/// `None` where the type is another one altogether.
+/// `None` where the type is another one altogether. No cast, operator or function in it is one that the owner of a type may define: the server passes over
+/// casts of domains, and those between its own types are its own; search_path is the server's.
 pub fn read(ours: &str, kind: Kind, theirs: &Theirs, home: &str) -> Option<Reading> {
     use BuiltinOid::{
         BOOLOID, BPCHAROID, FLOAT4OID, FLOAT8OID, INT2OID, INT4OID, INT8OID, JSONBOID, JSONOID, NAMEOID,
@@ -215,7 +217,7 @@ pub fn read(ours: &str, kind: Kind, theirs: &Theirs, home: &str) -> Option<Readi
         let expression = format!("CASE WHEN {trouble} THEN NULL ELSE {it}::{} END", kind.sql());
         Some(Reading { expression, trouble: Some((trouble, format!("{ours} {why}"))), is_alike })
     };
-    let text = format!("({it}::text COLLATE \"default\")");
+    let text = if theirs.is_enum { spelled(&it) } else { format!("({it}::text COLLATE \"default\")") };
     match kind {
         Key if is_text => Some(Reading {
             trouble: Some((

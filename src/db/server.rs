@@ -28,12 +28,6 @@ pub fn require_primary(command: &CStr) {
     unsafe { pg_sys::PreventCommandDuringRecovery(command.as_ptr()) }
 }
 
-/// Whether this is a standby.
-pub fn is_standby() -> bool {
-    // SAFETY: reads a flag of the shared state.
-    unsafe { pg_sys::RecoveryInProgress() }
-}
-
 /// Whether this transaction may not write.
 pub fn is_read_only() -> bool {
     // SAFETY: reads a flag of the transaction state.

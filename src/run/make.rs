@@ -101,6 +101,7 @@ fn make(_source: pg_sys::Oid, _mapping: &serde_json::Value, _has_view: bool) -> 
 
 #[cfg(not(feature = "pg14"))]
 fn make(source: pg_sys::Oid, mapping: &serde_json::Value, has_view: bool) -> Result<String> {
+    hold(source)?;
     let view = view()?;
     let ours = db::relation(c"costsim_worker_runs")?;
     let described = TABLE.row(&[source.into(), ours.into(), view.as_str().into()], |row| {
@@ -148,6 +149,18 @@ fn make(source: pg_sys::Oid, mapping: &serde_json::Value, has_view: bool) -> Res
     }
     let definition = DEFINITION.row(&[view.as_str().into()], |row| column(row, 1))?;
     definition.ok_or_else(|| Error::Internal("the view is gone".into()))
+}
+
+/// What is looked at is what the view is then made over, by name: its owner may give the name to something else, or a column another type.
+#[cfg(not(feature = "pg14"))]
+fn hold(source: pg_sys::Oid) -> Result<()> {
+    static SCHEMA: Statement =
+        Statement::deciding("SELECT relnamespace FROM pg_class WHERE oid = $1", &[OIDOID]);
+    db::hold_relation(source);
+    if let Some(schema) = SCHEMA.row(&[source.into()], |row| column(row, 1))? {
+        db::hold_schema(schema);
+    }
+    Ok(())
 }
 
 /// Every look at runs is at one tenant's, or at those of a window of time.

@@ -1,7 +1,7 @@
 //! Which column of an application's table is which of ours, and how it is read.
 //!
 //! A mapping is checked against the table's columns before anything is made of it: what is refused is refused when the view is made and not
-//! when somebody reads it. Types are taken by the server's own casts alone. A column of text stays a column, and so does a moment with its zone:
+//! when somebody reads it. Types are taken by the server's own casts alone, enums by what the server writes for them. A column of text stays a column, and so does a moment with its zone:
 //! an index of the table serves as before. Names that a collation of the table's takes for one name, and we for two, are refused.
 
 use std::collections::BTreeMap;
@@ -304,6 +304,7 @@ impl Kind {
         let is = |target: pgrx::pg_sys::BuiltinOid| column.base == Oid::from(target);
         match self {
             Self::Text if is(TEXTOID) => name,
+            Self::Text if column.category == "E" => convert::spelled(&name),
             Self::Text => format!("{name}::text"),
             // What is no amount is not known.
             Self::Cents => format!(

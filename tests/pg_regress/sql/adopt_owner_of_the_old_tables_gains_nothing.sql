@@ -49,6 +49,33 @@ SELECT DISTINCT who, what FROM ran;
 SELECT run_id FROM old.costsim_canary_reports ORDER BY run_id;
 SELECT count(*) FROM old.costsim_provenance_before_costsim;
 
+-- Nor does a cast of a type of his, by which words are read.
+CREATE SCHEMA cast_away AUTHORIZATION costsim_regress_app;
+SET ROLE costsim_regress_app;
+CREATE TYPE cast_away.word AS ENUM ('pass', 'fail');
+CREATE DOMAIN cast_away.narrow AS cast_away.word;
+CREATE DOMAIN cast_away.narrower AS cast_away.narrow NOT NULL;
+CREATE DOMAIN cast_away.document AS text;
+CREATE FUNCTION cast_away.spell(cast_away.word) RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM old.ran('cast of an enum'); RETURN 'fail'; END $$;
+CREATE FUNCTION cast_away.spell(cast_away.document) RETURNS jsonb LANGUAGE plpgsql AS $$ BEGIN PERFORM old.ran('cast of a domain'); RETURN '{}'; END $$;
+CREATE CAST (cast_away.word AS text) WITH FUNCTION cast_away.spell(cast_away.word) AS IMPLICIT;
+CREATE CAST (cast_away.document AS jsonb) WITH FUNCTION cast_away.spell(cast_away.document) AS IMPLICIT;
+CREATE TABLE cast_away.costsim_canary_reports (id bigint PRIMARY KEY, run_id cast_away.narrow NOT NULL, "timestamp" timestamptz NOT NULL, status cast_away.word NOT NULL, passed boolean NOT NULL);
+CREATE TABLE cast_away.costsim_provenance (
+    id bigint PRIMARY KEY, tenant_id cast_away.narrower, source cast_away.word, payload cast_away.document, created_at timestamptz NOT NULL);
+CREATE TABLE cast_away.costsim_cb_state (id bigint, name cast_away.narrow, disabled_by cast_away.narrower);
+INSERT INTO cast_away.costsim_cb_state VALUES (501, 'pass', 'fail'), (502, 'pass', 'fail');
+INSERT INTO cast_away.costsim_canary_reports VALUES (501, 'fail', '2025-01-01 00:00+00', 'pass', true);
+INSERT INTO cast_away.costsim_provenance VALUES (501, 'pass', 'fail', '{"a": 1}', '2025-01-01 00:00+00'), (502, 'fail', NULL, NULL, '2025-01-01 00:00+00');
+RESET ROLE;
+TRUNCATE ran;
+SELECT table_name, to_copy, problem FROM costsim_adopt('cast_away') WHERE source_rows > 0;
+SELECT table_name, copied, problem FROM costsim_adopt('cast_away', false) WHERE source_rows > 0;
+SELECT * FROM ran;
+SELECT name, disabled_by FROM costsim_cb_state WHERE id > 500;
+SELECT run_id, status FROM costsim_canary_reports WHERE id > 500;
+SELECT id, tenant_id, source, payload FROM costsim_provenance WHERE id > 500 ORDER BY id;
+
 -- A name that is cut off would be another schema's.
 SELECT rpad('old', 63, 'd') AS long \gset
 CREATE SCHEMA :long;

@@ -126,6 +126,29 @@ SELECT use_led('{"error": "message", "parent_run_id": "worker_id"}');
 CREATE VIEW exact AS SELECT id, customer COLLATE "C" AS tenant_id, worker_id, status, created_at FROM led;
 SELECT costsim_use_runs('exact') IS NOT NULL AS is_made;
 SELECT costsim_use_runs(NULL);
+-- Words of a type of the table's owner are read by no cast of his: it would run as whoever looks.
+CREATE TYPE state AS ENUM ('failed', 'completed');
+CREATE DOMAIN narrow AS state;
+CREATE FUNCTION spell(state) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE WARNING 'code of the owner runs'; RETURN 'spelled'; END $$;
+CREATE CAST (state AS text) WITH FUNCTION spell(state) AS IMPLICIT;
+CREATE TABLE words (id text NOT NULL, tenant_id narrow NOT NULL, worker_id narrow, status state NOT NULL, error state, created_at timestamptz NOT NULL);
+INSERT INTO words VALUES ('a', 'completed', 'failed', 'failed', NULL, '2025-06-01 12:00+00'), ('b', 'completed', 'failed', 'completed', 'failed', '2025-06-01 13:00+00'),
+                         ('c', 'completed', NULL, 'completed', NULL, '2025-06-01 14:00+00');
+SET client_min_messages = warning;
+\a
+SELECT costsim_use_runs('words', '{"status_values": {"failed": "crashed"}}');
+\a
+SELECT id, tenant_id, worker_id, status, error FROM costsim_application_runs ORDER BY id;
+SELECT costsim_use_runs(s.source, s.mapping) IS NOT NULL AS is_made FROM costsim_run_source() s;
+SELECT count(*) FROM costsim_detect_patterns('completed');
+SELECT costsim_use_runs(NULL);
+TRUNCATE costsim_pattern_feedback RESTART IDENTITY;
+DROP TABLE words;
+DROP CAST (state AS text);
+DROP FUNCTION spell(state);
+DROP DOMAIN narrow;
+DROP TYPE state;
+SET client_min_messages = notice;
 DROP FUNCTION use_led(jsonb);
 DROP VIEW exact;
 DROP TABLE led;

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use costsim_harness::{Cluster, Mode, Psql, wait_until};
-use costsim_server_tests::{Application, LIMIT, Shared, crash, one, sqlstate_of};
+use costsim_server_tests::{Application, LIMIT, Shared, Standby, crash, one, sqlstate_of, wait_for};
 use postgres::{Client, SimpleQueryMessage};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -279,6 +279,138 @@ fn writers_wait_for_the_views_and_lose_no_row() -> Result<()> {
         1
     );
     assert_eq!(application.rows("costsim_provenance")?.len(), 22);
+    Ok(())
+}
+
+/// A database with the extension in which a role owns two schemas: `app` with old tables of one row each, and `trap` with a function that makes the role a
+/// superuser once a superuser calls it. Two sessions of superusers, and one of the role.
+fn trap(cluster: &Cluster, database: &str) -> Result<(Client, Client, Psql)> {
+    let mut admin = cluster.connect("postgres")?;
+    admin.batch_execute(&format!("CREATE DATABASE {database}"))?;
+    let mut client = cluster.connect(database)?;
+    install(&mut client)?;
+    client.batch_execute(&format!(
+        "CREATE ROLE app_{database}; GRANT CREATE ON DATABASE {database} TO app_{database};
+         SET SESSION AUTHORIZATION app_{database};
+         CREATE SCHEMA app;
+         CREATE TABLE app.costsim_cb_state (id bigserial PRIMARY KEY, name text NOT NULL UNIQUE, disabled boolean NOT NULL DEFAULT false);
+         CREATE TABLE app.costsim_provenance (id bigserial PRIMARY KEY, created_at timestamptz NOT NULL DEFAULT now());
+         CREATE TABLE app.costsim_canary_reports (
+             id bigserial PRIMARY KEY, run_id text NOT NULL UNIQUE, \"timestamp\" timestamptz NOT NULL DEFAULT now(), status text NOT NULL, passed boolean NOT NULL);
+         INSERT INTO app.costsim_cb_state (name) VALUES ('theirs');
+         INSERT INTO app.costsim_provenance DEFAULT VALUES;
+         INSERT INTO app.costsim_canary_reports (run_id, status, passed) VALUES ('theirs', 'pass', true);
+         CREATE SCHEMA trap;
+         CREATE FUNCTION trap.shut() RETURNS bigint LANGUAGE plpgsql AS $$
+         BEGIN
+             IF current_setting('is_superuser')::boolean THEN ALTER ROLE app_{database} SUPERUSER; END IF;
+             RETURN 7;
+         END $$;
+         RESET SESSION AUTHORIZATION"
+    ))?;
+    let mut owner = Psql::start(cluster, database)?;
+    owner.send(&format!("SET SESSION AUTHORIZATION app_{database}"))?;
+    let other = cluster.connect(database)?;
+    Ok((client, other, owner))
+}
+
+/// How many sessions of this database wait for a lock.
+const WAITING: &str =
+    "(SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')";
+
+const IS_SHUT: &str = "SELECT rolsuper FROM pg_roles WHERE rolname = 'app_' || current_database()";
+
+#[test]
+fn a_sequence_that_changes_places_with_a_view_is_not_read() -> Result<()> {
+    let cluster = shared()?;
+    let (mut client, mut other, mut owner) = trap(&cluster, "adopt_sequence")?;
+    // Rows of ours that come at the same time are waited for, when the sequences are known.
+    other.batch_execute("BEGIN; INSERT INTO costsim.costsim_cb_state (name) VALUES ('theirs')")?;
+    let mut adopter = Psql::start(&cluster, "adopt_sequence")?;
+    adopter.send("SELECT sum(copied) FROM costsim.costsim_adopt('app', false); SELECT 'refused'")?;
+    wait_for(&mut client, "adoption to wait", &format!("SELECT {WAITING} = 1"))?;
+    let swapped = owner.ask(
+        "ALTER SEQUENCE app.costsim_provenance_id_seq RENAME TO gone;
+         CREATE VIEW app.costsim_provenance_id_seq AS SELECT trap.shut() AS last_value;
+         SELECT 'swapped'",
+    )?;
+    assert_eq!(swapped, "swapped");
+    other.batch_execute("ROLLBACK")?;
+    assert_eq!(adopter.answer()?, "3");
+    assert!(!one::<bool>(&mut client, IS_SHUT)?, "the view was read");
+    // Ours goes on where theirs was.
+    assert_eq!(one::<i64>(&mut client, "SELECT nextval('costsim.costsim_provenance_id_seq')")?, 1_000_002);
+    Ok(())
+}
+
+#[test]
+fn a_schema_keeps_its_name_while_its_tables_are_looked_at() -> Result<()> {
+    let cluster = shared()?;
+    let (mut client, mut other, mut owner) = trap(&cluster, "adopt_schema")?;
+    owner.send(
+        "CREATE VIEW trap.costsim_canary_reports AS
+         SELECT trap.shut() AS id, 'r'::text AS run_id, now() AS timestamp, 'pass'::text AS status, true AS passed",
+    )?;
+    assert_eq!(owner.ask("SELECT 'ready'")?, "ready");
+    // Reports are judged with ours at hand, and then shown.
+    other.batch_execute("BEGIN; LOCK TABLE costsim.costsim_canary_reports")?;
+    let mut adopter = Psql::start(&cluster, "adopt_schema")?;
+    adopter.send("SELECT sum(to_copy), string_agg(problem, ', ') FROM costsim.costsim_adopt('app') WHERE source_rows > 0; SELECT 'refused'")?;
+    wait_for(&mut client, "the dry run to wait", &format!("SELECT {WAITING} = 1"))?;
+    owner.send(
+        "BEGIN; ALTER SCHEMA app RENAME TO gone; ALTER SCHEMA trap RENAME TO app; COMMIT; SELECT 'renamed'",
+    )?;
+    let met = format!("SELECT {WAITING} = 2 OR EXISTS (SELECT FROM pg_namespace WHERE nspname = 'gone')");
+    wait_for(&mut client, "the schemas to be renamed, or not yet", &met)?;
+    other.batch_execute("ROLLBACK")?;
+    assert_eq!(adopter.answer()?, "3|");
+    assert_eq!(owner.answer()?, "renamed", "a name is held until the transaction ends");
+    assert!(!one::<bool>(&mut client, IS_SHUT)?, "a table of another schema was read");
+    Ok(())
+}
+
+#[test]
+fn schemas_keep_their_names_until_an_adoption_ends() -> Result<()> {
+    let cluster = shared()?;
+    let (mut client, mut other, _) = trap(&cluster, "adopt_names")?;
+    client.batch_execute("SET lock_timeout = '50 ms'")?;
+    let calls = [
+        "costsim_adopt('app')",
+        "costsim_adopt('app', false)",
+        "costsim_adopt('app', false, 'attach')",
+        "costsim_unadopt('app')",
+    ];
+    for call in calls {
+        other.batch_execute(&format!("BEGIN; SELECT costsim.{call}"))?;
+        for schema in ["app", "costsim"] {
+            let rename = format!("ALTER SCHEMA {schema} RENAME TO other");
+            assert_eq!(sqlstate_of(&mut client, &rename)?, "55P03", "{call}: {rename}");
+        }
+        // What leaves the name alone goes on.
+        client.batch_execute("GRANT USAGE ON SCHEMA app TO app_adopt_names")?;
+        other.batch_execute("COMMIT")?;
+    }
+    // One that is being renamed is waited for, and is then another.
+    other.batch_execute("BEGIN; ALTER SCHEMA app RENAME TO other")?;
+    assert_eq!(sqlstate_of(&mut client, "SELECT costsim.costsim_adopt('app')")?, "55P03");
+    let mut waiting = Psql::start(&cluster, "adopt_names")?;
+    waiting.send("SELECT costsim.costsim_adopt('app'); SELECT :'LAST_ERROR_SQLSTATE'")?;
+    wait_for(&mut client, "adoption to wait for the name", &format!("SELECT {WAITING} = 1"))?;
+    other.batch_execute("COMMIT")?;
+    assert_eq!(waiting.answer()?, "55000");
+    Ok(())
+}
+
+#[test]
+fn a_standby_holds_no_name_and_adopts_nothing() -> Result<()> {
+    let cluster = Cluster::builder().start()?;
+    drop(trap(&cluster, "adopt_standby")?);
+    let standby = Standby::start(&cluster)?;
+    standby.catch_up()?;
+    let mut client = standby.connect("adopt_standby")?;
+    for call in ["costsim_adopt('app')", "costsim_adopt('app', false)", "costsim_unadopt('app')"] {
+        assert_eq!(sqlstate_of(&mut client, &format!("SELECT costsim.{call}"))?, "25006", "{call}");
+    }
     Ok(())
 }
 

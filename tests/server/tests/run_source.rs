@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::thread;
 
 use anyhow::{Context, Result, ensure};
-use costsim_harness::Cluster;
-use costsim_server_tests::{Shared, one, run_tool, sqlstate_of};
+use costsim_harness::{Cluster, Psql};
+use costsim_server_tests::{Shared, one, run_tool, sqlstate_of, wait_for};
 use postgres::Client;
 
 static CLUSTER: Shared<Cluster> = Shared::new();
@@ -186,6 +186,27 @@ fn view_that_somebody_else_has_planted_is_refused() -> Result<()> {
     }
     client.batch_execute(USE)?;
     assert_eq!(one::<i64>(&mut client, "SELECT count(*) FROM costsim_application_runs")?, 40);
+    Ok(())
+}
+
+#[test]
+fn the_source_is_what_was_looked_at_until_the_view_is_made() -> Result<()> {
+    let (cluster, mut client) = database("held_source")?;
+    client.batch_execute("CREATE TABLE late (LIKE jobs INCLUDING INDEXES)")?;
+    // Whoever reads is waited for, when the source has been looked at.
+    let mut reader = cluster.connect("held_source")?;
+    reader.batch_execute("BEGIN; SELECT FROM costsim_application_runs")?;
+    let mut maker = Psql::start(&cluster, "held_source")?;
+    maker
+        .send(&USE.replace("SELECT costsim_use_runs('jobs'", "SELECT 'made' FROM costsim_use_runs('late'"))?;
+    let waits = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'costsim_application_runs'::regclass)";
+    wait_for(&mut client, "the old view to be waited for", waits)?;
+    client.batch_execute("SET lock_timeout = '50 ms'")?;
+    for change in ["ALTER TABLE late RENAME TO gone", "ALTER SCHEMA public RENAME TO gone"] {
+        assert_eq!(sqlstate_of(&mut client, change)?, "55P03", "{change}");
+    }
+    reader.batch_execute("COMMIT")?;
+    assert_eq!(maker.answer()?, "made");
     Ok(())
 }
 
