@@ -16,6 +16,7 @@
 //! None assigns a transaction id by itself, so all work on a standby when the text only reads.
 
 mod home;
+mod locks;
 mod names;
 mod server;
 mod statement;
@@ -30,16 +31,17 @@ pub use home::{
     accept_changes, as_owner, as_owner_of, as_servant, is_at_least, relation, serve_as, tell_of_change,
     watch_relations,
 };
+pub use locks::{Lock, lock_all};
 pub use names::{hold_relation, hold_schema};
 pub use server::{
     database_name, deadlock_timeout, has_lasting_snapshot, is_read_only, is_replicating, is_serializable,
-    lock_timeout, require_primary, require_writable, strong_random, timeline,
+    require_primary, require_writable, strong_random, timeline,
 };
 pub use statement::{Row, Statement, column, nullable, rows_once, rows_once_now, run_command, run_once};
 pub use transaction::{
     Refusal, attempt, catch, check_deferred_constraints, contain, contain_within, current_subtransaction,
     has_written, lasting_transaction, make_commit_durable, rehearse, subtransaction, transaction,
-    transaction_within, wait_at_most, was_denied, watch_ends, with_latest_snapshot, with_lock_timeout,
+    transaction_within, wait_at_most, was_denied, watch_ends, with_latest_snapshot,
     with_statement_timeout_for_locks, with_transaction_snapshot,
 };
 pub use version::{LIBRARY_VERSION, installed_version, is_known, is_newer, version_trouble};

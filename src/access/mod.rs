@@ -13,16 +13,13 @@
 pub mod scope;
 
 use std::cell::Cell;
-use std::panic::AssertUnwindSafe;
 
-use chrono::TimeDelta;
 use pgrx::pg_sys;
 use pgrx::pg_sys::BuiltinOid::{BOOLOID, OIDOID, TEXTOID};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use pgrx::trigger_support::PgTriggerError;
 
-use crate::clock;
 use crate::convert::argument_type;
 use crate::db::{self, Statement, column, nullable};
 use crate::error::{Answer, Error, Result, required};
@@ -141,14 +138,14 @@ static POLICIES: Statement = Statement::current(
            JOIN @schema@._costsim_objects() o ON o.object_id = p.polrelid AND o.kind = 'table'
           WHERE p.polname ~ '^costsim_(reader|app|operator|worker)_[0-9]+_'
             AND (split_part(p.polname, '_', 3) = $1::text OR $1 IS NULL AND EXISTS (SELECT FROM wanted w WHERE w.name = p.polname)))
-     SELECT s.command, s.object
-       FROM (SELECT format('DROP POLICY %I ON %s', p.polname, p.object) AS command, p.object, 1 AS step FROM present p WHERE NOT p.fits
+     SELECT s.command, s.object_id
+       FROM (SELECT format('DROP POLICY %I ON %s', p.polname, p.object) AS command, p.object_id, p.object, 1 AS step FROM present p WHERE NOT p.fits
               UNION ALL
              SELECT format('CREATE POLICY %I ON %s TO %I USING (%s)', w.name, w.object, w.rolname,
                            CASE WHEN w.tenant IS NULL THEN 'tenant_id = nullif(current_setting(''costsim.tenant_id''::text, true), ''''::text)'
                                 WHEN w.tenant = '*' THEN 'true'
                                 ELSE format('tenant_id = %L::text', w.tenant) END),
-                    w.object, 2
+                    w.object_id, w.object, 2
                FROM wanted w
               WHERE NOT EXISTS (SELECT FROM present p WHERE p.object_id = w.object_id AND p.polname = w.name AND p.fits)) s
       ORDER BY s.object, s.step, s.command",
@@ -337,63 +334,12 @@ fn run_all(commands: &'static Statement, arguments: &[pgrx::datum::DatumWithOid<
 /// Makes the policies of a role (`None`: of all) those of what it was granted: whether there was anything to change.
 fn make_policies(grantee: Option<pg_sys::Oid>) -> Result<bool> {
     let changes = || POLICIES.rows(&[grantee.into()], |row| Ok((column(row, 1)?, column(row, 2)?)));
-    let mut tables: Vec<String> = changes()?.into_iter().map(|(_, table): (String, String)| table).collect();
+    let mut tables: Vec<pg_sys::Oid> = changes()?.into_iter().map(|(_, table): (String, _)| table).collect();
     tables.dedup();
-    lock_all(tables)?;
-    let commands: Vec<(String, String)> = changes()?;
+    db::lock_all(tables.into_iter().map(|table| (table, pg_sys::AccessExclusiveLock)).collect())?;
+    let commands: Vec<(String, pg_sys::Oid)> = changes()?;
     commands.iter().try_for_each(|(command, _)| db::run_once(command, &[], |_| Ok(())).map(drop))?;
     Ok(!commands.is_empty())
-}
-
-/// Locks tables against everybody, for the rest of the transaction. Whoever uses one of them may want another next, in whatever order: so a wait is only
-/// for the first, while none is held, and a short one for the others, or all are let go and the one that was in use comes first. An attempt in which others
-/// are waited for ends before a session that waits for us looks for a deadlock. One that waits long, for the first alone, has autovacuum make way.
-fn lock_all(mut tables: Vec<String>) -> Result<()> {
-    if tables.is_empty() {
-        return Ok(());
-    }
-    let began = clock::now();
-    let patience = db::deadlock_timeout();
-    for attempt in 0_u64.. {
-        let left = match db::lock_timeout() {
-            None => patience * 2,
-            Some(limit) => limit - (clock::now() - began),
-        };
-        let in_use = Cell::new(0);
-        if left > TimeDelta::zero() {
-            let is_long = attempt % 2 == 1;
-            let first = left.min(if is_long { patience * 2 } else { patience / 2 });
-            let others = if is_long { TimeDelta::zero() } else { left.min(patience / 4) };
-            let (tables, in_use) = (AssertUnwindSafe(&tables), AssertUnwindSafe(&in_use));
-            let is_done = db::catch(PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE, move || {
-                let (tables, in_use) = (*tables, *in_use);
-                let mut deadline = clock::now() + first;
-                for (place, table) in tables.iter().enumerate() {
-                    in_use.set(place);
-                    let left = deadline - clock::now();
-                    if left > TimeDelta::zero() {
-                        let lock = format!("LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE");
-                        db::with_lock_timeout(left, || db::run_once(&lock, &[], |_| Ok(())))?;
-                    } else {
-                        let lock = format!("LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE NOWAIT");
-                        db::run_once(&lock, &[], |_| Ok(()))?;
-                    }
-                    if place == 0 {
-                        deadline = clock::now() + others;
-                    }
-                }
-                Ok(())
-            })?;
-            if is_done.is_some() {
-                return Ok(());
-            }
-        }
-        if left <= TimeDelta::zero() {
-            return Err(Error::InUse { table: tables.swap_remove(0) });
-        }
-        tables[..=in_use.get()].rotate_right(1);
-    }
-    Ok(())
 }
 
 /// After rows of costsim_granted were inserted by a restore.

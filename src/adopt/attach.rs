@@ -9,9 +9,9 @@ use pgrx::pg_sys::BuiltinOid::{OIDOID, TEXTOID};
 use pgrx::spi::quote_identifier;
 
 use super::judge::rows;
-use super::run;
-use super::source::{Column, Found, Old, SUFFIX, Source};
-use super::table::Table;
+use super::source::{Column, Found, Old, SUFFIX, Source, sequences};
+use super::table::{TABLES, Table};
+use super::{locks, ours, run};
 use crate::db::{self, Statement, column, nullable};
 use crate::error::{Error, Result};
 
@@ -39,7 +39,14 @@ static OBSTACLES: Statement = Statement::deciding(
               UNION
              SELECT 'publication ' || quote_ident(p.pubname) FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid WHERE r.prrelid = $1
               UNION
+             SELECT 'publication ' || quote_ident(p.pubname) FROM pg_publication p, pg_get_publication_tables(p.pubname::text) t WHERE t.relid = $1
+              UNION
              SELECT 'parent table ' || i.inhparent::regclass FROM pg_inherits i WHERE i.inhrelid = $1
+              UNION
+             SELECT CASE WHEN c.relispartition THEN 'partition ' ELSE 'child table ' END || c.oid::regclass
+               FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = $1
+              UNION
+             SELECT 'partition key ' || pg_get_partkeydef(c.oid) FROM pg_class c WHERE c.oid = $1 AND c.relkind = 'p'
               UNION
              SELECT 'extension ' || quote_ident(e.extname) FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
               WHERE d.classid = 'pg_class'::regclass AND d.objid = $1 AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
@@ -63,14 +70,18 @@ static GRANTS: Statement = Statement::deciding(
     &[OIDOID, TEXTOID],
 );
 
-/// What would have other rows come into a table than are written.
+/// What would have other rows come into a table than are written, or go that were never shown.
 static MEDDLERS: Statement = Statement::deciding(
     "SELECT string_agg(m.what, ', ' ORDER BY m.what COLLATE \"C\")
        FROM (SELECT 'trigger ' || quote_ident(t.tgname) AS what FROM pg_trigger t WHERE t.tgrelid = $1 AND NOT t.tgisinternal
               UNION ALL
              SELECT 'rule ' || quote_ident(r.rulename) FROM pg_rewrite r WHERE r.ev_class = $1
               UNION ALL
-             SELECT 'row-level security' FROM pg_class c WHERE c.oid = $1 AND c.relrowsecurity) m",
+             SELECT 'row-level security' FROM pg_class c WHERE c.oid = $1 AND c.relrowsecurity
+              UNION ALL
+             SELECT 'parent table ' || i.inhparent::regclass FROM pg_inherits i WHERE i.inhrelid = $1
+              UNION ALL
+             SELECT 'child table ' || i.inhrelid::regclass FROM pg_inherits i WHERE i.inhparent = $1) m",
     &[OIDOID],
 );
 
@@ -117,19 +128,14 @@ pub fn put_in_place(table: &Table, source: &Source, home: &str) -> Result<()> {
 
 /// Keeps everybody from views, old tables and ours.
 pub fn lock(sources: &[Source]) -> Result<()> {
-    let names: Vec<_> = sources
-        .iter()
-        .filter_map(|source| match &source.found {
-            Found::Attached(old) => Some([source.name.as_str(), old.name.as_str()]),
-            _ => None,
-        })
-        .flatten()
-        .collect();
-    if names.is_empty() {
-        Ok(())
-    } else {
-        run(&format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", names.join(", ")))
+    let mut wanted = Vec::new();
+    for (table, source) in TABLES.iter().zip(sources) {
+        if let Found::Attached(old) = &source.found {
+            wanted.extend(locks(&[source.oid, old.oid, ours(table)?], pg_sys::AccessExclusiveLock));
+            wanted.extend(locks(&sequences(old.oid)?, pg_sys::AccessExclusiveLock));
+        }
     }
+    db::lock_all(wanted)
 }
 
 /// A table that has come meanwhile is not locked.

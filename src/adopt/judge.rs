@@ -56,7 +56,7 @@ impl Table {
                 if self.kind == Of::State && theirs.iter().any(|it| it.name == "updated_at") {
                     order.push("updated_at DESC NULLS LAST".into());
                 }
-                order.push("ctid".into());
+                order.push("tableoid, ctid".into());
                 whens.push(format!(
                     "WHEN row_number() OVER (PARTITION BY {key} ORDER BY {}) > 1 THEN 'another row has the same {key}'",
                     list(order)

@@ -14,13 +14,15 @@ mod judge;
 mod source;
 mod table;
 
+use std::ffi::CString;
+
 use chrono::TimeDelta;
 use pgrx::iter::TableIterator;
 use pgrx::pg_sys::{self, BuiltinOid, panic::ErrorReport};
 use pgrx::prelude::*;
 
 use crate::convert::{self, Jsonb};
-use crate::db::{self, Statement, column, nullable};
+use crate::db::{self, Lock, Statement, column, nullable};
 use crate::error::{Answer, Error, Result, required};
 use judge::GREATEST_ID;
 use source::{Found, Source};
@@ -128,7 +130,7 @@ fn costsim_adopt(
     if is_dry {
         keep_as_they_are(&sources)?;
     } else {
-        lock(&home, &sources, mode)?;
+        lock(&sources, mode)?;
     }
     // What was waited for may have changed them.
     let locked = std::mem::replace(&mut sources, source::find(schema)?);
@@ -253,10 +255,11 @@ fn require_owned(sources: &[Source]) -> Result<()> {
     }
 }
 
-/// A table that has come meanwhile is not locked.
+/// A table, or a child of one, that has come meanwhile is not locked.
 fn require_same(locked: &[Source], sources: &[Source]) -> Result<()> {
     let is_table = |source: &Source| matches!(source.found, Found::Table(_));
-    let is_locked = |before, now: &Source| is_table(before) && before.oid == now.oid;
+    let is_locked =
+        |before: &Source, now: &Source| is_table(before) && before.oid == now.oid && before.tree == now.tree;
     match locked.iter().zip(sources).find(|(before, now)| is_table(now) && !is_locked(before, now)) {
         None => Ok(()),
         Some((_, now)) => Err(Error::Stays {
@@ -268,33 +271,43 @@ fn require_same(locked: &[Source], sources: &[Source]) -> Result<()> {
 
 /// Keeps everybody from changing what the old tables are made of; writers go on. Nobody can put an index on one between the look at it and the reading.
 fn keep_as_they_are(sources: &[Source]) -> Result<()> {
-    let names = tables(sources);
-    if names.is_empty() {
+    if tables(sources).next().is_none() {
         return Ok(());
     }
-    run(&format!("LOCK TABLE {} IN SHARE UPDATE EXCLUSIVE MODE", names.join(", ")))
+    db::lock_all(tables(sources).flat_map(|it| locks(&it.tree, pg_sys::ShareUpdateExclusiveLock)).collect())
 }
 
-fn tables(sources: &[Source]) -> Vec<&str> {
-    let tables = sources.iter().filter(|source| matches!(source.found, Found::Table(_)));
-    tables.map(|source| source.name.as_str()).collect()
+fn tables(sources: &[Source]) -> impl Iterator<Item = &Source> {
+    sources.iter().filter(|source| matches!(source.found, Found::Table(_)))
 }
 
-/// Keeps everybody from writing to the old tables, and others from adopting.
-fn lock(home: &str, sources: &[Source], mode: Mode) -> Result<()> {
-    let names = tables(sources);
-    // Writers of ours go on.
-    let ours: Vec<_> = TABLES.iter().map(|table| format!("{home}.{}", table.name)).collect();
-    run(&format!("LOCK TABLE {} IN SHARE UPDATE EXCLUSIVE MODE", ours.join(", ")))?;
-    if names.is_empty() {
-        return Ok(());
+fn locks(relations: &[pg_sys::Oid], mode: u32) -> impl Iterator<Item = Lock> {
+    relations.iter().map(move |relation| (*relation, mode))
+}
+
+/// One of our tables.
+fn ours(table: &Table) -> Result<pg_sys::Oid> {
+    let name = CString::new(table.name).map_err(|error| Error::Internal(error.to_string()))?;
+    db::relation(&name)
+}
+
+/// Keeps everybody from writing to the old tables, and others from adopting: all at once, what is raised later could meet a reader that wants to write.
+fn lock(sources: &[Source], mode: Mode) -> Result<()> {
+    let mut wanted = Vec::new();
+    for table in &TABLES {
+        // Writers of ours go on.
+        wanted.push((ours(table)?, pg_sys::ShareUpdateExclusiveLock));
     }
-    // Raised later, it could meet a reader that wants to write.
-    let strength = match mode {
-        Mode::Copy => "SHARE ROW EXCLUSIVE",
-        Mode::Attach => "ACCESS EXCLUSIVE",
-    };
-    run(&format!("LOCK TABLE {} IN {strength} MODE", names.join(", ")))
+    for source in tables(sources) {
+        match mode {
+            Mode::Copy => wanted.extend(locks(&source.tree, pg_sys::ShareRowExclusiveLock)),
+            Mode::Attach => {
+                wanted.extend(locks(&source.tree, pg_sys::AccessExclusiveLock));
+                wanted.extend(locks(&source::sequences(source.oid)?, pg_sys::AccessExclusiveLock));
+            }
+        }
+    }
+    db::lock_all(wanted)
 }
 
 fn adopt(plan: &Plan<'_>) -> Result<Vec<Verdict>> {

@@ -16,6 +16,8 @@ pub struct Source {
     pub name: String,
     pub found: Found,
     pub oid: pg_sys::Oid,
+    /// The same, and what inherits from it.
+    pub tree: Vec<pg_sys::Oid>,
     /// Whether the caller may act as its owner, where there is something.
     pub is_owned: bool,
     /// The sequence of its ids, quoted with its schema.
@@ -48,7 +50,7 @@ pub struct Column {
     pub base: pg_sys::Oid,
     pub type_name: String,
     pub is_enum: bool,
-    /// Whether no two rows have the same value, by an index of this column alone.
+    /// Whether no two rows have the same value, by an index of this column alone; an index of a parent has nothing of its children.
     pub is_unique: bool,
 }
 
@@ -75,10 +77,27 @@ static COLUMNS: Statement = Statement::deciding(
      SELECT a.attname::text, t.oid, format_type(a.atttypid, a.atttypmod), t.typtype = 'e',
             EXISTS (SELECT FROM pg_index i WHERE i.indrelid = $1 AND i.indisunique AND i.indisvalid AND i.indpred IS NULL
                                              AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum)
+            AND NOT EXISTS (SELECT FROM pg_inherits h JOIN pg_class c ON c.oid = h.inhparent AND c.relkind = 'r' WHERE h.inhparent = $1)
        FROM base b
        JOIN pg_type t ON t.oid = b.type AND t.typtype <> 'd'
        JOIN pg_attribute a ON a.attrelid = $1 AND a.attnum = b.attnum
       ORDER BY a.attnum",
+    &[OIDOID],
+);
+
+static TREE: Statement = Statement::deciding(
+    "WITH RECURSIVE tree (oid) AS (
+         SELECT $1
+          UNION
+         SELECT i.inhrelid FROM tree t JOIN pg_inherits i ON i.inhparent = t.oid)
+     SELECT t.oid FROM tree t ORDER BY t.oid",
+    &[OIDOID],
+);
+
+static SEQUENCES: Statement = Statement::deciding(
+    "SELECT s.oid FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'
+      WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND d.deptype IN ('a', 'i')
+      ORDER BY s.oid",
     &[OIDOID],
 );
 
@@ -162,6 +181,11 @@ fn columns(table: pg_sys::Oid) -> Result<Vec<Column>> {
     })
 }
 
+/// The sequences of a table's columns. Renaming one takes a lock that every transaction which has drawn from it is in the way of.
+pub fn sequences(table: pg_sys::Oid) -> Result<Vec<pg_sys::Oid>> {
+    SEQUENCES.rows(&[table.into()], |row| column(row, 1))
+}
+
 fn is_ours(view: pg_sys::Oid, table: &str) -> Result<bool> {
     Ok(IS_OURS.row(&[view.into(), table.into()], |row| column(row, 1))?.unwrap_or(false))
 }
@@ -184,6 +208,7 @@ pub fn find(schema: &str) -> Result<Vec<Source>> {
                 name: format!("{quoted}.{}", table.name),
                 found: Found::Nothing,
                 oid: pg_sys::InvalidOid,
+                tree: Vec::new(),
                 is_owned: true,
                 sequence: None,
                 sequence_oid: None,
@@ -215,8 +240,9 @@ pub fn find(schema: &str) -> Result<Vec<Source>> {
                 ("f", _) => not_a_table("a foreign table"),
                 _ => not_a_table("something else"),
             };
+            let tree = TREE.rows(&[it.oid.into()], |row| column(row, 1))?;
             let (sequence, sequence_oid) = (it.sequence, it.sequence_oid);
-            Ok(Source { name: it.name, found, oid: it.oid, is_owned, sequence, sequence_oid })
+            Ok(Source { name: it.name, found, oid: it.oid, tree, is_owned, sequence, sequence_oid })
         })
         .collect()
 }

@@ -12,8 +12,7 @@ CREATE TABLE old.costsim_canary_reports (
     "timestamp" timestamptz NOT NULL DEFAULT now(), status varchar(20) NOT NULL, passed boolean NOT NULL DEFAULT true, total_samples smallint NOT NULL DEFAULT 0,
     kl_divergence real, failure_reasons_json text);
 CREATE TABLE old.costsim_provenance (
-    id bigint NOT NULL, v1_cost numeric(12,4), payload json, created_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (id, created_at)) PARTITION BY RANGE (created_at);
-CREATE TABLE old.p PARTITION OF old.costsim_provenance DEFAULT;
+    id bigint NOT NULL, v1_cost numeric(12,4), payload json, created_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (id, created_at));
 GRANT SELECT (run_id), UPDATE (status) ON old.costsim_canary_reports TO costsim_regress_reader;
 GRANT SELECT ON old.costsim_provenance TO PUBLIC;
 INSERT INTO old.costsim_canary_reports (run_id, status, kl_divergence) VALUES ('one', 'pass', 0.25), ('two', 'fail', NULL), ('three', 'error', 'NaN');
