@@ -180,14 +180,6 @@ VOLATILE PARALLEL UNSAFE
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'costsim_create_feature_tag_wrapper';
 
-CREATE OR REPLACE FUNCTION @extschema@.costsim_set_cost_time_zone(
-    "tenant_id" TEXT,
-    "time_zone" TEXT
-) RETURNS bool
-VOLATILE PARALLEL UNSAFE
-LANGUAGE c
-AS 'MODULE_PATHNAME', 'costsim_set_cost_time_zone_wrapper';
-
 CREATE OR REPLACE FUNCTION @extschema@.costsim_update_feature_tag(
     "tenant_id" TEXT,
     "tag" TEXT,
@@ -196,6 +188,14 @@ CREATE OR REPLACE FUNCTION @extschema@.costsim_update_feature_tag(
 VOLATILE PARALLEL UNSAFE
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'costsim_update_feature_tag_wrapper';
+
+CREATE OR REPLACE FUNCTION @extschema@.costsim_set_cost_time_zone(
+    "tenant_id" TEXT,
+    "time_zone" TEXT
+) RETURNS bool
+VOLATILE PARALLEL UNSAFE
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'costsim_set_cost_time_zone_wrapper';
 
 -- What a projection is made of, in one state of the data.
 CREATE OR REPLACE FUNCTION @extschema@._costsim_projection_facts(tenant_id text, lookback_days integer, as_of timestamptz)
@@ -235,6 +235,16 @@ COMMENT ON FUNCTION @extschema@._costsim_projection_facts(text, integer, timesta
 -- For the purge.
 CREATE INDEX costsim_cost_drift_ended_idx ON @extschema@.costsim_cost_drift (last_check_date) WHERE NOT is_active;
 
+CREATE OR REPLACE FUNCTION @extschema@.costsim_resolve_anomaly(
+    "tenant_id" TEXT,
+    "id" bigint,
+    "resolved_by" TEXT,
+    "note" TEXT DEFAULT NULL
+) RETURNS bool
+VOLATILE PARALLEL UNSAFE
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'costsim_resolve_anomaly_wrapper';
+
 CREATE OR REPLACE FUNCTION @extschema@.costsim_explain_anomaly(
     "tenant_id" TEXT,
     "entity_type" TEXT DEFAULT 'tenant',
@@ -256,6 +266,14 @@ STABLE PARALLEL UNSAFE
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'costsim_explain_anomaly_wrapper';
 
+CREATE OR REPLACE FUNCTION @extschema@.costsim_purge_anomalies(
+    "older_than" interval DEFAULT '400 days',
+    "max_rows" bigint DEFAULT 10000
+) RETURNS bigint
+VOLATILE PARALLEL UNSAFE
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'costsim_purge_anomalies_wrapper';
+
 CREATE OR REPLACE FUNCTION @extschema@.costsim_acknowledge_anomaly(
     "tenant_id" TEXT,
     "id" bigint,
@@ -275,24 +293,6 @@ CREATE OR REPLACE FUNCTION @extschema@.costsim_dismiss_anomaly(
 VOLATILE PARALLEL UNSAFE
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'costsim_dismiss_anomaly_wrapper';
-
-CREATE OR REPLACE FUNCTION @extschema@.costsim_purge_anomalies(
-    "older_than" interval DEFAULT '400 days',
-    "max_rows" bigint DEFAULT 10000
-) RETURNS bigint
-VOLATILE PARALLEL UNSAFE
-LANGUAGE c
-AS 'MODULE_PATHNAME', 'costsim_purge_anomalies_wrapper';
-
-CREATE OR REPLACE FUNCTION @extschema@.costsim_resolve_anomaly(
-    "tenant_id" TEXT,
-    "id" bigint,
-    "resolved_by" TEXT,
-    "note" TEXT DEFAULT NULL
-) RETURNS bool
-VOLATILE PARALLEL UNSAFE
-LANGUAGE c
-AS 'MODULE_PATHNAME', 'costsim_resolve_anomaly_wrapper';
 
 COMMENT ON FUNCTION @extschema@.costsim_purge_anomalies(interval, bigint) IS 'Deletes anomalies that have been over for longer than older_than, and breaches and ended drifts of days longer ago, the oldest first, at most max_rows: how many. What is open or acknowledged stays, and so does whatever is of a day or a month that is not over. Rows that somebody else is changing are passed over. The worker does the same by costsim.anomaly_retention. Runs with the rights of the tables'' owner, and is noted in costsim_maintenance. Errors: 22004; 22023 older_than negative, max_rows below 1; 25006 read-only.';
 
@@ -608,14 +608,6 @@ VOLATILE PARALLEL UNSAFE
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'costsim_purge_audit_failures_wrapper';
 
-CREATE FUNCTION @extschema@.costsim_purge_breaker_events(
-    "older_than" interval DEFAULT '90 days',
-    "max_rows" bigint DEFAULT 10000
-) RETURNS bigint
-VOLATILE PARALLEL UNSAFE
-LANGUAGE c
-AS 'MODULE_PATHNAME', 'costsim_purge_breaker_events_wrapper';
-
 CREATE FUNCTION @extschema@.costsim_purge_incidents(
     "older_than" interval DEFAULT '90 days',
     "max_rows" bigint DEFAULT 10000
@@ -623,6 +615,14 @@ CREATE FUNCTION @extschema@.costsim_purge_incidents(
 VOLATILE PARALLEL UNSAFE
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'costsim_purge_incidents_wrapper';
+
+CREATE FUNCTION @extschema@.costsim_purge_breaker_events(
+    "older_than" interval DEFAULT '90 days',
+    "max_rows" bigint DEFAULT 10000
+) RETURNS bigint
+VOLATILE PARALLEL UNSAFE
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'costsim_purge_breaker_events_wrapper';
 
 REVOKE ALL PRIVILEGES ON FUNCTION @extschema@.costsim_purge_leader_events(interval, bigint),
     @extschema@.costsim_purge_breaker_events(interval, bigint),
@@ -655,18 +655,6 @@ COMMENT ON FUNCTION @extschema@._costsim_retentions() IS 'What is purged by the 
 
 -- Rows of a database that the reference's ORM made: costsim_adopt and costsim_unadopt are in the library.
 
-CREATE FUNCTION @extschema@.costsim_unadopt(
-    "source_schema" TEXT
-) RETURNS TABLE (
-    "table_name" TEXT,
-    "written" bigint,
-    "removed" bigint
-)
-VOLATILE PARALLEL UNSAFE
-SET search_path TO pg_catalog, pg_temp
-LANGUAGE c
-AS 'MODULE_PATHNAME', 'costsim_unadopt_wrapper';
-
 CREATE FUNCTION @extschema@.costsim_adopt(
     "source_schema" TEXT,
     "dry_run" bool DEFAULT true,
@@ -686,6 +674,18 @@ VOLATILE PARALLEL UNSAFE
 SET search_path TO pg_catalog, pg_temp
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'costsim_adopt_wrapper';
+
+CREATE FUNCTION @extschema@.costsim_unadopt(
+    "source_schema" TEXT
+) RETURNS TABLE (
+    "table_name" TEXT,
+    "written" bigint,
+    "removed" bigint
+)
+VOLATILE PARALLEL UNSAFE
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'costsim_unadopt_wrapper';
 
 -- Who may call what of adoption, and what each function means.
 
@@ -1516,17 +1516,25 @@ BEGIN ATOMIC
            (w.is_configured
             OR NOT w.is_standby
                -- A server that came back without the library starts no worker, and its setting still says what was wanted.
-               AND ((SELECT f.is_listed FROM @extschema@._costsim_status_facts() f)
-                    OR EXISTS (SELECT FROM @extschema@.costsim_alert_queue q WHERE q.status = 'pending')
-                    OR EXISTS (SELECT FROM @extschema@.costsim_alerts a WHERE a.next_send_at IS NOT NULL AND a.sent_revision < a.revision)))::integer::double precision
-      FROM worker w
+               AND (f.is_listed
+                    -- Without an address nobody has promised to deliver what waits.
+                    OR f.has_target AND (EXISTS (SELECT FROM @extschema@.costsim_alert_queue q WHERE q.status = 'pending')
+                                         OR EXISTS (SELECT FROM @extschema@.costsim_alerts a WHERE a.next_send_at IS NOT NULL AND a.sent_revision < a.revision))))
+           ::integer::double precision
+      FROM worker w CROSS JOIN @extschema@._costsim_status_facts() f
     UNION ALL
     SELECT 'costsim_worker_last_beat_timestamp_seconds', '{}'::jsonb, extract(epoch FROM w.last_beat)::double precision FROM worker w
     UNION ALL
     SELECT 'costsim_task_last_run_timestamp_seconds', jsonb_build_object('task', m.task), extract(epoch FROM m.last_run_at)::double precision
       FROM @extschema@.costsim_maintenance m
     UNION ALL
-    SELECT 'costsim_task_failed', jsonb_build_object('task', m.task), (m.last_error IS NOT NULL)::integer::double precision FROM @extschema@.costsim_maintenance m
+    -- What is switched off is not tried again: its error would stay for ever.
+    SELECT 'costsim_task_failed', jsonb_build_object('task', m.task),
+           (m.last_error IS NOT NULL
+            AND CASE WHEN r.task IS NOT NULL THEN r.keeps IS NOT NULL
+                     WHEN m.task = 'detect_anomalies' THEN coalesce(current_setting('costsim.detect_interval'::text, true), '0'::text) <> '0'
+                     ELSE true END)::integer::double precision
+      FROM @extschema@.costsim_maintenance m LEFT JOIN @extschema@._costsim_retentions() r ON r.task = m.task
     UNION ALL
     SELECT 'costsim_task_rows_total', jsonb_build_object('task', m.task), sum(m.n)::double precision
       FROM (SELECT m.task, m.total_rows AS n FROM @extschema@.costsim_maintenance m
@@ -1842,10 +1850,10 @@ BEGIN ATOMIC
     (20, 'alert', 'costsim_alert_target_wanted', 'gauge', '', 'Whether costsim.alertmanager_url names an Alertmanager; while none does, alerts wait and that is no fault.'),
     (21, 'alert', 'costsim_alert_target_last_success_timestamp_seconds', 'gauge', 'target', 'When an Alertmanager last accepted a request; absent before the first.'),
     (22, 'worker', 'costsim_worker_up', 'gauge', '', 'Whether the background worker of this database runs on this server.'),
-    (23, 'worker', 'costsim_worker_wanted', 'gauge', '', 'Whether it should: costsim.databases names the database, or it was started, or alerts wait. 0 on a standby.'),
+    (23, 'worker', 'costsim_worker_wanted', 'gauge', '', 'Whether it should: costsim.databases names the database, or it was started, or alerts wait for an Alertmanager that is named. 0 on a standby.'),
     (24, 'worker', 'costsim_worker_last_beat_timestamp_seconds', 'gauge', '', 'When the worker last said that it lives; absent without one.'),
     (25, 'worker', 'costsim_task_last_run_timestamp_seconds', 'gauge', 'task', 'When a task of upkeep was last done.'),
-    (26, 'worker', 'costsim_task_failed', 'gauge', 'task', 'Whether its last run failed.'),
+    (26, 'worker', 'costsim_task_failed', 'gauge', 'task', 'Whether its last run failed; 0 once it is switched off.'),
     (27, 'worker', 'costsim_task_rows_total', 'counter', 'task', 'Rows, hours or tenants that the task has dealt with.'),
     (28, 'leader', 'costsim_leader_held', 'gauge', 'lock_id, lock', 'Whether anybody leads.'),
     (29, 'leader', 'costsim_leader_healthy', 'gauge', 'lock_id, lock', 'Whether the leader keeps to its lease and has a term; absent while nobody leads.'),

@@ -55,9 +55,16 @@ pub fn wait_for(client: &mut Client, what: &str, question: &str) -> Result<()> {
 
 /// kill -9 of a backend, which makes the server end all sessions and recover: a session of it afterwards. It takes new ones for a moment before, which
 /// end as well, so that an older one has to have ended first.
-pub fn kill_and_reconnect(cluster: &Cluster, pid: i32, session: &mut Client, database: &str) -> Result<Client> {
+pub fn kill_and_reconnect(
+    cluster: &Cluster,
+    pid: i32,
+    session: &mut Client,
+    database: &str,
+) -> Result<Client> {
     cluster.kill_backend(pid, Signal::KILL)?;
-    wait_until(LIMIT, "the server to notice", || Ok(session.simple_query("SELECT 1").is_err().then_some(())))?;
+    wait_until(LIMIT, "the server to notice", || {
+        Ok(session.simple_query("SELECT 1").is_err().then_some(()))
+    })?;
     wait_until(LIMIT, "the server to be back", || cluster.connect(database).map(Some))
 }
 

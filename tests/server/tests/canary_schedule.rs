@@ -2,7 +2,9 @@
 
 use anyhow::{Context, Result, ensure};
 use costsim_harness::{ClusterBuilder, HangingEndpoint, Mode, RecordingEndpoint, wait_until};
-use costsim_server_tests::{LIMIT, Site, Standby, crash, kill_and_reconnect, one, set, set_for_the_next_start, wait_for};
+use costsim_server_tests::{
+    LIMIT, Site, Standby, crash, kill_and_reconnect, one, set, set_for_the_next_start, wait_for,
+};
 use postgres::Client;
 use std::fs::OpenOptions;
 use std::io::Write as _;
