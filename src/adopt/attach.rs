@@ -197,12 +197,14 @@ fn carry_back(table: &Table, source: &Source, old: &Old) -> Result<(i64, i64)> {
         Ok(changing.iter().map(|name| each(name)).collect::<Result<Vec<_>>>()?.join(", "))
     };
     let quoted = |name: &str| quote_identifier(name);
-    let changed = rows(&format!(
+    let update = format!(
         "UPDATE {theirs} x SET {} FROM {view} o WHERE o.{key} = {their_key} AND ROW({}) IS DISTINCT FROM ROW({})",
         list(&|name| Ok(format!("{0} = o.{0}", quoted(name))))?,
         list(&reads)?,
         list(&|name| Ok(format!("o.{}", quoted(name))))?,
-    ))?;
+    );
+    // A table of keys alone has nothing to change.
+    let changed = if changing.is_empty() { 0 } else { rows(&update)? };
     let all: Vec<_> = columns.iter().map(|name| quoted(name)).collect();
     let added = rows(&format!(
         "INSERT INTO {theirs} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {view} o
