@@ -114,6 +114,8 @@ impl Server {
             move || {
                 for stream in listener.incoming() {
                     if closing.load(Ordering::SeqCst) {
+                        // A process that another test starts just now has the socket too, until it executes its program.
+                        rustix::net::shutdown(&listener, rustix::net::Shutdown::Both).ok();
                         return;
                     }
                     let Ok(stream) = stream else { continue };

@@ -486,7 +486,8 @@ fn extension_made_anew_elsewhere_while_alerts_are_raised_delivers_on() -> Result
         let outcome = (0..6).try_for_each(|round| {
             let schema = ["elsewhere", "public"][round % 2];
             // The server would drop a table's sequence before the table, and who writes locks them the other way round.
-            client.batch_execute("BEGIN; LOCK TABLE costsim_alert_queue; DROP EXTENSION costsim_pg; COMMIT")?;
+            client
+                .batch_execute("BEGIN; LOCK TABLE costsim_alert_queue; DROP EXTENSION costsim_pg; COMMIT")?;
             client.batch_execute(&format!("CREATE EXTENSION costsim_pg SCHEMA {schema}"))?;
             let name = format!("Round{round}");
             enqueue(&mut client, &name)?;
