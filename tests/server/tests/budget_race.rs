@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 static CLUSTER: Shared<Cluster> = Shared::new();
 
 fn cluster() -> Result<Arc<Cluster>> {
-    CLUSTER.get(|| Cluster::builder().conf("max_connections", "130").conf("shared_buffers", "64MB").start())
+    CLUSTER.get(|| Cluster::builder().conf("max_connections", "400").conf("shared_buffers", "64MB").start())
 }
 
 fn sessions() -> Result<usize> {

@@ -70,7 +70,7 @@ const FILL: &str = r#"
     INSERT INTO costsim_worker_runs (id, tenant_id, worker_id, status, error, created_at)
     SELECT 'failed ' || n, 'ünï', 'w', 'failed', 'no disk', now() - interval '1 hour' FROM generate_series(1, 3) n;
     SELECT count(*) FROM costsim_detect_patterns();
-    DO $$ BEGIN CREATE ROLE filled; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
+    DO $$ BEGIN CREATE ROLE filled; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
     SELECT costsim_grant('filled', 'app', 't');
 "#;
 
