@@ -169,17 +169,6 @@ VOLATILE PARALLEL UNSAFE
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'costsim_purge_backfill_wrapper';
 
-CREATE OR REPLACE FUNCTION @extschema@.costsim_create_feature_tag(
-    "tenant_id" TEXT,
-    "tag" TEXT,
-    "display_name" TEXT DEFAULT NULL,
-    "description" TEXT DEFAULT NULL,
-    "budget_cents" NUMERIC DEFAULT NULL
-) RETURNS @extschema@.costsim_feature_tags
-VOLATILE PARALLEL UNSAFE
-LANGUAGE c
-AS 'MODULE_PATHNAME', 'costsim_create_feature_tag_wrapper';
-
 CREATE OR REPLACE FUNCTION @extschema@.costsim_update_feature_tag(
     "tenant_id" TEXT,
     "tag" TEXT,
@@ -196,6 +185,17 @@ CREATE OR REPLACE FUNCTION @extschema@.costsim_set_cost_time_zone(
 VOLATILE PARALLEL UNSAFE
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'costsim_set_cost_time_zone_wrapper';
+
+CREATE OR REPLACE FUNCTION @extschema@.costsim_create_feature_tag(
+    "tenant_id" TEXT,
+    "tag" TEXT,
+    "display_name" TEXT DEFAULT NULL,
+    "description" TEXT DEFAULT NULL,
+    "budget_cents" NUMERIC DEFAULT NULL
+) RETURNS @extschema@.costsim_feature_tags
+VOLATILE PARALLEL UNSAFE
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'costsim_create_feature_tag_wrapper';
 
 -- What a projection is made of, in one state of the data.
 CREATE OR REPLACE FUNCTION @extschema@._costsim_projection_facts(tenant_id text, lookback_days integer, as_of timestamptz)
@@ -235,15 +235,15 @@ COMMENT ON FUNCTION @extschema@._costsim_projection_facts(text, integer, timesta
 -- For the purge.
 CREATE INDEX costsim_cost_drift_ended_idx ON @extschema@.costsim_cost_drift (last_check_date) WHERE NOT is_active;
 
-CREATE OR REPLACE FUNCTION @extschema@.costsim_resolve_anomaly(
+CREATE OR REPLACE FUNCTION @extschema@.costsim_acknowledge_anomaly(
     "tenant_id" TEXT,
     "id" bigint,
-    "resolved_by" TEXT,
+    "acknowledged_by" TEXT,
     "note" TEXT DEFAULT NULL
 ) RETURNS bool
 VOLATILE PARALLEL UNSAFE
 LANGUAGE c
-AS 'MODULE_PATHNAME', 'costsim_resolve_anomaly_wrapper';
+AS 'MODULE_PATHNAME', 'costsim_acknowledge_anomaly_wrapper';
 
 CREATE OR REPLACE FUNCTION @extschema@.costsim_explain_anomaly(
     "tenant_id" TEXT,
@@ -274,15 +274,15 @@ VOLATILE PARALLEL UNSAFE
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'costsim_purge_anomalies_wrapper';
 
-CREATE OR REPLACE FUNCTION @extschema@.costsim_acknowledge_anomaly(
+CREATE OR REPLACE FUNCTION @extschema@.costsim_resolve_anomaly(
     "tenant_id" TEXT,
     "id" bigint,
-    "acknowledged_by" TEXT,
+    "resolved_by" TEXT,
     "note" TEXT DEFAULT NULL
 ) RETURNS bool
 VOLATILE PARALLEL UNSAFE
 LANGUAGE c
-AS 'MODULE_PATHNAME', 'costsim_acknowledge_anomaly_wrapper';
+AS 'MODULE_PATHNAME', 'costsim_resolve_anomaly_wrapper';
 
 CREATE OR REPLACE FUNCTION @extschema@.costsim_dismiss_anomaly(
     "tenant_id" TEXT,
@@ -301,14 +301,6 @@ CREATE INDEX costsim_audit_failures_replayed_at_idx ON @extschema@.costsim_audit
 
 -- For the purge.
 CREATE INDEX costsim_envelopes_ended_at_idx ON @extschema@.costsim_envelopes (ended_at) WHERE status <> 'active';
-
-CREATE FUNCTION @extschema@.costsim_purge_envelopes(
-    "older_than" interval DEFAULT '90 days',
-    "max_rows" bigint DEFAULT 10000
-) RETURNS bigint
-VOLATILE PARALLEL UNSAFE
-LANGUAGE c
-AS 'MODULE_PATHNAME', 'costsim_purge_envelopes_wrapper';
 
 CREATE OR REPLACE FUNCTION @extschema@.costsim_release_envelope(
     "envelope_id" TEXT,
@@ -600,6 +592,14 @@ COMMENT ON COLUMN @extschema@.costsim_retention.last_error IS 'Why it failed the
 
 COMMENT ON COLUMN @extschema@.costsim_retention.why IS 'What ends, or why nothing does.';
 
+CREATE FUNCTION @extschema@.costsim_purge_envelopes(
+    "older_than" interval DEFAULT '90 days',
+    "max_rows" bigint DEFAULT 10000
+) RETURNS bigint
+VOLATILE PARALLEL UNSAFE
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'costsim_purge_envelopes_wrapper';
+
 CREATE FUNCTION @extschema@.costsim_purge_audit_failures(
     "older_than" interval DEFAULT '90 days',
     "max_rows" bigint DEFAULT 10000
@@ -655,6 +655,18 @@ COMMENT ON FUNCTION @extschema@._costsim_retentions() IS 'What is purged by the 
 
 -- Rows of a database that the reference's ORM made: costsim_adopt and costsim_unadopt are in the library.
 
+CREATE FUNCTION @extschema@.costsim_unadopt(
+    "source_schema" TEXT
+) RETURNS TABLE (
+    "table_name" TEXT,
+    "written" bigint,
+    "removed" bigint
+)
+VOLATILE PARALLEL UNSAFE
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c
+AS 'MODULE_PATHNAME', 'costsim_unadopt_wrapper';
+
 CREATE FUNCTION @extschema@.costsim_adopt(
     "source_schema" TEXT,
     "dry_run" bool DEFAULT true,
@@ -674,18 +686,6 @@ VOLATILE PARALLEL UNSAFE
 SET search_path TO pg_catalog, pg_temp
 LANGUAGE c
 AS 'MODULE_PATHNAME', 'costsim_adopt_wrapper';
-
-CREATE FUNCTION @extschema@.costsim_unadopt(
-    "source_schema" TEXT
-) RETURNS TABLE (
-    "table_name" TEXT,
-    "written" bigint,
-    "removed" bigint
-)
-VOLATILE PARALLEL UNSAFE
-SET search_path TO pg_catalog, pg_temp
-LANGUAGE c
-AS 'MODULE_PATHNAME', 'costsim_unadopt_wrapper';
 
 -- Who may call what of adoption, and what each function means.
 
@@ -998,13 +998,14 @@ BEGIN ATOMIC
      CROSS JOIN LATERAL (
             -- A mark without an hour stands for all of them, from the first row on: an installation begins with one. One of an old hour may have been
             -- made just now. And whoever has just started has not come to it yet.
-            SELECT coalesce(least((SELECT c.hour FROM @extschema@.costsim_drift_changes c WHERE c.hour IS NOT NULL ORDER BY c.hour LIMIT 1),
+            -- What lies before all time is never rolled up.
+            SELECT coalesce(least((SELECT c.hour FROM @extschema@.costsim_drift_changes c WHERE c.hour > TIMESTAMPTZ '-infinity' ORDER BY c.hour LIMIT 1),
                                   (SELECT p.first_at FROM @extschema@.costsim_drift_changes c WHERE c.hour IS NULL LIMIT 1)) < n.moment - l.drift_late, false)
                    AND coalesce(greatest(m.last_run_at, w.started_at) < n.moment - l.drift_late, true) AS is_late) c
      CROSS JOIN LATERAL (
             SELECT s.total, s.p90_rel_delta
               FROM (SELECT @extschema@.costsim_drift_merge(u.summary) AS summary FROM @extschema@.costsim_drift_rollups u
-                     WHERE u.hours = 1::smallint AND u.is_total AND u.bucket_start >= n.moment - INTERVAL '24 hours') u
+                     WHERE u.hours = 1::smallint AND u.is_total AND u.bucket_start >= n.moment - INTERVAL '24 hours' AND u.bucket_start <= n.moment) u
              CROSS JOIN LATERAL @extschema@.costsim_drift_report(u.summary) s) s
      CROSS JOIN LATERAL (VALUES
             (1, NOT p.is_used, 'off', NULL::timestamptz, 'no provenance', NULL::text),
@@ -1380,22 +1381,30 @@ BEGIN ATOMIC
           FROM breakers b
          CROSS JOIN LATERAL @extschema@.costsim_cb_get_state(b.name) g
     ), incidents AS MATERIALIZED (
-        SELECT i.circuit_breaker_name AS name, i.severity, count(*)::numeric AS n, count(*) FILTER (WHERE NOT i.resolved) AS open
-          FROM @extschema@.costsim_cb_incidents i GROUP BY i.circuit_breaker_name, i.severity
-        UNION ALL
-        SELECT k.labels ->> 'name'::text, k.labels ->> 'severity'::text, sum(k.value), 0
-          FROM @extschema@.costsim_metrics_kept k WHERE k.name = 'costsim_cb_incidents_total' GROUP BY 1, 2
+        -- No CHECK keeps severities and causes, below, from being anything: what is none of ours is one label.
+        SELECT i.name, CASE WHEN i.severity IN ('P1', 'P2', 'P3') THEN i.severity ELSE '(others)' END AS severity, sum(i.n) AS n, sum(i.open) AS open
+          FROM (SELECT c.circuit_breaker_name AS name, c.severity, count(*)::numeric AS n, count(*) FILTER (WHERE NOT c.resolved) AS open
+                  FROM @extschema@.costsim_cb_incidents c GROUP BY c.circuit_breaker_name, c.severity
+                UNION ALL
+                SELECT k.labels ->> 'name'::text, k.labels ->> 'severity'::text, k.value::numeric, 0
+                  FROM @extschema@.costsim_metrics_kept k WHERE k.name = 'costsim_cb_incidents_total') i
+         GROUP BY 1, 2
         UNION ALL
         SELECT b.name, s.severity, 0, 0 FROM breakers b CROSS JOIN (VALUES ('P1'), ('P2'), ('P3')) s (severity)
     ), moves AS MATERIALIZED (
-        SELECT CASE WHEN e.to_state = 'closed' THEN 'costsim_cb_enabled_total' ELSE 'costsim_cb_disabled_total' END AS metric,
-               e.circuit_breaker_name AS name, e.cause AS reason, count(*)::numeric AS n
-          FROM @extschema@.costsim_cb_events e
-         WHERE (e.from_state = 'closed') <> (e.to_state = 'closed')
+        SELECT m.metric, m.name,
+               CASE WHEN m.reason IN ('drift', 'judged', 'schema_errors', 'manual', 'outside', 'ttl_passed', 'probes_passed') THEN m.reason
+                    ELSE '(others)' END AS reason,
+               sum(m.n) AS n
+          FROM (SELECT CASE WHEN e.to_state = 'closed' THEN 'costsim_cb_enabled_total' ELSE 'costsim_cb_disabled_total' END AS metric,
+                       e.circuit_breaker_name AS name, e.cause AS reason, count(*)::numeric AS n
+                  FROM @extschema@.costsim_cb_events e
+                 WHERE (e.from_state = 'closed') <> (e.to_state = 'closed')
+                 GROUP BY 1, 2, 3
+                UNION ALL
+                SELECT k.name, k.labels ->> 'name'::text, k.labels ->> 'reason'::text, k.value::numeric
+                  FROM @extschema@.costsim_metrics_kept k WHERE k.name IN ('costsim_cb_disabled_total', 'costsim_cb_enabled_total')) m
          GROUP BY 1, 2, 3
-        UNION ALL
-        SELECT k.name, k.labels ->> 'name'::text, k.labels ->> 'reason'::text, sum(k.value)
-          FROM @extschema@.costsim_metrics_kept k WHERE k.name IN ('costsim_cb_disabled_total', 'costsim_cb_enabled_total') GROUP BY 1, 2, 3
         UNION ALL
         SELECT r.metric, b.name, r.reason, 0
           FROM breakers b
@@ -1525,6 +1534,8 @@ BEGIN ATOMIC
     UNION ALL
     SELECT 'costsim_worker_last_beat_timestamp_seconds', '{}'::jsonb, extract(epoch FROM w.last_beat)::double precision FROM worker w
     UNION ALL
+    SELECT 'costsim_worker_poll_interval_seconds', '{}'::jsonb, extract(epoch FROM f.poll_interval)::double precision FROM @extschema@._costsim_status_facts() f
+    UNION ALL
     SELECT 'costsim_task_last_run_timestamp_seconds', jsonb_build_object('task', m.task), extract(epoch FROM m.last_run_at)::double precision
       FROM @extschema@.costsim_maintenance m
     UNION ALL
@@ -1650,14 +1661,18 @@ BEGIN ATOMIC
           FROM (VALUES ('15m', INTERVAL '15 minutes'), ('1h', INTERVAL '1 hour')) w (label, length)
          CROSS JOIN LATERAL @extschema@.costsim_drift_stats(now() - w.length, now()) s
     ), changed AS MATERIALIZED (
-        SELECT count(*) AS hours, coalesce(bool_or(c.hour IS NULL), false) AS is_all
+        -- Hours to come are never many of these: whoever writes rows chooses their time, and seven would take the counter away from everybody.
+        SELECT count(*) FILTER (WHERE c.hour > TIMESTAMPTZ '-infinity' AND c.hour <= now()) AS hours, coalesce(bool_or(c.hour IS NULL), false) AS is_all
           FROM (SELECT DISTINCT c.hour FROM @extschema@.costsim_drift_changes c) c
     )
-    -- Of the roll-ups, and of the rows of what has changed since: few hours, while somebody rolls up. Else it is not told.
+    -- Of the roll-ups, and of the rows of what has changed since: few hours, while somebody rolls up. Else it is not told. Rows of hours to come count as
+    -- soon as they are there, so nothing changes when their hour has come. What no roll-up can have, of infinite moments and of the calendar's last
+    -- day, never counts, and is not kept when it goes: it would be read from the rows each time, for ever.
     SELECT 'costsim_v2_provenance_logs_total', '{}'::jsonb,
            CASE WHEN NOT c.is_all AND c.hours <= 6
                 THEN (SELECT coalesce(sum(@extschema@.costsim_drift_count(p.summary) + @extschema@.costsim_drift_not_finite(p.summary)), 0::numeric)
-                        FROM @extschema@._costsim_drift_pieces(NULL::timestamptz, NULL::timestamptz, NULL::text, NULL::text, 24) p)
+                        FROM @extschema@._costsim_drift_pieces(TIMESTAMPTZ '4714-11-24 00:00:00+00 BC', TIMESTAMPTZ '294276-12-30 23:59:59.999999+00',
+                                                   NULL::text, NULL::text, 24) p)
                      + (SELECT coalesce(sum(k.value), 0::numeric) FROM @extschema@.costsim_metrics_kept k WHERE k.name = 'costsim_v2_provenance_logs_total')
                 END::double precision
       FROM changed c
@@ -1772,15 +1787,18 @@ BEGIN ATOMIC
      WHERE p.is_current AND NOT p.acknowledged AND p.last_seen > now() - INTERVAL '24 hours'
      GROUP BY p.pattern_type, p.severity
     UNION ALL
-    SELECT 'costsim_predictions_current', jsonb_build_object('prediction_type', p.prediction_type), count(*)::double precision
-      FROM @extschema@.costsim_predictions p
-     WHERE p.superseded_at IS NULL AND p.expires_at > now()
-     GROUP BY p.prediction_type
+    -- An application may call its own predictions anything, and as many things as it likes: they are one label. Not so patterns, by a CHECK.
+    SELECT 'costsim_predictions_current', jsonb_build_object('prediction_type', c.prediction_type), count(*)::double precision
+      FROM (SELECT CASE WHEN p.prediction_type IN ('failure_likelihood', 'cost_overrun') THEN p.prediction_type ELSE '(others)' END
+              FROM @extschema@.costsim_predictions p
+             WHERE p.superseded_at IS NULL AND p.expires_at > now()) c (prediction_type)
+     GROUP BY c.prediction_type
     UNION ALL
-    SELECT 'costsim_prediction_coverage_ratio', jsonb_build_object('prediction_type', p.prediction_type), avg(p.was_covered::integer)::double precision
-      FROM @extschema@.costsim_predictions p
-     WHERE p.was_covered IS NOT NULL AND p.expires_at > now() - INTERVAL '30 days'
-     GROUP BY p.prediction_type;
+    SELECT 'costsim_prediction_coverage_ratio', jsonb_build_object('prediction_type', c.prediction_type), avg(c.was_covered)::double precision
+      FROM (SELECT CASE WHEN p.prediction_type IN ('failure_likelihood', 'cost_overrun') THEN p.prediction_type ELSE '(others)' END, p.was_covered::integer
+              FROM @extschema@.costsim_predictions p
+             WHERE p.was_covered IS NOT NULL AND p.expires_at > now() - INTERVAL '30 days') c (prediction_type, was_covered)
+     GROUP BY c.prediction_type;
 END;
 
 COMMENT ON FUNCTION @extschema@._costsim_metrics_signal() IS 'Patterns and predictions, for costsim_metrics.';
@@ -1825,7 +1843,7 @@ COMMENT ON FUNCTION @extschema@._costsim_metrics_general() IS 'What is installed
 
 -- What each metric is, in the order of the text format. A quantile is a label of summaries alone, says the format.
 CREATE FUNCTION @extschema@._costsim_metrics_catalogue() RETURNS TABLE (place integer, family text, name text, type text, labels text, help text)
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 60
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 65
 BEGIN ATOMIC
     VALUES
     (1, 'breaker', 'costsim_breaker_state', 'gauge', 'name, state', '1 for the state in which the breaker is: closed, open or half_open.'),
@@ -1852,46 +1870,47 @@ BEGIN ATOMIC
     (22, 'worker', 'costsim_worker_up', 'gauge', '', 'Whether the background worker of this database runs on this server.'),
     (23, 'worker', 'costsim_worker_wanted', 'gauge', '', 'Whether it should: costsim.databases names the database, or it was started, or alerts wait for an Alertmanager that is named. 0 on a standby.'),
     (24, 'worker', 'costsim_worker_last_beat_timestamp_seconds', 'gauge', '', 'When the worker last said that it lives; absent without one.'),
-    (25, 'worker', 'costsim_task_last_run_timestamp_seconds', 'gauge', 'task', 'When a task of upkeep was last done.'),
-    (26, 'worker', 'costsim_task_failed', 'gauge', 'task', 'Whether its last run failed; 0 once it is switched off.'),
-    (27, 'worker', 'costsim_task_rows_total', 'counter', 'task', 'Rows, hours or tenants that the task has dealt with.'),
-    (28, 'leader', 'costsim_leader_held', 'gauge', 'lock_id, lock', 'Whether anybody leads.'),
-    (29, 'leader', 'costsim_leader_healthy', 'gauge', 'lock_id, lock', 'Whether the leader keeps to its lease and has a term; absent while nobody leads.'),
-    (30, 'leader', 'costsim_leader_terms_total', 'counter', 'lock_id, lock', 'Terms so far.'),
-    (31, 'leader', 'costsim_leader_lease_left_seconds', 'gauge', 'lock_id, lock', 'How long the lease lasts, negative when it is over; absent without a lease.'),
-    (32, 'leader', 'costsim_leader_waiting', 'gauge', 'lock_id, lock', 'Sessions of this server that wait to lead.'),
-    (33, 'leader', 'costsim_leader_events_total', 'counter', 'lock_id, lock, event', 'What became of terms.'),
-    (34, 'canary', 'costsim_v2_canary_runs_total', 'counter', 'status', 'Canary runs.'),
-    (35, 'canary', 'costsim_canary_last_run_timestamp_seconds', 'gauge', '', 'When the last run was begun, whatever became of it.'),
-    (36, 'canary', 'costsim_canary_last_passed_timestamp_seconds', 'gauge', '', 'When the last run was begun that passed.'),
-    (37, 'canary', 'costsim_canary_last_failed', 'gauge', '', 'Whether the last run that passed, failed or met an error did not pass.'),
-    (38, 'canary', 'costsim_canary_failed_in_a_row', 'gauge', '', 'Runs that failed or met an error since the last that passed.'),
-    (39, 'canary', 'costsim_canary_scheduled', 'gauge', '', 'Whether the canary has a schedule.'),
-    (40, 'canary', 'costsim_canary_overdue', 'gauge', '', 'Whether nobody keeps to it.'),
-    (41, 'canary', 'costsim_v2_kl_divergence', 'gauge', '', 'Divergence of the costs of V2 from those of V1 in the last run that has one, in nats.'),
-    (42, 'canary', 'costsim_canary_drift_score', 'gauge', '', 'Mean drift score of the last run that has one, 0 to 1.'),
-    (43, 'drift', 'costsim_v2_provenance_logs_total', 'counter', '', 'Provenance rows with the costs of both models, ever. Absent while most is not rolled up, as without a worker.'),
-    (44, 'drift', 'costsim_v2_drift_pairs', 'gauge', 'window', 'Provenance rows with the costs of both models, of the last 15m and 1h.'),
-    (45, 'drift', 'costsim_v2_cost_delta_cents', 'summary', 'window, quantile', 'Quantiles of |v2 - v1| in cents, over the window.'),
-    (46, 'drift', 'costsim_v2_drift_ratio', 'summary', 'window, quantile', 'Quantiles of |v2 - v1| / |v1|, over the window.'),
-    (47, 'cost', 'costsim_cost_today_cents', 'gauge', 'tenant_id', 'What a tenant has spent today, by its own time zone. Tenants that have spent most since yesterday, and (others).'),
-    (48, 'cost', 'costsim_cost_requests_today', 'gauge', 'tenant_id', 'Requests of a tenant today, likewise.'),
-    (49, 'cost', 'costsim_cost_month_cents', 'gauge', 'tenant_id', 'What a tenant has spent this month. The same tenants; of (others) it is not told.'),
-    (50, 'cost', 'costsim_cost_pending_rows', 'gauge', '', 'Changes of the cost records that are not in the roll-ups yet.'),
-    (51, 'cost', 'costsim_cost_budget_used_ratio', 'gauge', 'tenant_id, budget_type, entity_id, period', 'How much of a limit is spent, of those that are fullest; 1 is all of it. Of more than 500 budgets only those of tenants with series of their own, or with an anomaly, are looked at.'),
-    (52, 'cost', 'costsim_cost_anomalies_open', 'gauge', 'anomaly_type, severity', 'Anomalies that are open or acknowledged.'),
-    (53, 'signal', 'costsim_pattern_open', 'gauge', 'pattern_type, severity', 'Patterns seen in the last 24 hours that nobody has acknowledged.'),
-    (54, 'signal', 'costsim_predictions_current', 'gauge', 'prediction_type', 'Predictions that hold now.'),
-    (55, 'signal', 'costsim_prediction_coverage_ratio', 'gauge', 'prediction_type', 'Of the predictions that expired in the last 30 days, or hold now, and could be compared with what came: how many covered it.'),
-    (56, 'audit', 'costsim_audit_failures_24h', 'gauge', '', 'Audit records that could not be written at first, in the last 24 hours.'),
-    (57, 'audit', 'costsim_audit_unreplayed', 'gauge', '', 'Audit records that wait to be written.'),
-    (58, 'audit', 'costsim_kill_switch_active', 'gauge', '', 'Whether the kill switch of coordination is active.'),
-    (59, 'audit', 'costsim_envelopes_active', 'gauge', 'envelope_class', 'Envelopes that are active, of all tenants.'),
-    (60, 'general', 'costsim_build_info', 'gauge', 'version, library_version', '1. The extension''s version in this database, and that of its library.'),
-    (61, 'general', 'costsim_status_healthy', 'gauge', '', '1 while no subsystem of costsim_status() is bad.'),
-    (62, 'general', 'costsim_subsystem_status', 'gauge', 'subsystem', 'How each subsystem of costsim_status() is: 0 ok, 1 warn, 2 bad, -1 off.'),
-    (63, 'general', 'costsim_metrics_left_out', 'gauge', 'family', 'Breakers and locks that have no series, for there are too many.'),
-    (64, 'general', 'costsim_metrics_family_failed', 'gauge', 'family', '1 where a family of metrics could not be computed; its metrics are absent then, and the others are there.');
+    (25, 'worker', 'costsim_worker_poll_interval_seconds', 'gauge', '', 'How often the worker gives a sign at the least: costsim.worker_poll_interval.'),
+    (26, 'worker', 'costsim_task_last_run_timestamp_seconds', 'gauge', 'task', 'When a task of upkeep was last done.'),
+    (27, 'worker', 'costsim_task_failed', 'gauge', 'task', 'Whether its last run failed; 0 once it is switched off.'),
+    (28, 'worker', 'costsim_task_rows_total', 'counter', 'task', 'Rows, hours or tenants that the task has dealt with.'),
+    (29, 'leader', 'costsim_leader_held', 'gauge', 'lock_id, lock', 'Whether anybody leads.'),
+    (30, 'leader', 'costsim_leader_healthy', 'gauge', 'lock_id, lock', 'Whether the leader keeps to its lease and has a term; absent while nobody leads.'),
+    (31, 'leader', 'costsim_leader_terms_total', 'counter', 'lock_id, lock', 'Terms so far.'),
+    (32, 'leader', 'costsim_leader_lease_left_seconds', 'gauge', 'lock_id, lock', 'How long the lease lasts, negative when it is over; absent without a lease.'),
+    (33, 'leader', 'costsim_leader_waiting', 'gauge', 'lock_id, lock', 'Sessions of this server that wait to lead.'),
+    (34, 'leader', 'costsim_leader_events_total', 'counter', 'lock_id, lock, event', 'What became of terms.'),
+    (35, 'canary', 'costsim_v2_canary_runs_total', 'counter', 'status', 'Canary runs.'),
+    (36, 'canary', 'costsim_canary_last_run_timestamp_seconds', 'gauge', '', 'When the last run was begun, whatever became of it.'),
+    (37, 'canary', 'costsim_canary_last_passed_timestamp_seconds', 'gauge', '', 'When the last run was begun that passed.'),
+    (38, 'canary', 'costsim_canary_last_failed', 'gauge', '', 'Whether the last run that passed, failed or met an error did not pass.'),
+    (39, 'canary', 'costsim_canary_failed_in_a_row', 'gauge', '', 'Runs that failed or met an error since the last that passed.'),
+    (40, 'canary', 'costsim_canary_scheduled', 'gauge', '', 'Whether the canary has a schedule.'),
+    (41, 'canary', 'costsim_canary_overdue', 'gauge', '', 'Whether nobody keeps to it.'),
+    (42, 'canary', 'costsim_v2_kl_divergence', 'gauge', '', 'Divergence of the costs of V2 from those of V1 in the last run that has one, in nats.'),
+    (43, 'canary', 'costsim_canary_drift_score', 'gauge', '', 'Mean drift score of the last run that has one, 0 to 1.'),
+    (44, 'drift', 'costsim_v2_provenance_logs_total', 'counter', '', 'Provenance rows with the costs of both models, ever, those of hours to come too. Absent while most is not rolled up, as without a worker.'),
+    (45, 'drift', 'costsim_v2_drift_pairs', 'gauge', 'window', 'Provenance rows with the costs of both models, of the last 15m and 1h.'),
+    (46, 'drift', 'costsim_v2_cost_delta_cents', 'summary', 'window, quantile', 'Quantiles of |v2 - v1| in cents, over the window.'),
+    (47, 'drift', 'costsim_v2_drift_ratio', 'summary', 'window, quantile', 'Quantiles of |v2 - v1| / |v1|, over the window.'),
+    (48, 'cost', 'costsim_cost_today_cents', 'gauge', 'tenant_id', 'What a tenant has spent today, by its own time zone. Tenants that have spent most since yesterday, and (others).'),
+    (49, 'cost', 'costsim_cost_requests_today', 'gauge', 'tenant_id', 'Requests of a tenant today, likewise.'),
+    (50, 'cost', 'costsim_cost_month_cents', 'gauge', 'tenant_id', 'What a tenant has spent this month. The same tenants; of (others) it is not told.'),
+    (51, 'cost', 'costsim_cost_pending_rows', 'gauge', '', 'Changes of the cost records that are not in the roll-ups yet.'),
+    (52, 'cost', 'costsim_cost_budget_used_ratio', 'gauge', 'tenant_id, budget_type, entity_id, period', 'How much of a limit is spent, of those that are fullest; 1 is all of it. Of more than 500 budgets only those of tenants with series of their own, or with an anomaly, are looked at.'),
+    (53, 'cost', 'costsim_cost_anomalies_open', 'gauge', 'anomaly_type, severity', 'Anomalies that are open or acknowledged.'),
+    (54, 'signal', 'costsim_pattern_open', 'gauge', 'pattern_type, severity', 'Patterns seen in the last 24 hours that nobody has acknowledged.'),
+    (55, 'signal', 'costsim_predictions_current', 'gauge', 'prediction_type', 'Predictions that hold now: failure_likelihood, cost_overrun, and an application''s own together as (others).'),
+    (56, 'signal', 'costsim_prediction_coverage_ratio', 'gauge', 'prediction_type', 'Of the predictions that expired in the last 30 days, or hold now, and could be compared with what came: how many covered it. Types likewise.'),
+    (57, 'audit', 'costsim_audit_failures_24h', 'gauge', '', 'Audit records that could not be written at first, in the last 24 hours.'),
+    (58, 'audit', 'costsim_audit_unreplayed', 'gauge', '', 'Audit records that wait to be written.'),
+    (59, 'audit', 'costsim_kill_switch_active', 'gauge', '', 'Whether the kill switch of coordination is active.'),
+    (60, 'audit', 'costsim_envelopes_active', 'gauge', 'envelope_class', 'Envelopes that are active, of all tenants.'),
+    (61, 'general', 'costsim_build_info', 'gauge', 'version, library_version', '1. The extension''s version in this database, and that of its library.'),
+    (62, 'general', 'costsim_status_healthy', 'gauge', '', '1 while no subsystem of costsim_status() is bad.'),
+    (63, 'general', 'costsim_subsystem_status', 'gauge', 'subsystem', 'How each subsystem of costsim_status() is: 0 ok, 1 warn, 2 bad, -1 off.'),
+    (64, 'general', 'costsim_metrics_left_out', 'gauge', 'family', 'Breakers and locks that have no series, for there are too many.'),
+    (65, 'general', 'costsim_metrics_family_failed', 'gauge', 'family', '1 where a family of metrics could not be computed; its metrics are absent then, and the others are there.');
 END;
 
 COMMENT ON FUNCTION @extschema@._costsim_metrics_catalogue() IS 'What each metric of costsim_metrics is.';
@@ -2156,16 +2175,23 @@ COMMENT ON COLUMN @extschema@.costsim_access.kind IS 'function, table, view or s
 
 COMMENT ON COLUMN @extschema@.costsim_access.privilege IS 'SELECT, INSERT, UPDATE, DELETE, EXECUTE, USAGE.';
 
-COMMENT ON COLUMN @extschema@.costsim_access.tenant_ok IS 'Whether it is granted for one tenant, too: what shows nothing of other tenants then.';
+COMMENT ON COLUMN @extschema@.costsim_access.tenant_ok IS 'Whether it is granted for one tenant, too: what shows nothing of other tenants then. INSERT and UPDATE are granted by column there, all but the id, where that alone is the key and drawn from a sequence.';
 
 COMMENT ON COLUMN @extschema@.costsim_access.object_id IS 'Its oid.';
 
--- What a level holds, for every tenant or for one.
+-- What a level holds, for every tenant or for one. Ids that come from a sequence are one row of numbers for all tenants: who is bound to one names none, so that
+-- nobody takes those ahead that others are to have.
 CREATE FUNCTION @extschema@._costsim_levels(level text, is_every boolean)
-    RETURNS TABLE (kind text, object text, object_id oid, privilege text)
+    RETURNS TABLE (kind text, object text, object_id oid, privilege text, columns name[])
     LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
-    SELECT DISTINCT a.kind, a.object, a.object_id, a.privilege
+    SELECT DISTINCT a.kind, a.object, a.object_id, a.privilege,
+           CASE WHEN NOT $2 AND a.privilege IN ('INSERT'::text, 'UPDATE'::text) THEN (
+               SELECT pg_catalog.array_agg(c.attname ORDER BY c.attnum)
+                 FROM pg_catalog.pg_index i
+                 JOIN pg_catalog.pg_attribute k ON k.attrelid = i.indrelid AND k.attnum = i.indkey[0] AND k.attidentity <> ''::"char"
+                 JOIN pg_catalog.pg_attribute c ON c.attrelid = i.indrelid AND c.attnum > 0::smallint AND NOT c.attisdropped AND c.attnum <> k.attnum
+                WHERE i.indrelid = a.object_id AND i.indisprimary AND i.indnkeyatts = 1::smallint) END
       FROM @extschema@.costsim_access a
      WHERE CASE WHEN $1 = 'worker'::text THEN a.level = 'worker'::text
                 ELSE pg_catalog.array_position(ARRAY['reader', 'app', 'operator'], a.level) <= pg_catalog.array_position(ARRAY['reader', 'app', 'operator'], $1) END
@@ -2216,16 +2242,21 @@ COMMENT ON TRIGGER costsim_granted_restored ON @extschema@.costsim_granted IS 'G
 COMMENT ON FUNCTION @extschema@._costsim_granted() IS 'Trigger function: what a restore has inserted is given to the roles of these names, a WARNING for each that there is not, and the policies are made. Waits for who uses the tables.';
 
 CREATE VIEW @extschema@.costsim_grants AS
-SELECT r.oid::regrole AS grantee, g.level, g.tenant, m.missing + n.missing AS missing, m.missing + n.missing = 0::bigint AS is_complete
+SELECT r.oid::regrole AS grantee, g.level, g.tenant, m.missing + n.missing AS missing, m.missing + n.missing = 0::bigint AS is_complete, u.unbound_by
   FROM @extschema@.costsim_granted g
   JOIN pg_catalog.pg_roles r ON r.oid = g.role_id AND r.rolname = g.grantee
  CROSS JOIN LATERAL (
     SELECT pg_catalog.count(*) FILTER (
                -- Its own, whatever it has by others: those may be taken from it.
-               WHERE NOT EXISTS (SELECT FROM pg_catalog.aclexplode(CASE l.kind
+               WHERE CASE WHEN l.columns IS NULL
+                          THEN NOT EXISTS (SELECT FROM pg_catalog.aclexplode(CASE l.kind
                                                                    WHEN 'function'::text THEN (SELECT p.proacl FROM pg_catalog.pg_proc p WHERE p.oid = l.object_id)
                                                                    ELSE (SELECT c.relacl FROM pg_catalog.pg_class c WHERE c.oid = l.object_id) END) a
-                                  WHERE a.grantee = r.oid AND a.privilege_type = l.privilege))
+                                            WHERE a.grantee = r.oid AND a.privilege_type = l.privilege)
+                          ELSE EXISTS (SELECT FROM pg_catalog.pg_attribute t
+                                        WHERE t.attrelid = l.object_id AND t.attname = ANY (l.columns)
+                                          AND NOT EXISTS (SELECT FROM pg_catalog.aclexplode(t.attacl) a
+                                                           WHERE a.grantee = r.oid AND a.privilege_type = l.privilege)) END)
            + pg_catalog.count(DISTINCT l.object_id) FILTER (
                  WHERE o.kind = 'table'::text AND o.has_tenant
                    AND NOT EXISTS (SELECT FROM pg_catalog.pg_policy p
@@ -2235,13 +2266,26 @@ SELECT r.oid::regrole AS grantee, g.level, g.tenant, m.missing + n.missing AS mi
       JOIN @extschema@._costsim_objects() o ON o.object_id = l.object_id) AS m (missing)
  CROSS JOIN LATERAL (
     SELECT pg_catalog.count(*) FROM pg_catalog.pg_extension e
-     WHERE e.extname = 'costsim_pg'::name AND NOT pg_catalog.has_schema_privilege(r.oid, e.extnamespace, 'USAGE'::text)) AS n (missing);
+     WHERE e.extname = 'costsim_pg'::name AND NOT pg_catalog.has_schema_privilege(r.oid, e.extnamespace, 'USAGE'::text)) AS n (missing)
+ CROSS JOIN LATERAL (
+    SELECT CASE WHEN g.tenant = '*'::text THEN NULL::text
+                WHEN r.rolsuper THEN 'SUPERUSER'::text
+                ELSE pg_catalog.concat_ws(', '::text, CASE WHEN r.rolbypassrls THEN 'BYPASSRLS'::text END, (
+                    SELECT 'member of '::text || pg_catalog.string_agg(w.oid::regrole::text, ', '::text ORDER BY w.rolname)
+                      FROM pg_catalog.pg_roles w
+                     WHERE w.oid <> r.oid AND pg_catalog.pg_has_role(r.oid, w.oid, 'USAGE'::text)
+                       AND (EXISTS (SELECT FROM pg_catalog.pg_extension e WHERE e.extname = 'costsim_pg'::name AND e.extowner = w.oid)
+                            OR EXISTS (SELECT FROM @extschema@.costsim_granted h
+                                        WHERE h.role_id = w.oid AND h.grantee = w.rolname AND h.tenant IS DISTINCT FROM g.tenant)))) END) AS s (reasons)
+ CROSS JOIN LATERAL (SELECT nullif(s.reasons, ''::text)) AS u (unbound_by);
 
 COMMENT ON VIEW @extschema@.costsim_grants IS 'What costsim_grant has granted: one row per role.';
 
 COMMENT ON COLUMN @extschema@.costsim_grants.tenant IS '* every tenant; NULL the one that costsim.tenant_id names; else that one.';
 
 COMMENT ON COLUMN @extschema@.costsim_grants.missing IS 'How many privileges and policies of the level the role itself does not have, whatever it has by others: an update of the extension may add objects, and somebody may have revoked something. costsim_grant again grants them.';
+
+COMMENT ON COLUMN @extschema@.costsim_grants.unbound_by IS 'Why the role sees rows of other tenants than its own all the same: SUPERUSER, BYPASSRLS, or the roles that it is a member of, be it the extension''s owner or one that was granted another tenant. NULL: nothing.';
 
 -- What a role itself has on the extension's objects and their columns, and whether their owner gave it.
 CREATE FUNCTION @extschema@._costsim_held(role_id oid) RETURNS TABLE (kind text, object text, is_owners boolean)
@@ -2292,13 +2336,15 @@ GRANT EXECUTE ON FUNCTION @extschema@._costsim_leader_status(),
 
 COMMENT ON FUNCTION @extschema@._costsim_objects() IS 'The functions, tables, views and sequences of the extension.';
 
-COMMENT ON FUNCTION @extschema@._costsim_levels(text, boolean) IS 'What a level of costsim_access holds, with what the ones before hold: for every tenant, or for one.';
+COMMENT ON FUNCTION @extschema@._costsim_levels(text, boolean) IS 'What a level of costsim_access holds, with what the ones before hold: for every tenant, or for one. columns: on which alone; NULL on the whole object.';
 
-COMMENT ON FUNCTION @extschema@.costsim_grant(regrole, text, text) IS 'Grants a role a level of costsim_access, with USAGE on the extension''s schema, and by policies of row-level security the rows of tenant: ''*'' of every tenant; NULL of the one that costsim.tenant_id names in the session or transaction, and none while it names none; a text: of that one only, whatever is set. Rows without a tenant are seen by roles of every tenant alone. level is reader, app, operator (each holds what the ones before hold, for every tenant only the last) or worker (what costsim.worker_role needs, for every tenant). Whether anything changed: what the role had of the extension''s objects before is replaced, in the transaction of the call. Takes ACCESS EXCLUSIVE locks on the tables that have a tenant and whose policies change, and keeps them to the end of the transaction: while one is in use it lets go of all and begins again, so that no other session ends in a deadlock with it, and waits no longer than lock_timeout. That holds as far as the transaction held no locks before. Only for who may act as the extension''s owner. Errors: 22004 grantee or level NULL; 22023 another level, an empty tenant, operator or worker for one tenant, pg_monitor, the extension''s owner; 42704 no such role; 42501; 55P03 lock_timeout is over; 25006.';
+COMMENT ON FUNCTION @extschema@.costsim_grant(regrole, text, text) IS 'Grants a role a level of costsim_access, with USAGE on the extension''s schema, and by policies of row-level security the rows of tenant: ''*'' of every tenant; NULL of the one that costsim.tenant_id names in the session or transaction, and none while it names none; a text: of that one only, whatever is set. Rows without a tenant are seen by roles of every tenant alone. A WARNING says what a role has that no tenant binds (costsim_grants.unbound_by). level is reader, app, operator (each holds what the ones before hold, for every tenant only the last) or worker (what costsim.worker_role needs, for every tenant). Whether anything changed: what the role had of the extension''s objects before is replaced, in the transaction of the call. Takes ACCESS EXCLUSIVE locks on the tables that have a tenant and whose policies change, and keeps them to the end of the transaction: while one is in use it lets go of all and begins again, so that no other session ends in a deadlock with it, and waits no longer than lock_timeout. That holds as far as the transaction held no locks before. Only for who may act as the extension''s owner. Errors: 22004 grantee or level NULL; 22023 another level, an empty tenant, operator or worker for one tenant, pg_monitor, the extension''s owner; 42704 no such role; 42501; 55P03 lock_timeout is over; 25006.';
 
 COMMENT ON FUNCTION @extschema@.costsim_revoke(regrole) IS 'Takes away all that a role has of the extension: privileges on its objects and their columns that the owner has granted it, with what the role has passed on of them, USAGE on its schema, and the policies of costsim_grant. What others have granted it is theirs to revoke: a WARNING names it. Whether anything was taken. Locks as costsim_grant does. Errors: 22004; 22023 pg_monitor, the extension''s owner; 42704; 42501 for who may not act as the extension''s owner; 55P03; 25006.';
 
 REVOKE ALL PRIVILEGES ON FUNCTION @extschema@.costsim_version() FROM PUBLIC;
+
+COMMENT ON FUNCTION @extschema@.costsim_refresh_drift(integer, boolean) IS 'Rolls up the hours, but for the present one, that have changed since they were rolled up, at most max_hours of them, the oldest first, and their days: how many hours. With rebuild everything is rolled up anew, max_hours of it in this call. Writers wait for nothing; an hour that an open transaction has written into is left for the next call. Waits for another refresh to end. The worker does the same at every poll. Answers are right without it, from the rows. Errors: 22004; 22023 max_hours outside 1 to 1000; 25001 under REPEATABLE READ and SERIALIZABLE, whose snapshot would not show what is rolled up; 25006.';
 
 COMMENT ON FUNCTION @extschema@.costsim_purge_old_alerts(integer, text[]) IS 'Deletes queued alerts that were sent, failed or cancelled (statuses; NULL means all three) more than so many days ago, and, unless statuses leaves out sent, fired alerts resolved as long ago of which there is nothing left to tell, or that were not told within costsim.alert_retry_window (an hour at least) and that no Alertmanager believes to fire. Answers how many rows. What is pending or fires stays. The worker does the same by costsim.alert_retention. Errors: 22004; 22023 negative days, another word in statuses; 25006.';
 
