@@ -49,7 +49,7 @@ test-isolation: build ## races, step by step: every file in tests/isolation/spec
 
 # Most of a test's time is waiting for servers, so more of them run at once than there are cores.
 test-server: build ## whole servers: crash, restart, worker, Alertmanager
-	@$(ENV) RUST_TEST_THREADS=$${RUST_TEST_THREADS:-4} cargo test -p costsim_harness -p costsim_server_tests --no-fail-fast -- $(T)
+	@$(ENV) RUST_TEST_THREADS=$${RUST_TEST_THREADS:-3} cargo test -p costsim_harness -p costsim_server_tests --no-fail-fast -- $(T)
 
 docs: build ## write docs/sql.md, docs/settings.md, the table of docs/metrics.md and the pictures of docs/operations.md anew
 	@$(ENV) COSTSIM_WRITE_DOCS=1 cargo test -p costsim_server_tests --test docs_reference
