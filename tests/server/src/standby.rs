@@ -35,6 +35,14 @@ impl<'a> Standby<'a> {
         let port = home.port() + 1 + STARTED.fetch_add(1, Ordering::Relaxed);
         let data_dir = home.socket_dir().join(format!("standby_{port}"));
         let data = data_dir.to_str().context("the folder's name")?;
+        // Of a name that is given twice the last one counts.
+        let primary = format!("{} port={primary_port}", home.conn_string("postgres"));
+        // Made before the copy begins: without it a checkpoint, and every copy asks for one, removes what another still needs.
+        // It ends with the primary.
+        let slot = format!("standby_{port}");
+        let reserve =
+            format!("SELECT slot_name::text FROM pg_create_physical_replication_slot('{slot}', true)");
+        one::<String>(&mut connect(home, primary_port, "postgres")?, &reserve)?;
         run_tool(
             home,
             "pg_basebackup",
@@ -42,12 +50,13 @@ impl<'a> Standby<'a> {
                 "--pgdata",
                 data,
                 "--write-recovery-conf",
+                "--slot",
+                &slot,
                 "--wal-method=stream",
                 "--checkpoint=fast",
                 "--no-sync",
                 "--dbname",
-                // Of a name that is given twice the last one counts.
-                &format!("{} port={primary_port}", home.conn_string("postgres")),
+                &primary,
             ],
         )?;
         let log = format!("{data}/server.log");
@@ -59,23 +68,18 @@ impl<'a> Standby<'a> {
 
     /// A session on the standby.
     pub fn connect(&self, database: &str) -> Result<Client> {
-        self.connect_to(self.port, database).context("connecting to the standby")
-    }
-
-    fn connect_to(&self, port: u16, database: &str) -> Result<Client> {
-        let mut config = Config::new();
-        config.host_path(self.home.socket_dir()).port(port).user("postgres").dbname(database);
-        Ok(config.connect(NoTls)?)
+        connect(self.home, self.port, database).context("connecting to the standby")
     }
 
     /// Waits until the standby shows everything that has been committed by now.
     pub fn catch_up(&self) -> Result<()> {
         // The place of a commit of our own: the log as such may end in half a record that nobody completes for a while.
         let mark = "SELECT pg_logical_emit_message(true, 'costsim', 'catch up')::text";
-        let written: String = one(&mut self.connect_to(self.primary_port, "postgres")?, mark)?;
+        let written: String = one(&mut connect(self.home, self.primary_port, "postgres")?, mark)?;
         let mut client = self.connect("postgres")?;
         let question = format!("SELECT pg_last_wal_replay_lsn() >= '{written}'::pg_lsn");
         wait_until(LIMIT, "the standby to replay", || Ok(one::<bool>(&mut client, &question)?.then_some(())))
+            .with_context(|| std::fs::read_to_string(self.data_dir.join("server.log")).unwrap_or_default())
     }
 
     /// Cuts it off from its primary: what is written there from now on never arrives.
@@ -100,6 +104,13 @@ impl<'a> Standby<'a> {
         self.has_crashed = true;
         child::kill_server(postmaster)
     }
+}
+
+/// A session on the server of this port, in the cluster's folder.
+fn connect(home: &Cluster, port: u16, database: &str) -> Result<Client> {
+    let mut config = Config::new();
+    config.host_path(home.socket_dir()).port(port).user("postgres").dbname(database);
+    Ok(config.connect(NoTls)?)
 }
 
 /// kill -9 of all processes of a cluster's server.

@@ -13,13 +13,7 @@ static CLUSTER: Shared<Cluster> = Shared::new();
 
 fn cluster() -> Result<Arc<Cluster>> {
     // The primary keeps what a transaction on a standby might still see; else that transaction is in the way of the replay.
-    CLUSTER.get(|| {
-        Cluster::builder()
-            .conf("autovacuum", "off")
-            .conf("hot_standby_feedback", "on")
-            .conf("wal_keep_size", "1GB")
-            .start()
-    })
+    CLUSTER.get(|| Cluster::builder().conf("autovacuum", "off").conf("hot_standby_feedback", "on").start())
 }
 
 const OPEN: &str = "SELECT costsim_disable_v2('a test opens it', 'test')";

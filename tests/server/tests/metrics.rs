@@ -18,9 +18,7 @@ static CLUSTER: Shared<Cluster> = Shared::new();
 fn cluster() -> Result<Arc<Cluster>> {
     // Nobody is there, and no worker asks.
     let target = "http://127.0.0.1:9";
-    CLUSTER.get(|| {
-        Cluster::builder().conf("wal_keep_size", "1GB").conf("costsim.alertmanager_url", target).start()
-    })
+    CLUSTER.get(|| Cluster::builder().conf("costsim.alertmanager_url", target).start())
 }
 
 /// What names and addresses may hold, to make a line of text go wrong.
