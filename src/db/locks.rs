@@ -4,16 +4,13 @@ use std::cell::Cell;
 use std::panic::AssertUnwindSafe;
 
 use chrono::TimeDelta;
-use pgrx::pg_sys::BuiltinOid::OIDOID;
 use pgrx::prelude::*;
 
 use super::server::{deadlock_timeout, lock_timeout};
-use super::statement::{Statement, column};
+use super::statement::{column, run_once};
 use super::transaction::{catch, with_lock_timeout};
 use crate::clock;
 use crate::error::{Error, Result};
-
-static NAME: Statement = Statement::deciding("SELECT ($1::pg_catalog.regclass)::pg_catalog.text", &[OIDOID]);
 
 /// A relation, and the mode in which it is to be locked.
 pub type Lock = (pg_sys::Oid, u32);
@@ -21,6 +18,7 @@ pub type Lock = (pg_sys::Oid, u32);
 /// Locks relations for the rest of the transaction. Whoever uses one of them may want another next, in whatever order: so a wait is only
 /// for the first, while none is held, and a short one for the others, or all are let go and the one that was in use comes first. An attempt in which others
 /// are waited for ends before a session that waits for us looks for a deadlock. One that waits long, for the first alone, has autovacuum make way.
+/// Who has to wait is told once, for which table.
 pub fn lock_all(mut locks: Vec<Lock>) -> Result<()> {
     if locks.is_empty() {
         return Ok(());
@@ -57,8 +55,11 @@ pub fn lock_all(mut locks: Vec<Lock>) -> Result<()> {
             Ok(None) | Err(Error::InUse { .. }) => locks[..=in_use.get()].rotate_right(1),
             Err(error) => return Err(error),
         }
+        if attempt == 0 {
+            tell_of_waiting(locks[0].0)?;
+        }
     }
-    locks.first().map_or(Ok(()), |(relation, _)| Err(is_in_use(*relation)?))
+    Err(Error::InUse { table: name(locks[0].0)? })
 }
 
 /// Takes one lock, without any wait where there is no time left.
@@ -75,11 +76,25 @@ fn lock((relation, mode): Lock, limit: TimeDelta) -> Result<()> {
     if unsafe { pg_sys::ConditionalLockRelationOid(relation, mode) } {
         Ok(())
     } else {
-        Err(is_in_use(relation)?)
+        Err(Error::InUse { table: name(relation)? })
     }
 }
 
-fn is_in_use(relation: pg_sys::Oid) -> Result<Error> {
-    let name = NAME.row(&[relation.into()], |row| column(row, 1))?;
-    Ok(Error::InUse { table: name.unwrap_or_default() })
+/// The script of an extension tells its user of nothing below a warning.
+fn tell_of_waiting(relation: pg_sys::Oid) -> Result<()> {
+    // SAFETY: reads a variable of this process.
+    let is_script = unsafe { pg_sys::creating_extension };
+    let (level, code) = if is_script {
+        (PgLogLevel::WARNING, PgSqlErrorCode::ERRCODE_WARNING)
+    } else {
+        (PgLogLevel::NOTICE, PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION)
+    };
+    let what = format!("waiting for the transactions that use table {}; see pg_locks", name(relation)?);
+    ereport!(level, code, what);
+    Ok(())
+}
+
+fn name(relation: pg_sys::Oid) -> Result<String> {
+    let text = "SELECT ($1::pg_catalog.regclass)::pg_catalog.text";
+    Ok(run_once(text, &[relation.into()], |row| column(row, 1))?.unwrap_or_default())
 }

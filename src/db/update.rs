@@ -1,20 +1,14 @@
 //! What an update script has done before and after its own statements. It makes these two functions for itself, and drops them.
 //!
-//! It promises that an update makes no transaction of an application fail. A lock that the update waits for while it holds others can be half of a
-//! deadlock, and the server ends whoever has waited for `deadlock_timeout`. So it takes all its locks at once, within half of that, or gives them all back and tries
-//! again: whoever waits behind it waits no longer. What is made as a superuser is given to the owner of the extension, so that no function of
-//! another owner is ever called with a superuser's rights by one of ours.
+//! It promises that an update makes no transaction of an application fail: all tables are locked before the first is changed. What is made as a
+//! superuser is given to the owner of the extension, so that no function of another owner is ever called with a superuser's rights by one of ours.
 
-use std::time::{Duration, Instant};
-
-use chrono::TimeDelta;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
-use super::server::deadlock_timeout;
+use super::locks::lock_all;
 use super::statement::{column, nullable, rows_once, run_once};
-use super::transaction::{catch, with_lock_timeout};
-use crate::error::{Answer, Error, Result};
+use crate::error::{Answer, Error};
 
 /// The extension's members that have an owner, but for the script's own functions. Sequences of columns go with their tables.
 const MEMBERS: &str = "WITH members AS (
@@ -64,7 +58,7 @@ fn _costsim_begin_update() -> Answer<()> {
     // As they were made: leaders, breakers, incidents, alerts, and so on.
     let tables = format!("{MEMBERS} SELECT m.oid FROM members m WHERE m.kind = 'TABLE' ORDER BY m.oid");
     let tables = rows_once(&tables, &[], |row| column(row, 1))?;
-    Ok(lock_at_once(&tables)?)
+    Ok(lock_all(tables.into_iter().map(|table| (table, pg_sys::AccessExclusiveLock)).collect())?)
 }
 
 /// After all is changed: what is new is the owner's, and who is told is told.
@@ -83,43 +77,6 @@ fn _costsim_end_update() -> Answer<()> {
             format!("row-level security shows no rows to roles that were granted tables by hand: {roles}"),
             "SELECT costsim_grant(role, level, tenant), and see docs/releasing.md."
         );
-    }
-    Ok(())
-}
-
-/// Locks every table against all others: as long as the session's lock_timeout allows, and for ever without one.
-fn lock_at_once(tables: &[pg_sys::Oid]) -> Result<()> {
-    // SAFETY: reads an int of the server's settings, in milliseconds.
-    let allowed = unsafe { pg_sys::LockTimeout };
-    let (begun_at, allowed) = (Instant::now(), u64::try_from(allowed).unwrap_or(0));
-    let patience = deadlock_timeout() / 2;
-    let mut is_told = false;
-    loop {
-        let has_all = catch(PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE, || lock_within(tables, patience))?;
-        if has_all.is_some() {
-            return Ok(());
-        }
-        if allowed > 0 && begun_at.elapsed() >= Duration::from_millis(allowed) {
-            return lock_within(tables, patience);
-        }
-        if !std::mem::replace(&mut is_told, true) {
-            notice!("costsim_pg: waiting for the transactions that use its tables; see pg_locks");
-        }
-        // Whoever has waited goes on meanwhile.
-        let pause = patience.num_milliseconds() as f64 / 500.0;
-        run_once("SELECT pg_catalog.pg_sleep($1)", &[pause.into()], |_| Ok(()))?;
-    }
-}
-
-fn lock_within(tables: &[pg_sys::Oid], patience: TimeDelta) -> Result<()> {
-    let begun_at = Instant::now();
-    for table in tables {
-        let waited = TimeDelta::from_std(begun_at.elapsed()).unwrap_or(patience);
-        with_lock_timeout(patience - waited, || {
-            // SAFETY: raises where the lock cannot be had in time.
-            unsafe { pg_sys::LockRelationOid(*table, pg_sys::AccessExclusiveLock as i32) };
-            Ok(())
-        })?;
     }
     Ok(())
 }

@@ -38,11 +38,9 @@ impl<'a> Standby<'a> {
         // Of a name that is given twice the last one counts.
         let primary = format!("{} port={primary_port}", home.conn_string("postgres"));
         // Made before the copy begins: without it a checkpoint, and every copy asks for one, removes what another still needs.
-        // It ends with the primary.
         let slot = format!("standby_{port}");
-        let reserve =
-            format!("SELECT slot_name::text FROM pg_create_physical_replication_slot('{slot}', true)");
-        one::<String>(&mut connect(home, primary_port, "postgres")?, &reserve)?;
+        connect(home, primary_port, "postgres")?
+            .batch_execute(&format!("SELECT pg_create_physical_replication_slot('{slot}', true)"))?;
         run_tool(
             home,
             "pg_basebackup",
@@ -97,6 +95,14 @@ impl<'a> Standby<'a> {
         run_tool(self.home, "pg_ctl", ["promote", "-s", "-w", "-D", data]).map(drop)
     }
 
+    /// Its primary keeps nothing for it any more.
+    fn give_up_slot(&self) -> Result<()> {
+        // One that has died keeps nothing anyway.
+        let Ok(mut primary) = connect(self.home, self.primary_port, "postgres") else { return Ok(()) };
+        let give_up = format!("SELECT pg_drop_replication_slot('standby_{}')", self.port);
+        wait_until(LIMIT, "its slot to be free", || Ok(Some(primary.batch_execute(&give_up)?)))
+    }
+
     /// kill -9 of all its processes.
     pub fn crash(mut self) -> Result<()> {
         let file = std::fs::read_to_string(self.data_dir.join("postmaster.pid"))?;
@@ -126,6 +132,9 @@ impl Drop for Standby<'_> {
                 run_tool(self.home, "pg_ctl", ["stop", "-s", "-w", "-m", "immediate", "-D", data])
         {
             eprintln!("stopping a standby: {error:#}");
+        }
+        if let Err(error) = self.give_up_slot() {
+            eprintln!("after a standby: {error:#}");
         }
         // A long chain of them would fill the disk before their cluster is removed.
         if let Err(error) = std::fs::remove_dir_all(&self.data_dir) {

@@ -179,7 +179,7 @@ fn warm_session_of_a_standby_follows_its_primary() -> Result<()> {
     let mut primary = cluster.create_database_with_extension("standby_follows")?;
     let standby = Standby::start(&cluster)?;
     standby.catch_up()?;
-    let is_heard = "SELECT bool_and(backend_xmin IS NOT NULL) FROM pg_stat_replication";
+    let is_heard = "SELECT bool_and(xmin IS NOT NULL) FROM pg_replication_slots";
     wait_for(&mut primary, "the standby's feedback", is_heard)?;
     let mut replica = standby.connect("standby_follows")?;
     let mut in_transaction = standby.connect("standby_follows")?;

@@ -1,12 +1,12 @@
 //! ALTER EXTENSION UPDATE: a database of a released version becomes what a new install makes, and keeps every row.
 
 use anyhow::{Context, Result, ensure};
-use costsim_harness::Cluster;
+use costsim_harness::{Cluster, wait_until};
 use costsim_server_tests::catalog::{catalog, difference};
-use costsim_server_tests::{Shared, one, run_tool, sqlstate_of, wait_for};
+use costsim_server_tests::{LIMIT, Shared, one, run_tool, sqlstate_of, wait_for};
 use postgres::Client;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 static CLUSTER: Shared<Cluster> = Shared::new();
 
@@ -300,11 +300,24 @@ fn released_scripts_are_not_installed() -> Result<()> {
     Ok(())
 }
 
-/// Begins an update in a session of its own; what comes of it.
-fn update_beside(cluster: &Cluster, database: &str) -> Result<std::thread::JoinHandle<Result<()>>> {
-    let mut client = cluster.connect(database)?;
-    client.batch_execute("SET application_name = 'the update'")?;
-    Ok(std::thread::spawn(move || update(&mut client)))
+/// What a session was told beside its answers.
+type Told = Arc<Mutex<Vec<String>>>;
+
+/// Updates in a session of its own.
+fn update_and_listen(cluster: &Cluster, database: &str, told: &Told) -> Result<()> {
+    let heard = Arc::clone(told);
+    let mut config = cluster.config(database);
+    config.application_name("the update").notice_callback(move |notice| {
+        if let Ok(mut told) = heard.lock() {
+            told.push(notice.message().to_owned());
+        }
+    });
+    update(&mut config.connect(postgres::NoTls)?)
+}
+
+/// Whether it was told something that begins so.
+fn is_told(told: &Told, what: &str) -> Option<()> {
+    told.lock().ok()?.iter().any(|it| it.starts_with(what)).then_some(())
 }
 
 /// Whether the update waits for something.
@@ -327,10 +340,14 @@ fn update_waits_for_a_transaction_and_never_makes_it_fail() -> Result<()> {
             "55P03"
         );
         client.batch_execute("RESET lock_timeout")?;
-        let updating = update_beside(&cluster, "waits")?;
+        let told = Told::default();
+        let (beside, heard) = (Arc::clone(&cluster), Arc::clone(&told));
+        let updating = std::thread::spawn(move || update_and_listen(&beside, "waits", &heard));
         wait_for(&mut client, "the update to wait", UPDATE_WAITS)?;
         // Longer than the server takes to look for a deadlock, if there were one: the call answers, or the server ends it.
         app.batch_execute(then).with_context(|| format!("{then} after {first}"))?;
+        let waits = "waiting for the transactions that use table ";
+        wait_until(LIMIT, "the update to say that it waits", || Ok(is_told(&told, waits)))?;
         wait_for(&mut client, "the update to wait again", UPDATE_WAITS)?;
         app.batch_execute("COMMIT")?;
         updating.join().map_err(|_| anyhow::anyhow!("the update has panicked"))??;
@@ -459,17 +476,10 @@ fn update_names_the_roles_that_see_no_rows_after_it() -> Result<()> {
          CREATE POLICY mine ON costsim_cost_records TO has_a_policy USING (tenant_id = 'acme');
          CREATE VIEW costs AS SELECT * FROM costsim_cost_records; GRANT SELECT ON costs TO has_nothing",
     )?;
-    let said = Arc::new(std::sync::Mutex::new(Vec::new()));
-    let heard = Arc::clone(&said);
-    let mut config = cluster.config("hand");
-    config.notice_callback(move |notice| {
-        if let Ok(mut said) = heard.lock() {
-            said.push(notice.message().to_owned());
-        }
-    });
-    update(&mut config.connect(postgres::NoTls)?)?;
-    let said = said.lock().map_err(|_| anyhow::anyhow!("poisoned"))?.join("\n");
-    assert!(said.ends_with(": by_hand, sees_one_column"), "{said}");
+    let told = Told::default();
+    update_and_listen(&cluster, "hand", &told)?;
+    let told = told.lock().map_err(|_| anyhow::anyhow!("poisoned"))?.join("\n");
+    assert!(told.ends_with(": by_hand, sees_one_column"), "{told}");
     let named = client.query(&query_of_the_manual()?, &[])?;
     let named: Vec<String> = named.iter().map(|row| row.get(0)).collect();
     assert_eq!(named, ["by_hand", "sees_one_column"]);
