@@ -10,7 +10,8 @@ use super::locks::lock_all;
 use super::statement::{column, nullable, rows_once, run_once};
 use crate::error::{Answer, Error};
 
-/// The extension's members that have an owner, but for the script's own functions. Sequences of columns go with their tables.
+/// The extension's members that have an owner, but for the script's own functions. Sequences of columns go with their tables, and
+/// so do types of rows, and arrays with their elements: newer servers have those as members too.
 const MEMBERS: &str = "WITH members AS (
     SELECT CASE c.relkind WHEN 'v' THEN 'VIEW' WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS kind, c.oid, c.oid::regclass::text AS name, c.relowner AS owner, e.extowner
       FROM pg_extension e JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
@@ -26,7 +27,7 @@ const MEMBERS: &str = "WITH members AS (
     SELECT 'TYPE', t.oid, t.oid::regtype::text, t.typowner, e.extowner
       FROM pg_extension e JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
       JOIN pg_type t ON d.classid = 'pg_type'::regclass AND d.objid = t.oid
-     WHERE e.extname = 'costsim_pg')";
+     WHERE e.extname = 'costsim_pg' AND t.typrelid = 0 AND t.typelem = 0)";
 
 /// Who may read or write a table of ours, but sees none of its rows, for no policy is of him. `docs/releasing.md` has the same.
 const BLIND: &str = "

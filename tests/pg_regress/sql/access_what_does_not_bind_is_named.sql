@@ -33,8 +33,8 @@ SELECT * FROM pg_temp.unbound;
 REVOKE costsim_regress_owner FROM costsim_regress_one;
 SELECT costsim_grant('"costsim_regress Other"', 'app', 'acme'), costsim_grant('costsim_regress_one', 'app', 'acme') AS changed;
 SELECT * FROM pg_temp.unbound;
-GRANT costsim_regress_all TO costsim_regress_one;
 ALTER ROLE costsim_regress_one NOINHERIT;
+GRANT costsim_regress_all TO costsim_regress_one;
 SELECT * FROM pg_temp.unbound;
 -- Who is granted every tenant is bound to none.
 SELECT costsim_grant('costsim_regress_one', 'app');

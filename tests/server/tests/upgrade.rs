@@ -441,7 +441,7 @@ fn update_gives_what_is_new_to_the_owner_and_refuses_several() -> Result<()> {
                   WHERE d.deptype = 'e' AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'costsim_pg')
                  UNION ALL
                  SELECT format('ALTER TYPE %s OWNER TO landlord', t.oid::regtype) FROM pg_depend d JOIN pg_type t ON d.classid = 'pg_type'::regclass AND t.oid = d.objid
-                  WHERE d.deptype = 'e' AND t.typtype = 'b' AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'costsim_pg')
+                  WHERE d.deptype = 'e' AND t.typtype = 'b' AND t.typelem = 0 AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'costsim_pg')
              LOOP EXECUTE command; END LOOP;
          END $$; GRANT CREATE ON SCHEMA public TO landlord",
     )?;
