@@ -145,7 +145,8 @@ pub fn run(request: &Request<'_>) -> Result<Outcome> {
         incident_id: None,
     };
     match turn::take(CANARY) {
-        Ok(()) => {}
+        // Whoever ran before has ended by now.
+        Ok(()) => report.begun_at = clock::now(),
         Err(Error::LockHeld { detail, .. }) => {
             report.judgement.reasons = vec![format!("another session leads lock {CANARY}: {detail}")];
             return report.write();

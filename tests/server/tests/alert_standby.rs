@@ -113,7 +113,7 @@ fn fail_over_under_load(synchronous_commit: &str) -> Result<()> {
     println!("seed {seed}");
     let mut rng = Rng::with_seed(seed);
     let settings = format!("SET synchronous_commit = {synchronous_commit}");
-    let load = AlertLoad::start(site.cluster.config("app"), 4, &settings, &mut rng);
+    let load = AlertLoad::start(site.cluster.config("app"), 8, &settings, &mut rng);
     load.allow(5_000);
     load.wait_for(300)?;
     // From here on the receiver hears, and the primary never learns that it did.

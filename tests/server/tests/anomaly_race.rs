@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use costsim_harness::{Alertmanager, Cluster, wait_until};
 use costsim_server_tests::{LIMIT, Shared, Site, kill_and_reconnect, one, wait_for};
-use postgres::Client;
+use postgres::{Client, NoTls};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
@@ -87,8 +87,9 @@ fn many_who_look_at_once_while_records_come_in_and_some_are_killed_find_one_set(
                 scope.spawn(move || -> Result<()> {
                     let mut completed = 0;
                     while completed < rounds {
-                        let mut client = cluster.connect("race")?;
-                        client.batch_execute("SET application_name = 'looker'")?;
+                        // It bears its name from the start, or it could be killed in the middle of taking it.
+                        let mut config = cluster.config("race");
+                        let mut client = config.application_name("looker").connect(NoTls)?;
                         let query = if number % 2 == 0 {
                             "SELECT count(*) FROM costsim_detect_anomalies()"
                         } else {
@@ -276,11 +277,13 @@ fn quick_site() -> Result<Site> {
 fn worker_judges_yesterday_to_its_end_and_tells_of_it() -> Result<()> {
     let site = quick_site()?;
     let mut client = site.connect()?;
+    // The same zone to the end, whatever hour begins meanwhile.
+    let noon: String = one(&mut client, &format!("SELECT {NOON}"))?;
     // The usual, up to yesterday.
     client.batch_execute(&format!(
-        "INSERT INTO costsim_cost_tenants VALUES ('late', {NOON});
+        "INSERT INTO costsim_cost_tenants VALUES ('late', '{noon}');
          INSERT INTO costsim_cost_records (tenant_id, user_id, feature_tag, model, cost_cents, created_at)
-         SELECT 'late', 'ada', 'chat.answer', 'm', 1000, date_trunc('day', now(), {NOON}) - d * interval '1 day' FROM generate_series(0, 20) d"
+         SELECT 'late', 'ada', 'chat.answer', 'm', 1000, date_trunc('day', now(), '{noon}') - d * interval '1 day' FROM generate_series(0, 20) d"
     ))?;
     wait_for(
         &mut client,
@@ -292,14 +295,14 @@ fn worker_judges_yesterday_to_its_end_and_tells_of_it() -> Result<()> {
     // Of the last second of yesterday, and heard of only now.
     client.batch_execute(&format!(
         "INSERT INTO costsim_cost_records (tenant_id, user_id, feature_tag, model, cost_cents, created_at)
-         VALUES ('late', 'ada', 'chat.answer', 'm', 5000, date_trunc('day', now(), {NOON}) - interval '1 second')"
+         VALUES ('late', 'ada', 'chat.answer', 'm', 5000, date_trunc('day', now(), '{noon}') - interval '1 second')"
     ))?;
     wait_for(
         &mut client,
         "yesterday to be told of",
         &format!(
             "SELECT count(*) = 4 AND bool_and(status = 'open' AND severity = 'HIGH' AND current_value_cents = 6000
-                                              AND period_start = (now() AT TIME ZONE {NOON})::date - 1)
+                                              AND period_start = (now() AT TIME ZONE '{noon}')::date - 1)
                FROM costsim_cost_anomalies a JOIN costsim_alerts f ON f.fingerprint = a.alert_fingerprint AND f.resolved_at IS NULL"
         ),
     )?;

@@ -403,7 +403,7 @@ fn end_that_passes_is_an_end_for_both_and_either_writes_it_down() -> Result<()> 
     let (cluster, mut application, mut client) = scene("orm_ends")?;
     let mut other = cluster.connect("orm_ends")?;
     // Opened by the ORM, and over with nobody writing.
-    let command = json!({"do": "disable", "reason": "a second", "by": "ann", "seconds": 1.0});
+    let command = json!({"do": "disable", "reason": "a second", "by": "ann", "seconds": 5.0});
     assert!(application.tell(&command)?.is_string());
     says(&mut client, true)?;
     wait_until(LIMIT, "the end", || {

@@ -240,8 +240,8 @@ fn end_that_passes_is_seen_on_a_standby_too() -> Result<()> {
     let mut primary = cluster.create_database_with_extension("standby_time")?;
     let standby = Standby::start(&cluster)?;
     primary.batch_execute(
-        "SELECT costsim_disable_v2('for a moment', 'ann', clock_timestamp() + '1.5 s');
-         SELECT costsim_configure_breaker('probed', disable_ttl => '1.5 s', half_open => true, half_open_timeout => '1 hour');
+        "SELECT costsim_disable_v2('for a moment', 'ann', clock_timestamp() + '10 s');
+         SELECT costsim_configure_breaker('probed', disable_ttl => '10 s', half_open => true, half_open_timeout => '1 hour');
          SELECT costsim_disable_v2('for a moment', 'ann', name => 'probed')",
     )?;
     standby.catch_up()?;
@@ -272,7 +272,7 @@ fn promoted_standby_trips_and_recovers_by_itself() -> Result<()> {
     primary.batch_execute(OPEN)?;
     primary.batch_execute(
         "SELECT costsim_configure_breaker('due');
-         SELECT costsim_disable_v2('until it is promoted', 'ann', clock_timestamp() + '3 s', name => 'due')",
+         SELECT costsim_disable_v2('until it is promoted', 'ann', clock_timestamp() + '12 s', name => 'due')",
     )?;
     standby.catch_up()?;
     standby.cut_off()?;

@@ -129,9 +129,9 @@ fn outage_ends_on_time_with_nobody_asking_and_its_alert_is_resolved() -> Result<
 
     // And the next ones, of several breakers, each at its time.
     let outages = [
-        Ordered::new(&mut client, "third", "1200 ms")?,
-        Ordered::new(&mut client, "first", "400 ms")?,
-        Ordered::new(&mut client, "second", "800 ms")?,
+        Ordered::new(&mut client, "third", "3500 ms")?,
+        Ordered::new(&mut client, "first", "1500 ms")?,
+        Ordered::new(&mut client, "second", "2500 ms")?,
     ];
     for outage in &outages {
         outage.wait_for_end(&mut client)?;
@@ -242,9 +242,12 @@ fn probing_begins_and_a_lost_probe_opens_again_with_nobody_asking() -> Result<()
     assert!(one::<bool>(&mut client, has_begun)?, "it began early or late");
 
     // A permit is taken, and nobody ever reports on it. The second outage is the longer one.
+    // Until it is committed nobody writes down that it is lost.
+    client.batch_execute("BEGIN")?;
     assert!(one::<bool>(&mut client, "SELECT costsim_cb_allow('probed')")?);
     let expiry: String =
         one(&mut client, "SELECT probes[1]::text FROM costsim_cb_state WHERE name = 'probed'")?;
+    client.batch_execute("COMMIT")?;
     assert_eq!(next_told(&mut listener)?, told("open"));
     let row = client.query_one(
         "SELECT s.reopenings, s.half_open_at - $1::text::timestamptz > interval '500 ms', s.incident_id = $2, NOT i.resolved
@@ -281,8 +284,8 @@ fn probing_that_nobody_asks_for_ends_closed() -> Result<()> {
     let mut listener = setting.site.cluster.connect("unasked")?;
     listener.batch_execute("LISTEN costsim_breaker")?;
     client.batch_execute(
-        "SELECT costsim_configure_breaker('unasked', failure_threshold => 1, disable_ttl => '400 ms', half_open => true,
-                                          half_open_timeout => '400 ms')",
+        "SELECT costsim_configure_breaker('unasked', failure_threshold => 1, disable_ttl => '1500 ms', half_open => true,
+                                          half_open_timeout => '1500 ms')",
     )?;
     let incident: String = one(&mut client, "SELECT id FROM costsim_report_drift(0.9, name => 'unasked')")?;
     for state in ["open", "half_open", "closed"] {

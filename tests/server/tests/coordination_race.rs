@@ -267,7 +267,7 @@ fn coordination_that_breaks_its_promises_is_seen() -> Result<()> {
 /// Whoever turns the kill switch does not wait for an audit that is locked, longer than a moment, and nothing is lost.
 #[test]
 fn coordination_kill_switch_works_while_the_audit_is_locked() -> Result<()> {
-    const COUNT: i64 = 5_000;
+    const COUNT: i64 = 500;
     let cluster = Cluster::builder().start()?;
     let mut admin = cluster.create_database_with_extension("locked")?;
     let all = format!(

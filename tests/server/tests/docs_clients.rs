@@ -490,7 +490,7 @@ fn psycopg_that_listens_hears_of_each_change_and_finds_back_after_a_lost_connect
     assert_eq!(lines.next()?, "closed");
 
     let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-                WHERE datname = 'listen' AND pid <> pg_backend_pid()";
+                WHERE datname = 'listen' AND backend_type = 'client backend' AND pid <> pg_backend_pid()";
     assert_eq!(one::<i64>(&mut client, end)?, 1);
     assert_eq!(lines.next()?, "None");
     client.batch_execute("SELECT costsim_disable_v2('while nobody listens', 'test')")?;

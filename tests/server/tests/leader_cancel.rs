@@ -65,10 +65,10 @@ fn granted_and_interrupted(name: &str, interrupt: &Interrupt, codes: &[&str]) ->
     ensure!(one::<bool>(&mut leader, TRY)?, "somebody leads");
     let mut client = cluster.connect(name)?;
     if matches!(interrupt, Interrupt::StatementTimeout) {
-        client.batch_execute("SET statement_timeout = '500 ms'")?;
+        client.batch_execute("SET statement_timeout = '5 s'")?;
     }
     let wait = match interrupt {
-        Interrupt::Timeout => "SELECT costsim_wait_leader(7001, '500 ms')",
+        Interrupt::Timeout => "SELECT costsim_wait_leader(7001, '5 s')",
         Interrupt::StatementTimeout | Interrupt::Call(_) => WAIT,
     };
     let waiter = Asked::<bool>::query(client, wait)?;
@@ -89,7 +89,7 @@ fn granted_and_interrupted(name: &str, interrupt: &Interrupt, codes: &[&str]) ->
     } else {
         // The timer fires while the process stands still.
         let is_over = format!(
-            "SELECT clock_timestamp() > query_start + interval '600 ms' FROM pg_stat_activity WHERE pid = {pid}"
+            "SELECT clock_timestamp() > query_start + interval '5100 ms' FROM pg_stat_activity WHERE pid = {pid}"
         );
         wait_for(&mut leader, "the time to be over", &is_over)?;
     }
@@ -575,7 +575,8 @@ fn stop_within_a_look(cluster: &Cluster, watcher: Client, looker: i32) -> Result
         "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 3 AND granted AND pid = {looker})"
     );
     let mut watcher = Some(watcher);
-    wait_until(LIMIT, "the looker to be stopped in the middle", || {
+    // By chance, some hundred tries.
+    wait_until(4 * LIMIT, "the looker to be stopped in the middle", || {
         cluster.kill_backend(looker, Signal::STOP)?;
         let asked = Asked::<bool>::query(watcher.take().context("no watcher")?, &holds_it)?;
         // A process that stands still within the lock manager keeps everybody from looking into it.

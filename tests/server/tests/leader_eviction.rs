@@ -420,7 +420,7 @@ fn of_several_candidates_one_evicts_and_leads() -> Result<()> {
 fn waiting_candidate_takes_over_when_the_lease_runs_out_though_nobody_polls() -> Result<()> {
     let (cluster, mut watcher) = database("waits")?;
     let mut zombie = cluster.connect("waits")?;
-    assert!(one::<bool>(&mut zombie, "SELECT costsim_try_leader(7001, 'zombie', '1 second')")?);
+    assert!(one::<bool>(&mut zombie, "SELECT costsim_try_leader(7001, 'zombie', '5 seconds')")?);
     let before = token(&mut zombie)?;
     let waiter = Asked::<bool>::query(
         cluster.connect("waits")?,
@@ -428,7 +428,7 @@ fn waiting_candidate_takes_over_when_the_lease_runs_out_though_nobody_polls() ->
     )?;
     waiter.wait_until_queued(&mut watcher)?;
     // The lease is renewed under the waiter's eyes, and then no more.
-    assert!(one::<bool>(&mut zombie, "SELECT costsim_try_leader(7001, 'zombie', '1 second')")?);
+    assert!(one::<bool>(&mut zombie, "SELECT costsim_try_leader(7001, 'zombie', '5 seconds')")?);
     assert!(!waiter.is_answered());
     let until: String =
         one(&mut watcher, "SELECT lease_until::text FROM costsim_leaders WHERE lock_id = 7001")?;

@@ -449,7 +449,7 @@ impl Hanging {
 fn next_lease_waits_for_a_commit_of_the_former_one() -> Result<()> {
     let mut hanging = Hanging::start()?;
     let mut former = hanging.connect()?;
-    let token: i64 = one(&mut former, "SELECT costsim_try_lease(7001, 'former', '2 seconds')")?;
+    let token: i64 = one(&mut former, "SELECT costsim_try_lease(7001, 'former', '10 seconds')")?;
     let writing = hanging.write(token)?;
     wait_for(
         &mut hanging.watcher,

@@ -30,6 +30,11 @@ fn waiting(client: &mut Client) -> Result<i64> {
     one(client, "SELECT waiting FROM costsim_leader_status WHERE lock_id = 7001")
 }
 
+/// Waits until so many wait. Who looks whether the leader is late stands beside the queue meanwhile.
+fn all_wait(client: &mut Client, number: i64) -> Result<()> {
+    wait_until(LIMIT, "all to wait", || Ok((waiting(client)? == number).then_some(())))
+}
+
 /// Every advisory lock that a server process holds or waits for.
 fn locks_of(watcher: &mut Client, pid: i32) -> Result<i64> {
     one(watcher, &format!("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = {pid}"))
@@ -52,7 +57,7 @@ fn waiters_lead_one_after_the_other_as_they_came() -> Result<()> {
     for number in 0..9 {
         let wait = format!("SELECT costsim_wait_leader(7001, '10 min', 'waiter {number}')");
         waiters.push(queue(&cluster, &mut watcher, "queue", &wait)?);
-        assert_eq!(waiting(&mut watcher)?, number + 1);
+        all_wait(&mut watcher, number + 1)?;
     }
     for (number, waiter) in waiters.into_iter().enumerate() {
         // However its leader goes, the next one comes.
@@ -170,12 +175,12 @@ fn old_client_that_unlocks_hands_over_to_who_waits() -> Result<()> {
     let (cluster, mut watcher) = database("old_client")?;
     let mut old = cluster.connect("old_client")?;
     old.batch_execute("SELECT pg_advisory_lock(7001)")?;
+    let second = cluster.connect("old_client")?;
     let waiter = queue(&cluster, &mut watcher, "old_client", WAIT)?;
     // And an old client in the same queue.
-    let next =
-        Asked::<bool>::query(cluster.connect("old_client")?, "SELECT pg_advisory_lock(7001) IS NOT NULL")?;
+    let next = Asked::<bool>::query(second, "SELECT pg_advisory_lock(7001) IS NOT NULL")?;
     next.wait_until_queued(&mut watcher)?;
-    assert_eq!(waiting(&mut watcher)?, 2);
+    all_wait(&mut watcher, 2)?;
     assert!(one::<bool>(&mut old, "SELECT pg_advisory_unlock(7001)")?);
     let (mut leader, led) = waiter.answer()?;
     assert!(led && !next.is_answered());

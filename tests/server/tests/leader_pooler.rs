@@ -435,7 +435,7 @@ fn hundred_nodes_over_two_connections_get_no_lease_twice() -> Result<()> {
     }
     let sessions: i64 = one(
         &mut direct,
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()",
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()",
     )?;
     assert_eq!(sessions, 2, "the nodes shared two connections");
     Ok(())

@@ -66,6 +66,11 @@ fn status_of_a_worker_that_hangs_or_is_gone_is_bad() -> Result<()> {
     ensure!(is_healthy(&mut client)?);
     // One that hangs: stopped, it gives no sign of life. The limit is moved to where the test need not wait for it.
     let worker = Site::worker_pid(&mut client)?;
+    // In the middle of its first round it could hold what others wait for.
+    let rests =
+        "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'costsim worker' AND state = 'idle'
+                                   AND state_change < clock_timestamp() - interval '1 s')";
+    wait_for(&mut client, "the worker to have nothing to do", rests)?;
     site.cluster.kill_backend(worker, Signal::STOP)?;
     client.batch_execute(
         "CREATE OR REPLACE VIEW costsim_status_limits AS
@@ -223,6 +228,9 @@ fn status_without_an_alertmanager_recovers_from_a_trip() -> Result<()> {
     assert_eq!(look(&mut client, "alerts")?.0, "warn");
     assert_eq!(look(&mut client, "worker")?.0, "ok");
     ensure!(is_healthy(&mut client)?);
+    // The worker forgets too, when it begins and an hour later.
+    let has_looked = "SELECT EXISTS (SELECT FROM costsim_maintenance WHERE task = 'purge_alerts')";
+    wait_for(&mut client, "the worker to have looked", has_looked)?;
     // Too young to be forgotten, whatever somebody asks for,
     client.batch_execute("UPDATE costsim_alerts SET resolved_at = now()")?;
     client.batch_execute("SELECT costsim_purge_old_alerts(0)")?;
